@@ -1,0 +1,1 @@
+"""Alembic migrations of the store; the program applies them when it opens the database."""

@@ -1,0 +1,29 @@
+"""Alembic's entry: with the engine that the program passes, or by hand on the configured database.
+
+By hand: `alembic -c migrations/alembic.ini revision --autogenerate -m "..."`.
+"""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy import Engine, create_engine
+
+from userbot.settings import load_settings
+from userbot.store.schema import metadata
+
+
+def run() -> None:
+    """Run the migrations that Alembic asks for."""
+    engine: Engine | None = context.config.attributes.get("engine")
+    if engine is None:
+        engine = create_engine(f"sqlite:///{load_settings().database}")
+    with engine.connect() as connection:
+        context.configure(
+            connection=connection, target_metadata=metadata, render_as_batch=True, user_module_prefix="schema."
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+        connection.commit()
+
+
+run()

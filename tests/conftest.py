@@ -1,0 +1,30 @@
+"""Fixtures that every layer of tests shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes import FakeClock
+
+from userbot.messages import Chat, ChatKind
+from userbot.store import Store
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: FakeClock) -> Iterator[Store]:
+    with Store.open(tmp_path / "home" / "clone.db", clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def friend(store: Store) -> Chat:
+    chat = Chat(id=101, kind=ChatKind.PRIVATE, title="Vera", username="vera", access_hash=7)
+    store.chats.save([chat])
+    return chat

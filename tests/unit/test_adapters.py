@@ -1,0 +1,92 @@
+"""Adapters appear whole or not at all, and the one in service can be changed and taken back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fakes import START
+
+from userbot.adapters import AdapterShelf, Manifest, new_id
+from userbot.errors import AdapterDamagedError, NoAdapterError
+
+
+def _make(shelf: AdapterShelf, name: str) -> Manifest:
+    with shelf.write(Manifest(id=name, base="tiny", created_at=START.isoformat())) as folder:
+        (folder / "adapter_model.safetensors").write_bytes(name.encode())
+    return shelf.get(name)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> AdapterShelf:
+    return AdapterShelf(tmp_path / "adapters")
+
+
+def test_no_adapter_at_first(shelf: AdapterShelf) -> None:
+    assert shelf.list() == []
+    assert shelf.current() is None
+
+
+def test_written_adapter_has_checksums_and_is_listed(shelf: AdapterShelf) -> None:
+    manifest = _make(shelf, "one")
+    assert list(manifest.files) == ["adapter_model.safetensors"]
+    assert shelf.list() == [manifest]
+    assert shelf.verify("one") == manifest
+
+
+def test_failed_write_leaves_nothing(shelf: AdapterShelf) -> None:
+    with (
+        pytest.raises(RuntimeError, match="full disk"),
+        shelf.write(Manifest(id="one", base="tiny", created_at="")) as folder,
+    ):
+        (folder / "adapter_model.safetensors").write_bytes(b"half")
+        raise RuntimeError("full disk")
+    assert list(shelf.folder.iterdir()) == []
+
+
+def test_damaged_adapter_is_not_promoted(shelf: AdapterShelf) -> None:
+    _make(shelf, "one")
+    (shelf.path("one") / "adapter_model.safetensors").write_bytes(b"other")
+    with pytest.raises(AdapterDamagedError) as caught:
+        shelf.promote("one")
+    assert str(caught.value) == (
+        f"{shelf.path('one') / 'adapter_model.safetensors'} is missing or damaged. "
+        f"Take another adapter with `clone adapters use ID`, or train again."
+    )
+    assert shelf.current() is None
+
+
+def test_roll_back_returns_to_the_one_before(shelf: AdapterShelf) -> None:
+    for name in ("one", "two", "three"):
+        _make(shelf, name)
+        shelf.promote(name)
+    shelf.promote("three")
+    assert [shelf.roll_back().id, shelf.roll_back().id] == ["two", "one"]
+    with pytest.raises(NoAdapterError, match="no earlier adapter"):
+        shelf.roll_back()
+
+
+def test_removed_adapter_is_skipped_by_roll_back(shelf: AdapterShelf) -> None:
+    for name in ("one", "two", "three"):
+        _make(shelf, name)
+        shelf.promote(name)
+    shelf.remove("two")
+    assert shelf.roll_back().id == "one"
+
+
+def test_adapter_in_service_is_not_removed(shelf: AdapterShelf) -> None:
+    _make(shelf, "one")
+    shelf.promote("one")
+    with pytest.raises(NoAdapterError, match="one is in service"):
+        shelf.remove("one")
+
+
+@pytest.mark.parametrize("name", ["missing", "../adapters/one", ""])
+def test_unknown_id_is_refused(shelf: AdapterShelf, name: str) -> None:
+    _make(shelf, "one")
+    with pytest.raises(NoAdapterError, match="No adapter has the id"):
+        shelf.get(name)
+
+
+def test_ids_differ_within_one_second() -> None:
+    assert len({new_id(START) for _ in range(50)}) > 40

@@ -1,0 +1,1 @@
+"""Export files to messages: one module a format behind one Protocol."""

@@ -1,0 +1,207 @@
+"""Values that every part speaks in, and pure functions on them. Training shares this module.
+
+Words: a *bubble* is one message; a *turn* is consecutive bubbles of one side; a *session* is a stretch of a chat
+without a long gap. The *owner* is the person cloned; everybody else in a chat is the *peer* side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+SESSION_GAP = timedelta(hours=6)
+
+
+class Origin(StrEnum):
+    """Who wrote a message."""
+
+    PEER = "peer"
+    OWNER = "owner"
+    CLONE = "clone"
+
+
+class ChatKind(StrEnum):
+    """What a chat is. Only `PRIVATE` and `GROUP` can ever be answered or trained on."""
+
+    PRIVATE = "private"
+    GROUP = "group"
+    CHANNEL = "channel"
+    BOT = "bot"
+    SAVED = "saved"
+    SERVICE = "service"
+
+    @property
+    def is_conversation(self) -> bool:
+        """Tell whether people talk to the owner here."""
+        return self in (ChatKind.PRIVATE, ChatKind.GROUP)
+
+
+class Mode(StrEnum):
+    """What the clone does with a chat."""
+
+    OFF = "off"
+    DRAFT = "draft"
+    AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chat:
+    """One chat.
+
+    Args:
+        id: Telegram's marked peer id: users positive, basic groups `-id`, channels and supergroups `-100…id`. Chats of
+            other messengers have ids from `2**61` up, derived from their name.
+        kind: What the chat is.
+        title: Name to show to the owner.
+        source: Where it comes from: `telegram`, `whatsapp`, `instagram`, `messenger`, `discord`.
+        username: Public name without `@`.
+        access_hash: Telegram's key to address the peer without looking its name up.
+        own_only: The export holds the owner's messages only, so they lack context and are no training data.
+        relationship: The owner's words on who this is ("my sister"), a system line in training and at reply time.
+        mode: What the clone does here.
+        consent_at: When consent to train on this chat was recorded; None means no training.
+        consent_by: Who gave it, in the owner's words.
+        paused_until: No replies before this time.
+        handled_id: Newest message that the reply path has dealt with.
+    """
+
+    id: int
+    kind: ChatKind
+    title: str
+    source: str = "telegram"
+    username: str | None = None
+    access_hash: int | None = None
+    own_only: bool = False
+    relationship: str | None = None
+    mode: Mode = Mode.OFF
+    consent_at: datetime | None = None
+    consent_by: str | None = None
+    paused_until: datetime | None = None
+    handled_id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One bubble. Its key is `(chat_id, id)`.
+
+    Args:
+        chat_id: See `Chat.id`.
+        id: Message id, signed 64 bit, unique within the chat.
+        origin: Who wrote it.
+        sent_at: Aware, UTC.
+        text: What was written, plain, without formatting; "" where there is only media.
+        media: Compact placeholder of an attachment: a sticker's emoji, `[voice 0:07]`, `[photo]`, `[file a.pdf]`.
+        sender_id: Telegram user or channel id of the sender, marked like `Chat.id`.
+        sender_name: Name to show in groups.
+        reply_to_id: Message that this one answers.
+        topic_id: Root message of the forum topic.
+        forwarded: Somebody else's words, never the owner's own.
+        via_bot: Written by an inline bot, never the owner's own words.
+        edited_at: Time of the last edit; the text is the last one.
+    """
+
+    chat_id: int
+    id: int
+    origin: Origin
+    sent_at: datetime
+    text: str
+    media: str | None = None
+    sender_id: int | None = None
+    sender_name: str | None = None
+    reply_to_id: int | None = None
+    topic_id: int | None = None
+    forwarded: bool = False
+    via_bot: bool = False
+    edited_at: datetime | None = None
+
+    @property
+    def content(self) -> str:
+        """What a reader sees: the placeholder, then the text."""
+        return " ".join(part for part in (self.media, self.text) if part)
+
+    @property
+    def is_own_words(self) -> bool:
+        """Tell whether the owner typed this, so that it may be learned."""
+        return self.origin is Origin.OWNER and bool(self.text.strip()) and not (self.forwarded or self.via_bot)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Consecutive bubbles of one side.
+
+    Args:
+        mine: True for the owner's side (the owner himself or his clone), False for the peer's.
+        bubbles: At least one, in order.
+        messages: What the bubbles were made from, in the same order; empty for invented turns.
+    """
+
+    mine: bool
+    bubbles: tuple[str, ...]
+    messages: tuple[Message, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a generator made.
+
+    Args:
+        bubbles: In the order of sending; empty when the model had nothing to say.
+        adapter_id: Adapter that wrote it; None for the bare base model.
+        finish: `stop` when the model ended its turn itself, `length` when it was cut.
+        prompt_tokens: Tokens read.
+        new_tokens: Tokens written.
+        seconds: Wall time of the generation.
+    """
+
+    bubbles: tuple[str, ...]
+    adapter_id: str | None = None
+    finish: str = "stop"
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    seconds: float = 0.0
+
+
+def split_sessions(messages: Iterable[Message], *, gap: timedelta = SESSION_GAP) -> Iterator[list[Message]]:
+    """Cut one chat's messages, oldest first, wherever nobody wrote for longer than `gap`."""
+    session: list[Message] = []
+    for message in messages:
+        if session and message.sent_at - session[-1].sent_at > gap:
+            yield session
+            session = []
+        session.append(message)
+    if session:
+        yield session
+
+
+def fold_turns(messages: Iterable[Message], *, names: bool = False) -> list[Turn]:
+    """Fold messages, oldest first, into turns; bubbles without any content are left out.
+
+    Args:
+        messages: Of one chat.
+        names: Put the sender's name before each peer bubble, as groups need it.
+    """
+    turns: list[Turn] = []
+    side: list[Message] = []
+
+    def close() -> None:
+        if side:
+            turns.append(Turn(side[0].origin is not Origin.PEER, tuple(_bubble(m, names) for m in side), tuple(side)))
+            side.clear()
+
+    for message in messages:
+        if not message.content.strip():
+            continue
+        if side and (side[0].origin is Origin.PEER) != (message.origin is Origin.PEER):
+            close()
+        side.append(message)
+    close()
+    return turns
+
+
+def _bubble(message: Message, names: bool) -> str:
+    text = message.content.strip()
+    if names and message.origin is Origin.PEER and message.sender_name:
+        return f"{message.sender_name}: {text}"
+    return text

@@ -1,0 +1,1 @@
+"""The reply path, one step a module; responder.py alone knows their order."""

@@ -1,0 +1,147 @@
+"""Chats: who is in the store, who may be answered, who gave consent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, Row, func, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from userbot.errors import ChatNotFoundError, ConsentError
+from userbot.messages import Chat, ChatKind, Mode, Origin
+from userbot.store.schema import chats, messages
+
+_COLUMNS = frozenset(column.name for column in chats.c)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatCount:
+    """A chat with its numbers of messages by origin."""
+
+    chat: Chat
+    peer: int
+    owner: int
+    clone: int
+    newest_at: datetime | None
+
+
+class ChatRepository:
+    """Reads and writes chats."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def save(self, found: Iterable[Chat]) -> None:
+        """Add chats, or refresh what is known about them; the owner's decisions (mode, consent, …) stay as they are.
+
+        A username or access hash that is None now keeps its old value.
+        """
+        rows = [asdict(chat) for chat in found]
+        if not rows:
+            return
+        statement = upsert(chats)
+        new = statement.excluded
+        changes: dict[str, Any] = {name: new[name] for name in ("kind", "title", "source", "own_only")}
+        for name in ("username", "access_hash"):
+            changes[name] = func.coalesce(new[name], chats.c[name])
+        with self._engine.begin() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changes), rows)
+
+    def get(self, chat_id: int) -> Chat | None:
+        """Return a chat, or None."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(chats).where(chats.c.id == chat_id)).first()
+        return None if row is None else _chat(row)
+
+    def all(self) -> list[Chat]:
+        """Return all chats by title."""
+        with self._engine.connect() as connection:
+            return [_chat(row) for row in connection.execute(select(chats).order_by(chats.c.title, chats.c.id))]
+
+    def count(self) -> list[ChatCount]:
+        """Return all chats with their numbers of messages, most owner messages first."""
+        sums = {o: func.count().filter(messages.c.origin == o).label(f"n_{o}") for o in Origin}
+        query = (
+            select(chats, *sums.values(), func.max(messages.c.sent_at).label("newest_at"))
+            .join_from(chats, messages, messages.c.chat_id == chats.c.id, isouter=True)
+            .group_by(chats.c.id)
+            .order_by(sums[Origin.OWNER].desc(), chats.c.title)
+        )
+        with self._engine.connect() as connection:
+            return [
+                ChatCount(chat=_chat(r), peer=r.n_peer, owner=r.n_owner, clone=r.n_clone, newest_at=r.newest_at)
+                for r in connection.execute(query)
+            ]
+
+    def find(self, text: str) -> Chat:
+        """Return the one chat that `text` names: its id, its `@username`, or its title (any case; a part will do).
+
+        Raises:
+            ChatNotFoundError: None fits, or several do.
+        """
+        wanted = text.strip().casefold()
+        known = self.all()
+        bare = wanted.removeprefix("@")
+        by_key = [chat for chat in known if str(chat.id) == wanted or (chat.username or "").casefold() == bare]
+        by_title = [chat for chat in known if chat.title.casefold() == wanted]
+        by_part = [chat for chat in known if wanted and wanted in chat.title.casefold()]
+        for found in (by_key, by_title, by_part):
+            if len(found) == 1:
+                return found[0]
+            if found:
+                names = ", ".join(f"{chat.title} ({chat.id})" for chat in found[:5])
+                raise ChatNotFoundError(
+                    f"{len(found)} chats fit {text!r}: {names}. Give the id, such as {found[0].id}."
+                )
+        raise ChatNotFoundError(f"No chat fits {text!r}. `clone chats list` shows the chats and their ids.")
+
+    def allowed(self) -> list[Chat]:
+        """Return the chats that may be answered: mode `draft` or `auto`."""
+        with self._engine.connect() as connection:
+            query = select(chats).where(chats.c.mode != Mode.OFF).order_by(chats.c.title)
+            return [_chat(row) for row in connection.execute(query)]
+
+    def set_mode(self, chat_id: int, mode: Mode) -> None:
+        """Let the clone answer a chat, write drafts there, or leave it alone.
+
+        Raises:
+            ConsentError: The chat is no conversation with people, so the clone never writes there.
+        """
+        chat = self.get(chat_id)
+        if chat is None:
+            raise ChatNotFoundError(f"No chat has the id {chat_id}. `clone chats list` shows the ids.")
+        if mode is not Mode.OFF and (not chat.kind.is_conversation or chat.source != "telegram"):
+            raise ConsentError(
+                f"{chat.title!r} is a {chat.kind} chat from {chat.source}: only Telegram's private chats and groups "
+                f"are ever answered. Choose another with `clone chats list`."
+            )
+        self._update(chat_id, mode=mode)
+
+    def record_consent(self, chat_id: int, *, by: str) -> None:
+        """Record that training on a chat is agreed, when, and by whom."""
+        self._update(chat_id, consent_at=self._clock(), consent_by=by)
+
+    def withdraw_consent(self, chat_id: int) -> None:
+        """Take a consent back: the chat is no training data from now on."""
+        self._update(chat_id, consent_at=None, consent_by=None)
+
+    def set_relationship(self, chat_id: int, text: str | None) -> None:
+        """Remember who the peer is to the owner."""
+        self._update(chat_id, relationship=text or None)
+
+    def pause(self, chat_id: int, until: datetime | None) -> None:
+        """Answer nothing in a chat before `until`; None ends the pause."""
+        self._update(chat_id, paused_until=until)
+
+    def _update(self, chat_id: int, **values: Any) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(update(chats).where(chats.c.id == chat_id).values(**values))
+
+
+def _chat(row: Row[Any]) -> Chat:
+    values = {name: getattr(row, name) for name in row._fields if name in _COLUMNS}
+    return Chat(**{**values, "kind": ChatKind(row.kind), "mode": Mode(row.mode)})

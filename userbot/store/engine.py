@@ -1,0 +1,90 @@
+"""The database connection: permissions, pragmas, migrations."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DatabaseError
+
+import migrations
+from userbot.errors import StoreError, StoreNewerError
+
+BUSY_TIMEOUT_S = 30.0
+
+
+def open_engine(path: Path) -> Engine:
+    """Open the database, creating it (0600, its folder 0700) and bringing its tables up to date.
+
+    Writers begin with `BEGIN IMMEDIATE`, so that a transaction that reads and then writes never fails as locked.
+
+    Args:
+        path: The SQLite file.
+
+    Raises:
+        StoreNewerError: A newer version of the program has written it.
+        StoreError: It is not a database, or can't be opened.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+    except OSError as exc:
+        raise StoreError(
+            f"The database {path} can't be opened: {exc.strerror}. Set CLONE_HOME to a folder you own."
+        ) from exc
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin_immediate)
+    try:
+        migrate(engine)
+    except DatabaseError as exc:
+        engine.dispose()
+        raise StoreError(f"{path} is not a usable database: {exc.orig}. Move it away, or restore a backup.") from exc
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def migrate(engine: Engine) -> None:
+    """Apply the migrations that the database lacks.
+
+    Raises:
+        StoreNewerError: Its version is unknown to this program.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    script = ScriptDirectory.from_config(config)
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current == script.get_current_head():
+        return
+    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
+        raise StoreNewerError(
+            f"The database {engine.url.database} has version {current}, newer than this program knows. "
+            f"Upgrade with: pip install -U telegram-clone"
+        )
+    config.attributes["engine"] = engine
+    command.upgrade(config, "head")
+
+
+def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
+    # The driver's own transaction handling is switched off: it begins late and deferred.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "cache_size = -16000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

@@ -1,0 +1,78 @@
+"""Small things to remember: single facts, and commands left for the running daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from userbot.store.schema import commands, facts
+
+OWNER_ID = "owner_id"
+OWNER_NAME = "owner_name"
+
+
+class FactRepository:
+    """Single values by name, such as the owner's id; JSON."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a fact, or `default`."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(facts.c.value).where(facts.c.key == key)).first()
+        return default if row is None else row.value
+
+    def set(self, key: str, value: Any) -> None:
+        """Remember a fact; None forgets it."""
+        with self._engine.begin() as connection:
+            if value is None:
+                connection.execute(delete(facts).where(facts.c.key == key))
+                return
+            statement = upsert(facts).values(key=key, value=value)
+            connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """An order to the daemon, given on the command line."""
+
+    id: int
+    verb: str
+    argument: str
+
+
+class CommandRepository:
+    """Orders that other processes leave for the daemon, and its answers."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def leave(self, verb: str, argument: str) -> int:
+        """Leave an order; return its id."""
+        row = {"verb": verb, "argument": argument, "created_at": self._clock()}
+        with self._engine.begin() as connection:
+            return int(connection.execute(insert(commands).values(row).returning(commands.c.id)).scalar_one())
+
+    def waiting(self) -> list[Command]:
+        """Return the orders not carried out, oldest first."""
+        query = select(commands.c.id, commands.c.verb, commands.c.argument).where(commands.c.done_at.is_(None))
+        with self._engine.connect() as connection:
+            return [Command(**row) for row in connection.execute(query.order_by(commands.c.id)).mappings()]
+
+    def answer(self, command_id: int, text: str) -> None:
+        """Record that an order was carried out."""
+        with self._engine.begin() as connection:
+            statement = update(commands).where(commands.c.id == command_id)
+            connection.execute(statement.values(done_at=self._clock(), answer=text))
+
+    def read_answer(self, command_id: int) -> str | None:
+        """Return the daemon's answer, or None while there is none."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(commands.c.answer).where(commands.c.id == command_id)).scalar_one_or_none()

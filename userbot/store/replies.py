@@ -1,0 +1,252 @@
+"""Replies and the outbox: what was decided for each burst, and what is still to be delivered.
+
+A reply and its outbox rows are written in one transaction, before anything is sent; `random_id` lives in the row, so
+that a resend after a crash is recognised by Telegram as the same message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Engine, Row, case, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.engine import Connection
+
+from userbot.messages import Message
+from userbot.store.schema import chats, messages, outbox, replies
+
+
+class ReplyState(StrEnum):
+    """What became of a burst."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DRAFTED = "drafted"
+    HELD = "held"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+    UNDONE = "undone"
+    FAILED = "failed"
+
+
+class OutboxState(StrEnum):
+    """What became of one bubble."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided for one burst.
+
+    Args:
+        chat_id: Chat of the burst.
+        trigger_id: Its newest message.
+        state: `queued` and `drafted` come with bubbles, the others without.
+        reason: Why it was held, refused or cancelled.
+        adapter_id: Adapter that wrote the reply.
+        context_ids: Messages that the model saw.
+        timings: Seconds by step.
+        id: Set by the store.
+        created_at: Set by the store.
+    """
+
+    chat_id: int
+    trigger_id: int
+    state: ReplyState
+    reason: str | None = None
+    adapter_id: str | None = None
+    context_ids: tuple[int, ...] = ()
+    timings: Mapping[str, float] | None = None
+    id: int = 0
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxItem:
+    """One bubble to deliver."""
+
+    id: int
+    reply_id: int
+    chat_id: int
+    part: int
+    text: str
+    random_id: int
+    reply_to_id: int | None
+    state: OutboxState
+    message_id: int | None
+    attempts: int
+    due_at: datetime
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bubble:
+    """A bubble of a decision: its text, its random id, and when it is due."""
+
+    text: str
+    random_id: int
+    due_at: datetime
+    reply_to_id: int | None = None
+
+
+class ReplyRepository:
+    """Reads and writes decisions and the outbox."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def decide(self, decision: Decision, bubbles: Sequence[Bubble] = ()) -> Decision | None:
+        """Record a decision with its bubbles, and move the chat's `handled_id` to the trigger, all at once.
+
+        A burst is decided once: a second decision for the same trigger changes nothing, unless the first was `held`.
+
+        Returns:
+            The stored decision, or None where the burst was decided before.
+        """
+        row = {
+            "chat_id": decision.chat_id,
+            "trigger_id": decision.trigger_id,
+            "state": decision.state,
+            "reason": decision.reason,
+            "adapter_id": decision.adapter_id,
+            "context_ids": list(decision.context_ids),
+            "timings": dict(decision.timings or {}),
+            "created_at": self._clock(),
+        }
+        statement = upsert(replies).values(row)
+        statement = statement.on_conflict_do_update(
+            index_elements=["chat_id", "trigger_id"], set_=row, where=replies.c.state == ReplyState.HELD
+        )
+        with self._engine.begin() as connection:
+            stored = connection.execute(statement.returning(*replies.c)).first()
+            if stored is None:
+                return None
+            for part, bubble in enumerate(bubbles):
+                connection.execute(insert(outbox).values(_outbox_row(stored, part, bubble)))
+            if decision.state is not ReplyState.HELD:
+                newest = case((chats.c.handled_id > decision.trigger_id, chats.c.handled_id), else_=decision.trigger_id)
+                connection.execute(update(chats).where(chats.c.id == decision.chat_id).values(handled_id=newest))
+        return _decision(stored)
+
+    def pending(self, chat_id: int | None = None) -> list[OutboxItem]:
+        """Return the bubbles still to be sent, in the order of sending."""
+        query = select(outbox).where(outbox.c.state == OutboxState.PENDING)
+        if chat_id is not None:
+            query = query.where(outbox.c.chat_id == chat_id)
+        with self._engine.connect() as connection:
+            return [_item(row) for row in connection.execute(query.order_by(outbox.c.reply_id, outbox.c.part))]
+
+    def parts(self, reply_id: int) -> list[OutboxItem]:
+        """Return the bubbles of a reply."""
+        query = select(outbox).where(outbox.c.reply_id == reply_id).order_by(outbox.c.part)
+        with self._engine.connect() as connection:
+            return [_item(row) for row in connection.execute(query)]
+
+    def count_attempt(self, item_id: int) -> None:
+        """Note that a bubble is about to be sent."""
+        with self._engine.begin() as connection:
+            connection.execute(update(outbox).where(outbox.c.id == item_id).values(attempts=outbox.c.attempts + 1))
+
+    def mark_sent(self, item: OutboxItem, message: Message) -> None:
+        """Record a delivery and the clone's own message with it; the last part makes the whole reply `sent`."""
+        now = self._clock()
+        values = {name: getattr(message, name) for name in message.__slots__}
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(outbox)
+                .where(outbox.c.id == item.id)
+                .values(state=OutboxState.SENT, message_id=message.id, sent_at=now)
+            )
+            statement = upsert(messages).values(**values, stored_at=now)
+            # The echo may have come first, and looked like the owner's own writing.
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["chat_id", "id"], set_={"origin": message.origin})
+            )
+            self._close(connection, item.reply_id, ReplyState.SENT, None)
+
+    def cancel(self, reply_id: int, *, reason: str) -> int:
+        """Cancel the bubbles of a reply that are not sent; return how many."""
+        return self._stop(reply_id, OutboxState.CANCELLED, ReplyState.CANCELLED, reason)
+
+    def fail(self, reply_id: int, *, reason: str) -> int:
+        """Give up on the bubbles of a reply that are not sent; return how many."""
+        return self._stop(reply_id, OutboxState.FAILED, ReplyState.FAILED, reason)
+
+    def set_state(self, reply_id: int, state: ReplyState, *, reason: str | None = None) -> None:
+        """Change what became of a reply, such as `undone`."""
+        with self._engine.begin() as connection:
+            connection.execute(update(replies).where(replies.c.id == reply_id).values(state=state, reason=reason))
+
+    def newest(self, chat_id: int | None = None, *, limit: int = 1) -> list[Decision]:
+        """Return the newest decisions, newest first."""
+        query = select(replies)
+        if chat_id is not None:
+            query = query.where(replies.c.chat_id == chat_id)
+        with self._engine.connect() as connection:
+            return [_decision(row) for row in connection.execute(query.order_by(replies.c.id.desc()).limit(limit))]
+
+    def by_message(self, chat_id: int, message_id: int) -> Decision | None:
+        """Return the decision whose reply holds a message of the clone."""
+        query = select(replies).join(outbox).where(outbox.c.chat_id == chat_id, outbox.c.message_id == message_id)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _decision(row)
+
+    def is_clone_message(self, chat_id: int, message_id: int) -> bool:
+        """Tell whether the clone has sent a message."""
+        return self.by_message(chat_id, message_id) is not None
+
+    def sent_since(self, since: datetime, *, chat_id: int | None = None) -> int:
+        """Count the replies that went out or are on their way since a time."""
+        query = select(func.count()).where(
+            replies.c.created_at >= since, replies.c.state.in_([ReplyState.QUEUED, ReplyState.SENT])
+        )
+        if chat_id is not None:
+            query = query.where(replies.c.chat_id == chat_id)
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar_one()
+
+    def _stop(self, reply_id: int, items: OutboxState, whole: ReplyState, reason: str) -> int:
+        waiting = update(outbox).where(outbox.c.reply_id == reply_id, outbox.c.state == OutboxState.PENDING)
+        with self._engine.begin() as connection:
+            stopped = connection.execute(waiting.values(state=items)).rowcount
+            if stopped:
+                self._close(connection, reply_id, whole, reason)
+        return stopped
+
+    @staticmethod
+    def _close(connection: Connection, reply_id: int, state: ReplyState, reason: str | None) -> None:
+        open_parts = select(func.count()).where(outbox.c.reply_id == reply_id, outbox.c.state == OutboxState.PENDING)
+        if connection.execute(open_parts).scalar_one() == 0:
+            connection.execute(update(replies).where(replies.c.id == reply_id).values(state=state, reason=reason))
+
+
+def _outbox_row(reply: Row[Any], part: int, bubble: Bubble) -> dict[str, Any]:
+    return {
+        "reply_id": reply.id,
+        "chat_id": reply.chat_id,
+        "part": part,
+        "text": bubble.text,
+        "random_id": bubble.random_id,
+        "reply_to_id": bubble.reply_to_id,
+        "state": OutboxState.PENDING,
+        "due_at": bubble.due_at,
+    }
+
+
+def _decision(row: Row[Any]) -> Decision:
+    values = {**row._mapping, "state": ReplyState(row.state), "context_ids": tuple(row.context_ids)}
+    return Decision(**values)
+
+
+def _item(row: Row[Any]) -> OutboxItem:
+    return OutboxItem(**{**row._mapping, "state": OutboxState(row.state)})

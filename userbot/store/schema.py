@@ -1,0 +1,144 @@
+"""Tables. Migrations are generated from here; a test keeps both equal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC time, kept as integer milliseconds since 1970: compact, sortable, the same in every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Turn an aware time into milliseconds."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone; the store keeps aware times only")
+        return round(value.timestamp() * 1000)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """Turn milliseconds into an aware time."""
+        return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
+
+
+chats = Table(
+    "chats",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("title", String, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("username", String),
+    Column("access_hash", BigInteger),
+    Column("own_only", Boolean, nullable=False, default=False),
+    Column("relationship", String),
+    Column("mode", String(8), nullable=False, default="off"),
+    Column("consent_at", UtcTime),
+    Column("consent_by", String),
+    Column("paused_until", UtcTime),
+    Column("handled_id", BigInteger, nullable=False, default=0),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("chat_id", ForeignKey("chats.id", ondelete="CASCADE"), primary_key=True),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("origin", String(8), nullable=False),
+    Column("sent_at", UtcTime, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("media", Text),
+    Column("sender_id", BigInteger),
+    Column("sender_name", String),
+    Column("reply_to_id", BigInteger),
+    Column("topic_id", BigInteger),
+    Column("forwarded", Boolean, nullable=False, default=False),
+    Column("via_bot", Boolean, nullable=False, default=False),
+    Column("edited_at", UtcTime),
+    Column("deleted_at", UtcTime),
+    Column("stored_at", UtcTime, nullable=False),
+    Index(None, "chat_id", "sent_at", "id"),
+    sqlite_with_rowid=False,
+)
+
+replies = Table(
+    "replies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("chat_id", ForeignKey("chats.id", ondelete="CASCADE"), nullable=False),
+    Column("trigger_id", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String),
+    Column("adapter_id", String),
+    Column("context_ids", JSON, nullable=False),
+    Column("timings", JSON, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("chat_id", "trigger_id"),
+    Index(None, "created_at"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("reply_id", ForeignKey("replies.id", ondelete="CASCADE"), nullable=False),
+    Column("chat_id", BigInteger, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("random_id", BigInteger, nullable=False, unique=True),
+    Column("reply_to_id", BigInteger),
+    Column("state", String(16), nullable=False),
+    Column("message_id", BigInteger),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", UtcTime, nullable=False),
+    Column("sent_at", UtcTime),
+    UniqueConstraint("reply_id", "part"),
+    Index(None, "state", "due_at"),
+)
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("verb", String, nullable=False),
+    Column("argument", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("done_at", UtcTime),
+    Column("answer", Text),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", JSON, nullable=False),
+)

@@ -1,0 +1,68 @@
+"""The store: one object that owns the database, with a repository a subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Engine
+
+from userbot.store.chats import ChatRepository
+from userbot.store.engine import open_engine
+from userbot.store.facts import CommandRepository, FactRepository
+from userbot.store.messages import MessageRepository
+from userbot.store.replies import ReplyRepository
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the time, aware, UTC."""
+    return datetime.now(UTC)
+
+
+class Store:
+    """Everything that the program remembers. Synchronous: the daemon calls it through `asyncio.to_thread`.
+
+    Safe to share between threads; several processes may open the same file.
+
+    Args:
+        engine: An open engine whose tables are up to date.
+        clock: Tells the time of writes.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock = utc_now) -> None:
+        self.engine = engine
+        self.clock = clock
+        self.chats = ChatRepository(engine, clock)
+        self.messages = MessageRepository(engine, clock)
+        self.replies = ReplyRepository(engine, clock)
+        self.facts = FactRepository(engine)
+        self.commands = CommandRepository(engine, clock)
+
+    @classmethod
+    def open(cls, path: Path, clock: Clock = utc_now) -> Self:
+        """Open the SQLite file, creating and migrating it as needed.
+
+        Raises:
+            StoreNewerError: A newer version of the program has written it.
+            StoreError: It can't be opened.
+        """
+        return cls(open_engine(path), clock)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        """Return the store itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close all connections."""
+        self.close()

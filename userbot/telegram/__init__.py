@@ -1,0 +1,1 @@
+"""The only importer of Telethon: session, updates, history, sending."""
