@@ -73,7 +73,7 @@ class AdapterShelf:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def list(self) -> list[Manifest]:
+    def all(self) -> list[Manifest]:
         """Return the manifests of all adapters, oldest first."""
         found = sorted(self.folder.glob(f"*/{MANIFEST}")) if self.folder.is_dir() else []
         return [_read(path) for path in found if not path.parent.name.startswith(".")]
@@ -95,7 +95,7 @@ class AdapterShelf:
 
     @contextmanager
     def write(self, manifest: Manifest) -> Iterator[Path]:
-        """Give a hidden folder to write an adapter's files into; on leaving, add checksums and the manifest, and show it.
+        """Give a hidden folder for an adapter's files; on leaving, add checksums and the manifest, and show it.
 
         An error inside leaves nothing behind.
         """

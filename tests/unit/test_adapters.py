@@ -23,14 +23,14 @@ def shelf(tmp_path: Path) -> AdapterShelf:
 
 
 def test_no_adapter_at_first(shelf: AdapterShelf) -> None:
-    assert shelf.list() == []
+    assert shelf.all() == []
     assert shelf.current() is None
 
 
 def test_written_adapter_has_checksums_and_is_listed(shelf: AdapterShelf) -> None:
     manifest = _make(shelf, "one")
     assert list(manifest.files) == ["adapter_model.safetensors"]
-    assert shelf.list() == [manifest]
+    assert shelf.all() == [manifest]
     assert shelf.verify("one") == manifest
 
 

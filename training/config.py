@@ -1,0 +1,151 @@
+"""Training configuration: one tree of frozen values, presets, and overrides from flags, a file or the environment."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from userbot.errors import ConfigError
+
+MISTRAL = "mistralai/Mistral-7B-Instruct-v0.3"
+TINY = "tiny"
+
+
+class DataConfig(BaseModel):
+    """Which messages become samples, and how they are cut."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    session_gap_h: float = Field(6.0, gt=0, description="Silence that ends a conversation, hours")
+    max_tokens: int = Field(1024, ge=32, description="Longest sample, tokens; whole turns, newest kept")
+    held_out: float = Field(
+        0.1, gt=0, lt=0.5, description="Share of owner turns kept for evaluation: the newest sessions"
+    )
+    min_turns: int = Field(40, ge=1, description="Owner turns below which training refuses to start")
+    chat_share: float = Field(0.35, gt=0, le=1, description="Largest share of owner turns that one chat may have")
+    half_life_days: float | None = Field(None, gt=0, description="Age at which a session counts half; empty: all alike")
+    repeats: int = Field(3, ge=1, description="How often one and the same owner turn may be learned")
+    system_line: bool = Field(True, description="Begin with a line that says who the peer is")
+    instruct_mix: Path | None = Field(None, description="JSONL of instruction data (messages format) to mix in")
+    instruct_ratio: float = Field(0.1, ge=0, lt=1, description="Share of mixed-in samples")
+
+
+class LoraSettings(BaseModel):
+    """Shape of the adapter."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    r: int = Field(16, ge=1, description="Rank")
+    alpha: int = Field(32, ge=1, description="Scale numerator")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the adapter's input")
+    targets: tuple[str, ...] = Field(
+        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        description="Layers that it adapts",
+    )
+
+
+class TrainConfig(BaseModel):
+    """Everything that decides a training run; the manifest holds all of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str = Field("default", description="default, small or article")
+    base: str | None = Field(None, description="tiny, a hub name or a folder; None chooses by the machine")
+    load_in_4bit: bool = Field(True, description="NF4 with double quantisation")
+    compute_dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        "auto", description="auto: bfloat16 where fast"
+    )
+    text_format: Literal["auto", "chat", "text"] = Field("auto", description="chat template of the base, or plain text")
+    data: DataConfig = DataConfig()  # type: ignore[call-arg]  # every field has a default
+    lora: LoraSettings = LoraSettings()  # type: ignore[call-arg]  # every field has a default
+    epochs: float = Field(3.0, gt=0, description="Passes over the data")
+    max_steps: int | None = Field(None, ge=1, description="Stop after these updates")
+    learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate")
+    schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="Course of the learning rate")
+    warmup_steps: int = Field(10, ge=0, description="Updates until the peak")
+    weight_decay: float = Field(0.0, ge=0, description="AdamW's weight decay")
+    max_grad_norm: float = Field(1.0, gt=0, description="Clip gradients to this norm")
+    batch_tokens: int = Field(8192, ge=64, description="Tokens of one optimiser update, packed")
+    row_tokens: int | None = Field(None, ge=64, description="Tokens of one forward pass; None fits the machine")
+    checkpointing: bool | None = Field(
+        None, description="Recompute activations to save memory; None decides by the machine"
+    )
+    optimizer: Literal["adamw", "paged_adamw_8bit"] = Field("adamw", description="Optimiser")
+    save_every: int = Field(100, ge=1, description="Updates between checkpoints")
+    evaluate_every: int | None = Field(None, ge=1, description="Updates between evaluations; None: once an epoch")
+    seed: int = Field(7, description="Seed of shuffling and dropout")
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "small": {"row_tokens": 1024, "checkpointing": True, "optimizer": "paged_adamw_8bit", "data": {"max_tokens": 512}},
+    "article": {
+        "base": "mistralai/Mistral-7B-v0.1",
+        "text_format": "text",
+        "compute_dtype": "float16",
+        "data": {"max_tokens": 256, "held_out": 0.1},
+        "lora": {"r": 8, "alpha": 32, "dropout": 0.05, "targets": ("q_proj", "k_proj", "v_proj", "o_proj")},
+        "epochs": 10.0,
+        "schedule": "linear",
+        "warmup_steps": 2,
+        "batch_tokens": 4096,
+        "checkpointing": True,
+        "optimizer": "paged_adamw_8bit",
+        "save_every": 1000,
+    },
+}
+
+
+def make_config(preset: str = "default", *layers: Mapping[str, Any]) -> TrainConfig:
+    """Build a configuration: the preset, then each layer over it, later ones winning.
+
+    Args:
+        preset: A name of PRESETS.
+        layers: Nested values, such as `{"lora": {"r": 8}}`; a dotted key, `lora.r`, means the same.
+
+    Raises:
+        ConfigError: Unknown preset, unknown field or bad value; the text names the field.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"Unknown preset {preset!r}: choose one of {', '.join(PRESETS)} with --preset.")
+    merged: dict[str, Any] = {"preset": preset}
+    for layer in (PRESETS[preset], *layers):
+        _merge(merged, layer)
+    try:
+        return TrainConfig.model_validate(merged)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"Training setting {name} = {first.get('input')!r}: {first['msg']}. `clone train --help` lists the settings."
+        ) from None
+
+
+def read_layer(path: Path) -> dict[str, Any]:
+    """Read a TOML file of training settings.
+
+    Raises:
+        ConfigError: It is missing or no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"The training file {path} can't be read: {exc.strerror}. Check --config.") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"The training file {path} is not TOML: {exc}. Write lines such as: epochs = 2") from exc
+
+
+def _merge(target: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    for key, value in layer.items():
+        head, _, rest = key.partition(".")
+        found = {rest: value} if rest else value
+        if isinstance(found, Mapping):
+            inner = target.setdefault(head, {})
+            if isinstance(inner, dict):
+                _merge(inner, found)
+                continue
+        target[head] = found
