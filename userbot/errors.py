@@ -16,6 +16,7 @@
     │   ├── NoAdapterError (LookupError)         nothing was trained or promoted yet
     │   ├── AdapterDamagedError                  files differ from the manifest's checksums
     │   └── BaseMismatchError                    trained on another base model
+    ├── BaseDamagedError (OSError)               the embedded base's files differ from their checksums
     ├── TrainingError
     │   ├── TooLittleDataError          exit 3
     │   ├── NotQuantisedError                    4 bit was asked for and not applied
@@ -103,6 +104,10 @@ class AdapterDamagedError(AdapterError):
 
 class BaseMismatchError(AdapterError):
     """An adapter was trained on another base model than the one that is loaded."""
+
+
+class BaseDamagedError(CloneError, OSError):
+    """The embedded base's packed files differ from their checksums."""
 
 
 class TrainingError(CloneError):

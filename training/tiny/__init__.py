@@ -1,0 +1,111 @@
+"""The embedded base model `tiny`: packed weights, tokenizer and model card, expanded on first use.
+
+`materialise` gives an ordinary local Hugging Face folder, so everything that loads Mistral-7B loads this too. README.md
+beside this file is the model card.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from training.tiny.packing import serialise_bfloat16, unpack_weights
+from userbot.errors import BaseDamagedError
+
+NAME = "tiny"
+CHECKSUMS = "SHA256SUMS"
+WEIGHTS = "weights.int8.safetensors"
+EXPANDED = "model.safetensors"
+COPIED = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+
+
+def read_checksums(text: str) -> dict[str, str]:
+    """Read the lines of `sha256sum` as digests by file name."""
+    return {name: digest for digest, name in (line.split(maxsplit=1) for line in text.splitlines() if line)}
+
+
+def materialise(cache_dir: Path, *, source: Traversable | None = None) -> Path:
+    """Expand the embedded base into an ordinary model folder, or find the one expanded before.
+
+    The folder's name holds the digest of the packed weights, so a new version never meets an old one's files. It is
+    renamed into place when complete, so that two processes may do this at once; a folder whose files were damaged
+    since is expanded again.
+
+    Args:
+        cache_dir: A writable folder, made if missing; the expanded base takes 31 MB of it.
+        source: The folder of packed files; this package's own when left out.
+
+    Returns:
+        A folder that `from_pretrained` of transformers loads offline: bfloat16 safetensors, config and tokenizer.
+
+    Raises:
+        BaseDamagedError: A packed file differs from its checksum, or is missing.
+    """
+    source = resources.files(__package__) if source is None else source
+    try:
+        checksums = read_checksums(source.joinpath(CHECKSUMS).read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise _refuse(source, CHECKSUMS) from exc
+    folder = cache_dir / f"{NAME}-{checksums[WEIGHTS][:12]}"
+    if _is_whole(folder):
+        return folder
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{NAME}-", dir=cache_dir))
+    try:
+        _fill(made, source, checksums)
+        _put_in_place(made, folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return folder
+
+
+def _fill(made: Path, source: Traversable, checksums: dict[str, str]) -> None:
+    for name in COPIED:
+        (made / name).write_bytes(_read_checked(source, name, checksums))
+    packed = _read_checked(source, WEIGHTS, checksums)
+    (made / EXPANDED).write_bytes(serialise_bfloat16(unpack_weights(packed)))
+    lines = (f"{hashlib.sha256((made / name).read_bytes()).hexdigest()}  {name}\n" for name in (*COPIED, EXPANDED))
+    (made / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def _read_checked(source: Traversable, name: str, checksums: dict[str, str]) -> bytes:
+    try:
+        data = source.joinpath(name).read_bytes()
+    except FileNotFoundError as exc:
+        raise _refuse(source, name) from exc
+    if hashlib.sha256(data).hexdigest() != checksums.get(name):
+        raise _refuse(source, name)
+    return data
+
+
+def _refuse(source: Traversable, name: str) -> BaseDamagedError:
+    return BaseDamagedError(
+        f"the embedded base is damaged: {source.joinpath(name)} is missing or differs from its checksum; "
+        "install again with `pip install --force-reinstall telegram-clone[train]`, or in a checkout `git checkout -- training/tiny`"
+    )
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        checksums = read_checksums((folder / CHECKSUMS).read_text(encoding="utf-8"))
+        found = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in checksums}
+    except (OSError, ValueError):
+        return False
+    return bool(checksums) and found == checksums
+
+
+def _put_in_place(made: Path, folder: Path) -> None:
+    """Rename, unless another process was quicker; a damaged folder gives way."""
+    if folder.exists() and not _is_whole(folder):
+        shutil.rmtree(folder)
+    try:
+        made.rename(folder)
+    except OSError:
+        if not _is_whole(folder):
+            raise
+        return
+    folder.chmod(0o755)  # noqa: S103 - public weights; mkdtemp made the folder private
