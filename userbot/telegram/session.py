@@ -1,0 +1,192 @@
+"""The session file: one process at a time, private to its owner, and the Telethon client on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from userbot.errors import ConfigError, SessionBusyError
+from userbot.telegram.client import PatientClient
+
+_PROXY_SCHEMES = ("socks5", "socks4", "http")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientOptions:
+    """How to reach Telegram.
+
+    Args:
+        session: Path of the session file; it gives full access to the account.
+        api_id: The owner's own id from my.telegram.org/apps.
+        api_hash: The hash beside it.
+        device_model: Name in Telegram's list of devices; it should stay the same from run to run.
+        proxy: `socks5://[user:password@]host:port`, `socks4://…` or `http://…`.
+        endpoint_file: Where a loopback server wrote its address, to be used instead of Telegram.
+    """
+
+    session: Path
+    api_id: int | None
+    api_hash: str | None = field(repr=False)
+    device_model: str = "telegram-clone"
+    proxy: str | None = field(default=None, repr=False)
+    endpoint_file: Path | None = None
+
+
+class SessionLock:
+    """Hold a session for this process; the system lets go of it when the process ends, however it ends.
+
+    Args:
+        session: Path of the session file; the lock is `<session>.lock` beside it.
+    """
+
+    def __init__(self, session: Path) -> None:
+        self._session = session
+        self._path = session.with_name(session.name + ".lock")
+        self._handle: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock.
+
+        Raises:
+            SessionBusyError: Another process has it; the text names its pid.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            pid = os.read(handle, 20).decode(errors="replace").strip() or "unknown"
+            os.close(handle)
+            raise SessionBusyError(
+                f"Process {pid} uses the Telegram session {self._session} already. "
+                f"Stop it first (`kill {pid}`), or set CLONE_HOME to the folder of another account."
+            ) from exc
+        os.ftruncate(handle, 0)
+        os.write(handle, str(os.getpid()).encode())
+        self._handle = handle
+
+    def release(self) -> None:
+        """Let go of the lock; the file stays, since removing it could let two processes in."""
+        if self._handle is not None:
+            os.ftruncate(self._handle, 0)
+            os.close(self._handle)
+            self._handle = None
+
+    def __enter__(self) -> Self:
+        """Take the lock."""
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the lock."""
+        self.release()
+
+
+def make_client(options: ClientOptions, *, sleep: Callable[[float], Any] | None = None) -> PatientClient:
+    """Return a client that is not connected yet; hold the session's lock while you use it.
+
+    It does not reconnect by itself, so that whoever supervises it notices each loss and catches up; it sleeps through
+    flood waits of reading requests only.
+
+    Args:
+        options: How to reach Telegram.
+        sleep: Waits for a number of seconds; `asyncio.sleep` unless a test passes its own.
+
+    Raises:
+        ConfigError: The api id or hash is missing, or the proxy can't be used.
+    """
+    if not options.api_id or not options.api_hash:
+        raise ConfigError(
+            "Telegram needs your own api_id and api_hash. Create them at https://my.telegram.org/apps and set "
+            "CLONE_TELEGRAM__API_ID and CLONE_TELEGRAM__API_HASH, or run `clone init`."
+        )
+    proxy = _parse_proxy(options.proxy) if options.proxy else None
+    _make_private(options.session)
+    client = PatientClient(
+        str(options.session),
+        options.api_id,
+        options.api_hash,
+        proxy=proxy,
+        device_model=options.device_model,
+        app_version=_read_version(),
+        system_version="1",
+        catch_up=True,
+        sequential_updates=True,
+        receive_updates=True,
+        auto_reconnect=False,
+        connection_retries=1,
+        request_retries=1,
+        flood_sleep_threshold=0,
+        raise_last_call_error=True,
+    )
+    if sleep is not None:
+        client.sleep = sleep
+    if options.endpoint_file is not None:
+        _apply_endpoint(client, options.endpoint_file)
+    return client
+
+
+def _make_private(session: Path) -> None:
+    # SQLite gives its journal the mode of the database, so a private database is enough for both.
+    session.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in (session, session.with_name(session.name + "-journal")):
+        if path == session:
+            path.touch(mode=0o600)
+        if path.exists() and stat.S_IMODE(path.stat().st_mode) != 0o600:
+            path.chmod(0o600)
+
+
+def _parse_proxy(address: str) -> dict[str, Any]:
+    parts = urlsplit(address)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if parts.scheme not in _PROXY_SCHEMES or not parts.hostname or port is None:
+        raise ConfigError(
+            "CLONE_TELEGRAM__PROXY is no proxy address. Write it like socks5://127.0.0.1:1080 or http://host:3128."
+        )
+    if find_spec("python_socks") is None:
+        raise ConfigError(
+            "CLONE_TELEGRAM__PROXY is set, and the package for proxies is not installed. "
+            "Install it: pip install 'python-socks[asyncio]'"
+        )
+    return {
+        "proxy_type": parts.scheme,
+        "addr": parts.hostname,
+        "port": port,
+        "username": parts.username,
+        "password": parts.password,
+        "rdns": True,
+    }
+
+
+def _apply_endpoint(client: PatientClient, path: Path) -> None:
+    from userbot.loopback.endpoint import LoopbackEndpoint
+
+    try:
+        text = path.read_text()
+    except OSError as exc:
+        raise ConfigError(
+            f"The loopback server's address can't be read from {path}: {exc.strerror}. "
+            f"Start the server, or unset CLONE_TELEGRAM__ENDPOINT_FILE."
+        ) from exc
+    LoopbackEndpoint.from_json(text).apply(client.session)
+
+
+def _read_version() -> str:
+    try:
+        return version("telegram-clone")
+    except PackageNotFoundError:
+        return "0"
