@@ -1,0 +1,18 @@
+"""Answers to API requests, one module a namespace or theme; importing this package registers them all."""
+
+from userbot.loopback.handlers import auth, channels, dialogs, history, messages, people, updates
+from userbot.loopback.handlers.registry import Call, Services, respond, unwrap
+
+__all__ = [
+    "Call",
+    "Services",
+    "auth",
+    "channels",
+    "dialogs",
+    "history",
+    "messages",
+    "people",
+    "respond",
+    "unwrap",
+    "updates",
+]

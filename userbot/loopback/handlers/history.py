@@ -1,0 +1,116 @@
+"""Reading messages: history with all its paging parameters, single messages, search.
+
+Source for the paging: core.telegram.org/api/offsets.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from telethon.errors import RPCError
+from telethon.tl import functions, types
+
+from userbot.loopback import render
+from userbot.loopback.handlers.peers import chat_id_of, given
+from userbot.loopback.handlers.registry import Call, handles
+from userbot.loopback.state import StoredMessage
+
+_LIMIT_DEFAULT = 20
+_LIMIT_MAX = 100
+
+
+@handles(functions.messages.GetHistoryRequest)
+def get_history(call: Call, request: Any) -> Any:
+    """Return a page of a chat, newest first."""
+    chat_id = _readable(call, request.peer)
+    found = call.world.history(call.account, chat_id)[::-1]
+    return _page(call, chat_id, found, request)
+
+
+@handles(functions.messages.SearchRequest)
+def search(call: Call, request: Any) -> Any:
+    """Search a chat, or with an empty peer all chats, by text, sender and date; other filters find nothing."""
+    account, world = call.account, call.world
+    if isinstance(request.peer, types.InputPeerEmpty):
+        chat_id, found = account.user_id, sorted(account.box.messages.values(), key=lambda item: -item.id)
+    else:
+        chat_id = _readable(call, request.peer)
+        found = world.history(account, chat_id)[::-1]
+    if not isinstance(request.filter, types.InputMessagesFilterEmpty):
+        found = []
+    if request.from_id is not None:
+        sender_id = chat_id_of(call, request.from_id)
+        found = [item for item in found if item.sender_id == sender_id]
+    if request.q:
+        found = [item for item in found if request.q.lower() in item.text.lower()]
+    earliest, latest = given(request.min_date), given(request.max_date)
+    if earliest is not None:
+        found = [item for item in found if item.date > earliest]
+    if latest is not None:
+        found = [item for item in found if item.date < latest]
+    return _page(call, chat_id, found, request)
+
+
+@handles(functions.messages.GetMessagesRequest)
+def get_messages(call: Call, request: Any) -> Any:
+    """Return messages of private chats and basic groups by id; those that are gone come back empty."""
+    return types.messages.Messages(**_picked(call, call.account.box.messages, request), topics=[])
+
+
+@handles(functions.channels.GetMessagesRequest)
+def get_channel_messages(call: Call, request: Any) -> Any:
+    """Return messages of a channel by id."""
+    box = call.world.channels[chat_id_of(call, request.channel)].box
+    body = _picked(call, box.messages, request)
+    return types.messages.ChannelMessages(box.pts, len(body["messages"]), topics=[], **body)
+
+
+def _readable(call: Call, peer: Any) -> int:
+    chat_id = chat_id_of(call, peer)
+    if (
+        chat_id < 0
+        and chat_id in call.world.groups
+        and call.account.user_id not in call.world.groups[chat_id].member_ids
+    ):
+        raise RPCError(None, "CHAT_ID_INVALID", 400)
+    return chat_id
+
+
+def _picked(call: Call, stored: dict[int, StoredMessage], request: Any) -> dict[str, Any]:
+    numbers = [item.id if isinstance(item, types.InputMessageID) else item for item in request.id]
+    numbers = [number for number in numbers if isinstance(number, int)]
+    found = [stored[number] for number in numbers if number in stored]
+    shown = [
+        render.message(stored[number], call.account) if number in stored else types.MessageEmpty(number)
+        for number in numbers
+    ]
+    return {"messages": shown, **render.companions(call.world, call.account, found)}
+
+
+def _page(call: Call, chat_id: int, found: list[StoredMessage], request: Any) -> Any:
+    """Cut a page out of `found`, newest first: the offsets first, then the id limits on what is left."""
+    limit = min(request.limit or _LIMIT_DEFAULT, _LIMIT_MAX)
+    start = _offset(found, request) + request.add_offset
+    page = found[max(start, 0) : max(start + limit, 0)]
+    if request.max_id:
+        page = [item for item in page if item.id < request.max_id]
+    if request.min_id:
+        page = [item for item in page if item.id > request.min_id]
+    body = {
+        "messages": [render.message(item, call.account) for item in page],
+        "topics": [],
+        **render.companions(call.world, call.account, page, [chat_id]),
+    }
+    if chat_id in call.world.channels:
+        return types.messages.ChannelMessages(call.world.channels[chat_id].box.pts, len(found), **body)
+    if len(page) == len(found):
+        return types.messages.Messages(**body)
+    return types.messages.MessagesSlice(len(found), **body)
+
+
+def _offset(found: list[StoredMessage], request: Any) -> int:
+    """Return how many messages lie before the page's zero point; an id goes before a date."""
+    if request.offset_id:
+        return sum(item.id >= request.offset_id for item in found)
+    date = given(getattr(request, "offset_date", None))
+    return 0 if date is None else sum(item.date >= date for item in found)

@@ -1,0 +1,113 @@
+"""Which function answers which request, and what it gets to work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from telethon.errors import RPCError
+from telethon.tl import functions, types
+
+from userbot.loopback.actions import Actions
+from userbot.loopback.delivery import Delivery
+from userbot.loopback.logins import Logins
+from userbot.loopback.session import Authorization, Session
+from userbot.loopback.state import User, World
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all handlers share."""
+
+    world: World
+    actions: Actions
+    delivery: Delivery
+    logins: Logins
+    host: str
+    port: int
+    dc_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request under way."""
+
+    services: Services
+    session: Session
+
+    @property
+    def world(self) -> World:
+        """The server's state."""
+        return self.services.world
+
+    @property
+    def actions(self) -> Actions:
+        """The verbs that change it."""
+        return self.services.actions
+
+    @property
+    def authorization(self) -> Authorization:
+        """Whose key the request came under."""
+        return self.session.authorization
+
+    @property
+    def account(self) -> User:
+        """Who is logged in; raises AUTH_KEY_UNREGISTERED when nobody is."""
+        if self.authorization.user_id is None:
+            raise RPCError(None, "AUTH_KEY_UNREGISTERED", 401)
+        return self.world.user(self.authorization.user_id)
+
+
+Handler = Callable[[Call, Any], Any]
+_HANDLERS: dict[type, Handler] = {}
+_PLAIN_WRAPPERS = (
+    functions.InvokeWithLayerRequest,
+    functions.InitConnectionRequest,
+    functions.InvokeAfterMsgRequest,
+    functions.InvokeAfterMsgsRequest,
+)
+
+
+def handles(*requests: Any) -> Callable[[Handler], Handler]:
+    """Register a function as the answer to requests of these classes."""
+
+    def register(handler: Handler) -> Handler:
+        _HANDLERS.update(dict.fromkeys(requests, handler))
+        return handler
+
+    return register
+
+
+def unwrap(call: Call, request: Any) -> Any:
+    """Return the request inside its wrappers, having noted what they say about the session.
+
+    Raises:
+        RPCError: TAKEOUT_INVALID for a takeout session that is not open.
+    """
+    wants_updates = True
+    while True:
+        if isinstance(request, functions.InvokeWithoutUpdatesRequest):
+            wants_updates = False
+        elif isinstance(request, functions.InvokeWithTakeoutRequest):
+            if request.takeout_id != call.authorization.takeout_id:
+                raise RPCError(None, "TAKEOUT_INVALID", 400)
+        elif not isinstance(request, _PLAIN_WRAPPERS):
+            break
+        request = request.query
+    call.session.receives_updates = wants_updates
+    return request
+
+
+def respond(call: Call, request: Any) -> Any:
+    """Return the result of an unwrapped request, or the RpcError that it earns."""
+    handler = _HANDLERS.get(type(request))
+    try:
+        if call.authorization.refusal is not None:
+            code, text = call.authorization.refusal
+            raise RPCError(None, text, code)
+        if handler is None:
+            raise RPCError(None, f"INPUT_METHOD_INVALID_{type(request).CONSTRUCTOR_ID}", 400)
+        return handler(call, request)
+    except RPCError as exc:
+        return types.RpcError(exc.code, exc.message)

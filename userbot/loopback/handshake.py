@@ -1,0 +1,128 @@
+"""The exchange that gives a new client its authorization key.
+
+Source: core.telegram.org/mtproto/auth_key.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from hashlib import sha1
+from random import Random
+from typing import Any
+
+import rsa.prime
+from telethon.crypto import AES
+from telethon.extensions import BinaryReader
+from telethon.tl import functions, types
+
+from userbot.loopback.crypto import GENERATOR, PRIME, PRIME_BYTES, AuthorizationKey, ServerKey, big_endian
+
+# Real servers send primes of about 31 bits; shorter ones keep the client's factorisation, in plain Python, short. The
+# product must not fill its bytes: Telethon reads it as signed.
+_FACTOR_BITS = 18
+
+
+class Handshake:
+    """One key exchange, started anew by each `req_pq`; `key` is set once it is done.
+
+    Args:
+        server_key: The RSA key under which the client sends its secret.
+        random: Source of the numbers that need not be secret.
+    """
+
+    def __init__(self, server_key: ServerKey, random: Random) -> None:
+        self.key: AuthorizationKey | None = None
+        self.salt = 0
+        self._server_key = server_key
+        self._server_nonce = random.getrandbits(127)
+        self._factors = sorted(_two_primes(random))
+        self._nonce = 0
+        self._new_nonce = b""
+        self._secret = int.from_bytes(os.urandom(256), "big") % PRIME
+
+    def answer(self, request: Any) -> Any:
+        """Return the object to send back for one unencrypted request.
+
+        Raises:
+            ConnectionError: The request does not belong here, or its content is wrong.
+        """
+        match request:
+            case functions.ReqPqMultiRequest() | functions.ReqPqRequest():
+                return self._offer(request)
+            case functions.ReqDHParamsRequest():
+                return self._send_half(request)
+            case functions.SetClientDHParamsRequest():
+                return self._agree(request)
+        raise ConnectionError(f"{type(request).__name__} has to be encrypted")
+
+    def _offer(self, request: Any) -> Any:
+        self._nonce = request.nonce
+        product = self._factors[0] * self._factors[1]
+        return types.ResPQ(self._nonce, self._server_nonce, big_endian(product), [self._server_key.fingerprint])
+
+    def _send_half(self, request: Any) -> Any:
+        self._check_nonces(request)
+        plain = self._server_key.decrypt(request.encrypted_data)
+        reader = BinaryReader(plain[20:])
+        inner = reader.tgread_object()
+        if sha1(plain[20 : 20 + reader.tell_position()]).digest() != plain[:20]:  # noqa: S324 # the protocol
+            raise ConnectionError("bad handshake: the hash of the encrypted part differs")
+        self._check_nonces(inner)
+        if [int.from_bytes(inner.p, "big"), int.from_bytes(inner.q, "big")] != self._factors:
+            raise ConnectionError("bad handshake: the factors are wrong")
+        self._new_nonce = inner.new_nonce.to_bytes(32, "little", signed=True)
+        half = pow(GENERATOR, self._secret, PRIME).to_bytes(256, "big")
+        answer = types.ServerDHInnerData(
+            self._nonce, self._server_nonce, GENERATOR, PRIME_BYTES, half, int(time.time())
+        )
+        return types.ServerDHParamsOk(self._nonce, self._server_nonce, self._encrypt(bytes(answer)))
+
+    def _agree(self, request: Any) -> Any:
+        self._check_nonces(request)
+        plain = bytes(AES.decrypt_ige(request.encrypted_data, *self._temporary_key()))
+        inner = BinaryReader(plain[20:]).tgread_object()
+        self._check_nonces(inner)
+        shared = pow(int.from_bytes(inner.g_b, "big"), self._secret, PRIME).to_bytes(256, "big")
+        if not shared[0]:  # some clients, Telethon among them, drop leading zeros and would get another key
+            return types.DhGenRetry(self._nonce, self._server_nonce, self._proof(b"\x02", AuthorizationKey(shared)))
+        self.key = AuthorizationKey(shared)
+        nonce = self._server_nonce.to_bytes(16, "little", signed=True)
+        self.salt = int.from_bytes(self._new_nonce[:8], "little", signed=True) ^ int.from_bytes(
+            nonce[:8], "little", signed=True
+        )
+        return types.DhGenOk(self._nonce, self._server_nonce, self._proof(b"\x01", self.key))
+
+    def _proof(self, number: bytes, key: AuthorizationKey) -> int:
+        digest = sha1(self._new_nonce + number + key.auxiliary_hash).digest()  # noqa: S324 # the protocol
+        return int.from_bytes(digest[4:], "little", signed=True)
+
+    def _encrypt(self, plain: bytes) -> bytes:
+        hashed = sha1(plain).digest() + plain  # noqa: S324 # the protocol
+        return bytes(AES.encrypt_ige(hashed + os.urandom(-len(hashed) % 16), *self._temporary_key()))
+
+    def _temporary_key(self) -> tuple[bytes, bytes]:
+        server_nonce = self._server_nonce.to_bytes(16, "little", signed=True)
+        new, both, twice = (
+            sha1(a + b).digest()  # noqa: S324 # the protocol
+            for a, b in (
+                (self._new_nonce, server_nonce),
+                (server_nonce, self._new_nonce),
+                (self._new_nonce, self._new_nonce),
+            )
+        )
+        return new + both[:12], both[12:] + twice + self._new_nonce[:4]
+
+    def _check_nonces(self, message: Any) -> None:
+        if (message.nonce, message.server_nonce) != (self._nonce, self._server_nonce):
+            raise ConnectionError(f"bad handshake: {type(message).__name__} carries other nonces")
+
+
+def _two_primes(random: Random) -> set[int]:
+    """Return two different primes of `_FACTOR_BITS` bits."""
+    primes: set[int] = set()
+    while len(primes) < 2:
+        candidate = random.getrandbits(_FACTOR_BITS) | 1 << (_FACTOR_BITS - 1) | 1
+        if rsa.prime.is_prime(candidate):
+            primes.add(candidate)
+    return primes
