@@ -102,6 +102,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("message_id", sa.BigInteger(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("typing_at", schema.UtcTime(), nullable=False),
         sa.Column("due_at", schema.UtcTime(), nullable=False),
         sa.Column("sent_at", schema.UtcTime(), nullable=True),
         sa.ForeignKeyConstraint(["reply_id"], ["replies.id"], name=op.f("fk_outbox_reply_id"), ondelete="CASCADE"),
@@ -110,6 +111,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("reply_id", "part", name=op.f("uq_outbox_reply_id_part")),
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_outbox_chat_id_message_id"), ["chat_id", "message_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_outbox_state_due_at"), ["state", "due_at"], unique=False)
 
 

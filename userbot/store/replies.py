@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, Row, case, func, insert, select, update
+from sqlalchemy import Engine, Row, Update, and_, case, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.engine import Connection
 
@@ -83,17 +83,27 @@ class OutboxItem:
     state: OutboxState
     message_id: int | None
     attempts: int
+    typing_at: datetime
     due_at: datetime
     sent_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bubble:
-    """A bubble of a decision: its text, its random id, and when it is due."""
+    """A bubble of a decision: its text, its random id, and when it is due.
+
+    Args:
+        text: What to send.
+        random_id: Telegram delivers one message per value, however often it is sent.
+        due_at: When to send it.
+        typing_at: When to begin to show the typing action; None shows it only as the bubble is sent.
+        reply_to_id: Message that it answers.
+    """
 
     text: str
     random_id: int
     due_at: datetime
+    typing_at: datetime | None = None
     reply_to_id: int | None = None
 
 
@@ -108,6 +118,7 @@ class ReplyRepository:
         """Record a decision with its bubbles, and move the chat's `handled_id` to the trigger, all at once.
 
         A burst is decided once: a second decision for the same trigger changes nothing, unless the first was `held`.
+        Earlier bursts of the chat that are still held are closed with it, as it answers them too.
 
         Returns:
             The stored decision, or None where the burst was decided before.
@@ -133,6 +144,7 @@ class ReplyRepository:
             for part, bubble in enumerate(bubbles):
                 connection.execute(insert(outbox).values(_outbox_row(stored, part, bubble)))
             if decision.state is not ReplyState.HELD:
+                connection.execute(_close_held(stored))
                 newest = case((chats.c.handled_id > decision.trigger_id, chats.c.handled_id), else_=decision.trigger_id)
                 connection.execute(update(chats).where(chats.c.id == decision.chat_id).values(handled_id=newest))
         return _decision(stored)
@@ -151,10 +163,26 @@ class ReplyRepository:
         with self._engine.connect() as connection:
             return [_item(row) for row in connection.execute(query)]
 
-    def count_attempt(self, item_id: int) -> None:
-        """Note that a bubble is about to be sent."""
+    def claim(self, item_id: int) -> bool:
+        """Note that a bubble is about to be sent; return False, changing nothing, where it is no longer pending."""
         with self._engine.begin() as connection:
-            connection.execute(update(outbox).where(outbox.c.id == item_id).values(attempts=outbox.c.attempts + 1))
+            statement = update(outbox).where(outbox.c.id == item_id, outbox.c.state == OutboxState.PENDING)
+            return connection.execute(statement.values(attempts=outbox.c.attempts + 1)).rowcount > 0
+
+    def find_unconfirmed(self, chat_id: int, text: str) -> OutboxItem | None:
+        """Return the oldest bubble of this text that was tried and whose delivery is not known.
+
+        After a crash in mid-send, the clone's own message can come back as if another device had written it.
+        """
+        query = select(outbox).where(
+            outbox.c.chat_id == chat_id,
+            outbox.c.message_id.is_(None),
+            outbox.c.attempts > 0,
+            outbox.c.text == text,
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query.order_by(outbox.c.id)).first()
+        return None if row is None else _item(row)
 
     def mark_sent(self, item: OutboxItem, message: Message) -> None:
         """Record a delivery and the clone's own message with it; the last part makes the whole reply `sent`."""
@@ -174,7 +202,10 @@ class ReplyRepository:
             self._close(connection, item.reply_id, ReplyState.SENT, None)
 
     def cancel(self, reply_id: int, *, reason: str) -> int:
-        """Cancel the bubbles of a reply that are not sent; return how many."""
+        """Cancel the bubbles of a reply that are not sent; return how many.
+
+        A reply of which a part is out stays `sent`, with the reason why it is not whole.
+        """
         return self._stop(reply_id, OutboxState.CANCELLED, ReplyState.CANCELLED, reason)
 
     def fail(self, reply_id: int, *, reason: str) -> int:
@@ -227,7 +258,18 @@ class ReplyRepository:
     def _close(connection: Connection, reply_id: int, state: ReplyState, reason: str | None) -> None:
         open_parts = select(func.count()).where(outbox.c.reply_id == reply_id, outbox.c.state == OutboxState.PENDING)
         if connection.execute(open_parts).scalar_one() == 0:
-            connection.execute(update(replies).where(replies.c.id == reply_id).values(state=state, reason=reason))
+            sent = select(func.count()).where(outbox.c.reply_id == reply_id, outbox.c.state == OutboxState.SENT)
+            final = ReplyState.SENT if connection.execute(sent).scalar_one() else state
+            connection.execute(update(replies).where(replies.c.id == reply_id).values(state=final, reason=reason))
+
+
+def _close_held(decided: Row[Any]) -> Update:
+    earlier = and_(
+        replies.c.chat_id == decided.chat_id,
+        replies.c.trigger_id < decided.trigger_id,
+        replies.c.state == ReplyState.HELD,
+    )
+    return update(replies).where(earlier).values(state=ReplyState.CANCELLED, reason="answered with a later burst")
 
 
 def _outbox_row(reply: Row[Any], part: int, bubble: Bubble) -> dict[str, Any]:
@@ -239,6 +281,7 @@ def _outbox_row(reply: Row[Any], part: int, bubble: Bubble) -> dict[str, Any]:
         "random_id": bubble.random_id,
         "reply_to_id": bubble.reply_to_id,
         "state": OutboxState.PENDING,
+        "typing_at": bubble.typing_at or bubble.due_at,
         "due_at": bubble.due_at,
     }
 

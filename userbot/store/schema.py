@@ -119,10 +119,12 @@ outbox = Table(
     Column("state", String(16), nullable=False),
     Column("message_id", BigInteger),
     Column("attempts", Integer, nullable=False, default=0),
+    Column("typing_at", UtcTime, nullable=False),
     Column("due_at", UtcTime, nullable=False),
     Column("sent_at", UtcTime),
     UniqueConstraint("reply_id", "part"),
     Index(None, "state", "due_at"),
+    Index(None, "chat_id", "message_id"),
 )
 
 commands = Table(
