@@ -1,0 +1,271 @@
+"""How much generated replies look like the real ones: distances, rates, a classifier that tries to tell them apart.
+
+Everything takes lists of replies, a reply being the tuple of its bubbles, and knows nothing of models. Reply `i` of the
+clone and reply `i` of the owner answer the same context.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Bubbles = tuple[str, ...]
+
+MIN_PAIRS = 10
+"""Pairs below which the classifier's answer says nothing, so none is given."""
+
+VERBATIM_CHARS = 20
+"""Shorter replies ("ok, see you") are everybody's, so equal ones are no copies."""
+
+MANY_BUBBLES = 6
+_EMOJI = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]")
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """Figures of one set of replies against the owner's.
+
+    Distances run from 0 (the same) to 1 (nothing in common); rates are shares of the clone's replies.
+
+    Args:
+        replies: Pairs compared.
+        length: Largest gap between the distributions of characters per reply (Kolmogorov-Smirnov).
+        bubbles: Distance of bubbles per turn, total variation; so are the next four.
+        case: Distance of how bubbles begin: lower case, capital, all capitals.
+        punctuation: Distance of how bubbles end.
+        emoji: Distance of emoji per reply.
+        language: Distance of the scripts that replies are written in.
+        auc: How well character n-grams tell the clone from the owner: 0.5 not at all, 1 always; None with few pairs.
+        repetition: Replies that repeat themselves inside.
+        sameness: Replies equal to an earlier reply.
+        owner_sameness: The same for the owner, who says "ok" often, too.
+        empty: Replies without a word.
+        overlong: Replies longer than twice nearly all of the owner's.
+        copied: Replies that are a training turn word for word.
+    """
+
+    replies: int
+    length: float
+    bubbles: float
+    case: float
+    punctuation: float
+    emoji: float
+    language: float
+    auc: float | None
+    repetition: float
+    sameness: float
+    owner_sameness: float
+    empty: float
+    overlong: float
+    copied: float
+
+    @property
+    def score(self) -> float:
+        """Return one number, 1 for a perfect likeness: one less the mean distance, with the classifier as one of them.
+
+        An AUC below 0.5 is chance, and counts as 0.5.
+        """
+        distances = [self.length, self.bubbles, self.case, self.punctuation, self.emoji, self.language]
+        if self.auc is not None:
+            distances.append(2 * max(0.0, self.auc - 0.5))
+        return 1 - sum(distances) / len(distances)
+
+
+def measure_likeness(
+    clone: Sequence[Bubbles], owner: Sequence[Bubbles], *, learned: Iterable[Bubbles] = ()
+) -> Likeness:
+    """Compare the clone's replies with the owner's own.
+
+    Args:
+        clone: Generated replies; a reply without bubbles is empty.
+        owner: Real replies to the same contexts, in the same order.
+        learned: Owner turns of the training data, to find copies.
+
+    Raises:
+        ValueError: The lists are empty, or differ in length.
+    """
+    if not owner or len(clone) != len(owner):
+        raise ValueError(f"{len(clone)} replies of the clone can't be paired with {len(owner)} of the owner")
+    spoken = [reply for reply in clone if join(reply)]
+    return Likeness(
+        replies=len(owner),
+        length=gap_of_lengths(spoken, owner),
+        bubbles=_compare(spoken, owner, count_bubbles),
+        case=_compare(_singles(spoken), _singles(owner), name_case),
+        punctuation=_compare(_singles(spoken), _singles(owner), name_ending),
+        emoji=_compare(spoken, owner, count_emoji),
+        language=_compare(spoken, owner, name_script),
+        auc=tell_apart(clone, owner),
+        repetition=_share(clone, repeats_itself),
+        sameness=share_of_echoes(clone),
+        owner_sameness=share_of_echoes(owner),
+        empty=_share(clone, lambda reply: not join(reply)),
+        overlong=share_overlong(clone, owner),
+        copied=share_copied(clone, learned),
+    )
+
+
+def measure_bits(total_nats: float, *, characters: int) -> float:
+    """Turn the summed negative log likelihood of texts into bits per character.
+
+    Unlike the loss per token, this compares models with different tokenizers.
+
+    Args:
+        total_nats: Sum over all tokens, natural logarithm.
+        characters: Characters of the same texts.
+    """
+    return total_nats / math.log(2) / max(1, characters)
+
+
+def join(reply: Bubbles) -> str:
+    """Return a reply as one text, a bubble a line."""
+    return "\n".join(reply).strip()
+
+
+def count_bubbles(reply: Bubbles) -> int:
+    """Count bubbles; six stands for six and more."""
+    return min(len(reply), MANY_BUBBLES)
+
+
+def name_case(reply: Bubbles) -> str:
+    """Tell how a text begins: `lower`, `capital`, `shout` (all capitals), or `none` without letters."""
+    letters = [char for char in join(reply) if char.isalpha()]
+    if not letters:
+        return "none"
+    if len(letters) > 3 and all(char.isupper() for char in letters):
+        return "shout"
+    return "capital" if letters[0].isupper() else "lower"
+
+
+def name_ending(reply: Bubbles) -> str:
+    """Tell how a text ends: with its mark (`.`, `?`, `!`, `)`, `…`), an `emoji`, another `mark`, or a bare `word`."""
+    text = join(reply)
+    if not text:
+        return "nothing"
+    last = text[-1]
+    if text.endswith(("...", "…")):
+        return "…"
+    if last in ".?!)(":
+        return last
+    if _EMOJI.match(last) or last == "\ufe0f":
+        return "emoji"
+    return "mark" if unicodedata.category(last).startswith(("P", "S")) else "word"
+
+
+def count_emoji(reply: Bubbles) -> int:
+    """Count the emoji of a reply; three stands for three and more."""
+    return min(3, len(_EMOJI.findall(join(reply))))
+
+
+def name_script(reply: Bubbles) -> str:
+    """Tell a reply's language by its script: `cyrillic`, `latin`, `mixed`, `other`, or `none` without letters."""
+    scripts = {_script(char) for char in join(reply) if char.isalpha()}
+    if not scripts:
+        return "none"
+    return scripts.pop() if len(scripts) == 1 else "mixed"
+
+
+def share(replies: Sequence[Bubbles], name: Callable[[Bubbles], Hashable]) -> dict[Hashable, float]:
+    """Return how the replies spread over a trait, such as `name_case`; shares that sum to 1."""
+    counts = Counter(map(name, replies))
+    return {key: count / len(replies) for key, count in counts.items()}
+
+
+def distance(one: dict[Hashable, float], other: dict[Hashable, float]) -> float:
+    """Return the total variation distance of two distributions: half the sum of differences, 0 to 1."""
+    return sum(abs(one.get(key, 0.0) - other.get(key, 0.0)) for key in {*one, *other}) / 2
+
+
+def gap_of_lengths(clone: Sequence[Bubbles], owner: Sequence[Bubbles]) -> float:
+    """Return the largest gap between the two cumulative distributions of reply length in characters, 0 to 1."""
+    if not clone or not owner:
+        return 1.0
+    ours, theirs = (np.sort([len(join(reply)) for reply in side]) for side in (clone, owner))
+    points = np.concatenate([ours, theirs])
+    below = [np.searchsorted(side, points, side="right") / len(side) for side in (ours, theirs)]
+    return float(np.abs(below[0] - below[1]).max())
+
+
+def tell_apart(clone: Sequence[Bubbles], owner: Sequence[Bubbles], *, folds: int = 5, seed: int = 7) -> float | None:
+    """Train a character n-gram classifier to tell clone from owner; return its cross-validated AUC.
+
+    Both replies to one context are always in the same fold, so that it can't learn a topic on one side and gain from it
+    on the other. Empty replies are left out with their partners: their share is a figure of its own.
+
+    Returns:
+        0.5 when it can only guess, 1 when it is always right; None below MIN_PAIRS pairs.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+
+    pairs = [(join(a), join(b)) for a, b in zip(clone, owner, strict=True) if join(a) and join(b)]
+    if len(pairs) < MIN_PAIRS:
+        return None
+    texts = [f"\n{text}\n" for pair in pairs for text in pair]
+    labels = np.tile([1, 0], len(pairs))
+    groups = np.repeat(np.arange(len(pairs)), 2)
+    model = make_pipeline(
+        TfidfVectorizer(analyzer="char", ngram_range=(1, 4), lowercase=False, sublinear_tf=True),
+        LogisticRegression(C=10.0, max_iter=1000),
+    )
+    splitter = GroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+    scores = cross_val_predict(model, texts, labels, groups=groups, cv=splitter, method="decision_function")
+    return float(roc_auc_score(labels, scores))
+
+
+def repeats_itself(reply: Bubbles) -> bool:
+    """Tell whether a reply says a bubble twice, or three words in a row twice."""
+    texts = [bubble.strip().casefold() for bubble in reply if len(bubble.strip()) > 3]
+    if len(set(texts)) < len(texts):
+        return True
+    words = _WORD.findall(join(reply).casefold())
+    triples = list(zip(words, words[1:], words[2:], strict=False))
+    return len(set(triples)) < len(triples)
+
+
+def share_of_echoes(replies: Sequence[Bubbles]) -> float:
+    """Return the share of replies that are equal to an earlier one."""
+    return 1 - len({_plain(reply) for reply in replies}) / len(replies)
+
+
+def share_overlong(clone: Sequence[Bubbles], owner: Sequence[Bubbles]) -> float:
+    """Return the share of the clone's replies longer than twice the owner's 99th percentile."""
+    limit = 2 * float(np.quantile([len(join(reply)) for reply in owner], 0.99))
+    return _share(clone, lambda reply: len(join(reply)) > limit)
+
+
+def share_copied(clone: Sequence[Bubbles], learned: Iterable[Bubbles]) -> float:
+    """Return the share of replies of VERBATIM_CHARS or more that are a training turn, but for case and spaces."""
+    known: Collection[str] = {_plain(turn) for turn in learned}
+    return _share(clone, lambda reply: len(_plain(reply)) >= VERBATIM_CHARS and _plain(reply) in known)
+
+
+def _compare(clone: Sequence[Bubbles], owner: Sequence[Bubbles], name: Callable[[Bubbles], Hashable]) -> float:
+    return distance(share(clone, name), share(owner, name)) if clone and owner else 1.0
+
+
+def _share(replies: Sequence[Bubbles], test: Callable[[Bubbles], bool]) -> float:
+    return sum(map(test, replies)) / len(replies)
+
+
+def _singles(replies: Sequence[Bubbles]) -> list[Bubbles]:
+    return [(bubble,) for reply in replies for bubble in reply if bubble.strip()]
+
+
+def _plain(reply: Bubbles) -> str:
+    return " ".join(join(reply).casefold().split())
+
+
+def _script(char: str) -> str:
+    name = unicodedata.name(char, "")
+    return next((script for script in ("CYRILLIC", "LATIN") if name.startswith(script)), "OTHER").lower()
