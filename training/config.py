@@ -48,6 +48,20 @@ class LoraSettings(BaseModel):
     )
 
 
+class GateConfig(BaseModel):
+    """How much worse than the adapter in service a new one may be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompts: int = Field(64, ge=1, description="Held-out contexts that both answer; the newest")
+    loss_margin: float = Field(0.02, ge=0, description="Allowed growth of bits per character, as a share")
+    likeness_margin: float = Field(0.05, ge=0, le=1, description="Allowed loss of likeness, which runs from 0 to 1")
+    rate_margin: float = Field(
+        0.1, ge=0, le=1, description="Allowed growth of the shares of empty, overlong, repetitive and copied replies"
+    )
+    seed: int = Field(7, description="Seed of the generated replies, the same for both")
+
+
 class TrainConfig(BaseModel):
     """Everything that decides a training run; the manifest holds all of it."""
 
@@ -62,6 +76,7 @@ class TrainConfig(BaseModel):
     text_format: Literal["auto", "chat", "text"] = Field("auto", description="chat template of the base, or plain text")
     data: DataConfig = DataConfig()  # type: ignore[call-arg]  # every field has a default
     lora: LoraSettings = LoraSettings()  # type: ignore[call-arg]  # every field has a default
+    gate: GateConfig = GateConfig()  # type: ignore[call-arg]  # every field has a default
     epochs: float = Field(3.0, gt=0, description="Passes over the data")
     max_steps: int | None = Field(None, ge=1, description="Stop after these updates")
     learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate")
