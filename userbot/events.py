@@ -15,11 +15,14 @@ class Arrived:
         chat: Chat it belongs to, as Telegram describes it now.
         message: The message; its origin is `owner` when another device of the owner sent it.
         mentions_owner: In a group: the owner is mentioned, or it answers a message of the owner's side.
+        automatic: An own message that Telegram sent for the owner (scheduled, away message, business bot): it does not
+            show that the owner is there.
     """
 
     chat: Chat
     message: Message
     mentions_owner: bool = False
+    automatic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
