@@ -1,1 +1,58 @@
 """Export files to messages: one module a format behind one Protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from userbot.importers.summary import ChatRow, ImportSummary
+
+if TYPE_CHECKING:
+    from userbot.store import Store
+
+__all__ = ["FORMATS", "ChatRow", "ImportSummary", "import_file"]
+
+FORMATS: tuple[str, ...] = ("telegram", "telegram-html", "whatsapp", "instagram", "messenger", "discord")
+
+
+def import_file(
+    store: Store | None,
+    path: Path,
+    *,
+    format_name: str | None = None,
+    me: str | None = None,
+    owner_id: int | None = None,
+    dry_run: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> ImportSummary:
+    """Read an export and store its chats and messages; doing it twice adds nothing twice.
+
+    A file that ends early is imported as far as it is whole: see `ImportSummary.truncated_after`. A Telegram export
+    tells the store who the owner is, if it does not know yet.
+
+    Args:
+        store: Where to store; may be None in a dry run.
+        path: A file, folder or zip archive.
+        format_name: One of `FORMATS`; None detects it from the content.
+        me: The owner's name as the export shows it, or his Telegram id, for exports that don't say who he is.
+        owner_id: The owner's Telegram id, if it is known.
+        dry_run: Read and count only.
+        progress: Called with (bytes done, bytes in all).
+
+    Raises:
+        ConfigError: `format_name` is unknown.
+        ExportFormatError: The file is missing, damaged, or no export that is known.
+        OwnerUnknownError: Nothing says which sender is the owner; the text lists the candidates.
+    """
+    # Reading pulls in parsers that no other command needs.
+    from userbot.importers.intake import run_import
+
+    return run_import(
+        None if dry_run else store,
+        path,
+        format_name=format_name,
+        me=me,
+        owner_id=owner_id,
+        progress=progress,
+    )

@@ -1,0 +1,153 @@
+"""The course of an import: choose the reader, store in batches, count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from userbot.errors import ExportFormatError
+from userbot.importers.detection import choose_reader
+from userbot.importers.found import Found, Hints, Notice, Owner, Skipped, Truncated
+from userbot.importers.source import Progress, Source
+from userbot.importers.summary import ChatRow, ImportSummary
+from userbot.messages import Chat, ChatKind, Message, Origin
+from userbot.store import Store
+from userbot.store.facts import OWNER_ID, OWNER_NAME
+
+BATCH = 5000
+
+
+def run_import(
+    store: Store | None,
+    path: Path,
+    *,
+    format_name: str | None,
+    me: str | None,
+    owner_id: int | None,
+    progress: Progress | None,
+) -> ImportSummary:
+    """Import an export; see `import_file`."""
+    source = Source(path.expanduser(), progress)
+    known_name = store.facts.get(OWNER_NAME) if store is not None else None
+    hints = Hints(me=me, owner_id=owner_id, owner_name=known_name)
+    try:
+        name, reader = choose_reader(source, format_name)
+        intake = _Intake(store)
+        intake.take(reader(source, hints))
+    finally:
+        source.close()
+    if not intake.rows:
+        raise ExportFormatError(f"{path} holds no messages. Export again with the chats that you want ticked.")
+    if name == "telegram":
+        intake.remember_owner(owner_id)
+    return intake.summarise(name)
+
+
+@dataclass
+class _Intake:
+    """Takes what a reader finds, and keeps count."""
+
+    store: Store | None
+    rows: dict[int, tuple[Chat, Counter[Origin]]] = field(default_factory=dict)
+    owner: Owner | None = None
+    added: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+    truncated_byte: int | None = None
+    _known: dict[int, Chat] = field(default_factory=dict)
+
+    def take(self, found: Iterable[Found]) -> None:
+        """Store everything, in batches; what came before an error stays stored."""
+        batch: list[Message] = []
+        counts: Counter[Origin] = Counter()
+        for item in found:
+            if isinstance(item, Message):
+                batch.append(item)
+                counts[item.origin] += 1
+                if len(batch) >= BATCH:
+                    self._store(batch)
+                    batch = []
+            elif isinstance(item, Chat):
+                counts = self._meet(item)
+            else:
+                self._note(item)
+        self._store(batch)
+        self._mark_own_only()
+
+    def remember_owner(self, owner_id: int | None) -> None:
+        """Tell the store who the owner is, or the user that this export is somebody else's."""
+        found = self.owner
+        if found is None or found.id is None:
+            return
+        if owner_id is not None and owner_id != found.id:
+            self.warnings.append(
+                f"This export belongs to user {found.id}, not to the owner {owner_id} of the store: "
+                f"words of both are now learned as the owner's."
+            )
+        elif self.store is not None and self.store.facts.get(OWNER_ID) is None:
+            self.store.facts.set(OWNER_ID, found.id)
+            self.store.facts.set(OWNER_NAME, found.name)
+
+    def summarise(self, name: str) -> ImportSummary:
+        """Return what was done."""
+        chats = sorted(self.rows.values(), key=lambda row: (-row[1][Origin.OWNER], row[0].title))
+        total = sum(sum(counts.values()) for _, counts in chats)
+        end = self.truncated_byte
+        return ImportSummary(
+            format=name,
+            owner_name=self.owner.name if self.owner else None,
+            chats=tuple(ChatRow(chat, dict(counts)) for chat, counts in chats),
+            added=self.added,
+            known=total - self.added if self.store is not None else 0,
+            skipped=dict(self.skipped.most_common()),
+            warnings=tuple(self.warnings),
+            truncated_after=None if end is None else f"after {total} messages, at byte {end}",
+        )
+
+    def _meet(self, chat: Chat) -> Counter[Origin]:
+        if chat.id in self.rows:
+            return self.rows[chat.id][1]
+        counts: Counter[Origin] = Counter()
+        self.rows[chat.id] = (chat, counts)
+        if self.store is not None:
+            known = self.store.chats.get(chat.id)
+            if known is not None:
+                self._known[chat.id] = known
+            # Until its end is read, a new group counts as without context: a crash must not leave it as training data.
+            own_only = known.own_only if known else chat.kind is ChatKind.GROUP
+            self.store.chats.save([replace(chat, own_only=own_only)])
+        return counts
+
+    def _store(self, batch: list[Message]) -> None:
+        if self.store is not None and batch:
+            self.added += self.store.messages.add(batch)
+
+    def _note(self, item: Owner | Skipped | Notice | Truncated) -> None:
+        if isinstance(item, Owner):
+            self.owner = item
+        elif isinstance(item, Skipped):
+            self.skipped[item.reason] += item.count
+        elif isinstance(item, Notice):
+            self.warnings.append(item.text)
+        else:
+            self.truncated_byte = item.byte
+
+    def _mark_own_only(self) -> None:
+        alone = []
+        for chat_id, (chat, counts) in self.rows.items():
+            known = self._known.get(chat_id)
+            complete_before = known is not None and not known.own_only
+            own_only = chat.kind is ChatKind.GROUP and not counts[Origin.PEER] and bool(counts[Origin.OWNER])
+            marked = replace(chat, own_only=own_only and not complete_before)
+            self.rows[chat_id] = (marked, counts)
+            if marked.own_only:
+                alone.append(chat.title)
+        if self.store is not None:
+            self.store.chats.save(chat for chat, _ in self.rows.values())
+        if alone:
+            self.warnings.append(
+                f"{len(alone)} group(s) hold your messages only, so they are no training data: {', '.join(alone[:5])}. "
+                f'Export again with "Only my messages" unticked to use them.'
+            )

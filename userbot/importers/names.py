@@ -1,0 +1,90 @@
+"""Exports that know people by name only: ids derived from names, and the owner among them."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from hashlib import blake2b
+
+from userbot.errors import OwnerUnknownError
+from userbot.importers.found import Hints
+
+FIRST_DERIVED_ID = 2**61
+SHOWN_CANDIDATES = 8
+
+
+def derive_chat_id(source: str, key: str) -> int:
+    """Derive a chat's id from what identifies it in its messenger; from 2⁶¹ up, apart from all Telegram ids."""
+    return FIRST_DERIVED_ID + _digest(f"{source}\0{key}", 60)
+
+
+class MessageIds:
+    """Derives message ids of one chat from (time, sender, text), the same in each of its exports.
+
+    Equal messages at the same time are told apart by their number; the latest thousands are remembered for it, so
+    memory stays small.
+    """
+
+    def __init__(self, memory: int = 20_000) -> None:
+        self._counts: Counter[int] = Counter()
+        self._latest: deque[int] = deque()
+        self._memory = memory
+
+    def derive(self, time: str, sender: str, text: str) -> int:
+        """Return a positive id below 2⁶²."""
+        key = _digest(f"{time}\0{sender}\0{text}", 62)
+        number = self._counts[key]
+        self._counts[key] += 1
+        self._latest.append(key)
+        if len(self._latest) > self._memory:
+            old = self._latest.popleft()
+            self._counts[old] -= 1
+            if not self._counts[old]:
+                del self._counts[old]
+        return _digest(f"{key}\0{number}", 62) if number else key
+
+
+def choose_by_name(
+    senders: Mapping[str, int], hints: Hints, *, where: str, peer: str | None = None, usual: str | None = None
+) -> str:
+    """Choose the owner among senders known by name.
+
+    Args:
+        senders: Numbers of messages by name.
+        hints: What the user said comes first; his known name next.
+        where: The export, for the error text.
+        peer: The other side of a chat of two, if the export tells.
+        usual: Who takes part in most chats, if there is one.
+
+    Raises:
+        OwnerUnknownError: Nothing tells; the text lists the candidates with their numbers of messages.
+    """
+    if hints.me is not None:
+        wanted = hints.me.strip().casefold()
+        for name in senders:
+            if name.casefold() == wanted:
+                return name
+        raise OwnerUnknownError(f"{where}: no sender is {hints.me!r}. Give --me one of {list_candidates(senders)}.")
+    if usual is not None:
+        return usual
+    if peer in senders and len(senders) == 2:
+        return next(name for name in senders if name != peer)
+    if hints.owner_name in senders:
+        return str(hints.owner_name)
+    raise OwnerUnknownError(
+        f"{where}: nothing in this export says which sender is you. "
+        f"Name yourself with --me NAME; the senders are {list_candidates(senders)}."
+    )
+
+
+def list_candidates(counts: Mapping[str, int]) -> str:
+    """List names with their numbers of messages, most first."""
+    ranked = Counter(counts).most_common()
+    shown = ", ".join(f"{name} ({count})" for name, count in ranked[:SHOWN_CANDIDATES])
+    rest = len(ranked) - SHOWN_CANDIDATES
+    return f"{shown} and {rest} more" if rest > 0 else shown or "nobody"
+
+
+def _digest(text: str, bits: int) -> int:
+    raw = blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()
+    return int.from_bytes(raw, "big") >> (64 - bits)

@@ -1,0 +1,177 @@
+"""An export on disk, be it a file, a folder or a zip archive, as named parts that report how far they are read."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from userbot.errors import ExportFormatError
+
+Progress = Callable[[int, int], None]
+
+# A folder full of pictures is no reason to walk for minutes.
+MAX_PARTS = 200_000
+
+
+class Source:
+    """The parts of an export.
+
+    Args:
+        path: A file, a folder, or a `.zip` archive.
+        progress: Called with (bytes done, bytes in all) as parts are read.
+
+    Raises:
+        ExportFormatError: There is nothing at `path`, or it is empty, unreadable, or a damaged archive.
+    """
+
+    def __init__(self, path: Path, progress: Progress | None = None) -> None:
+        self.path = path
+        self._progress = progress
+        self._done = 0
+        self._total = 0
+        self._archive: zipfile.ZipFile | None = None
+        try:
+            self._sizes = self._list()
+        except (OSError, zipfile.BadZipFile) as exc:
+            raise _unreadable(path, exc) from exc
+
+    @property
+    def name(self) -> str:
+        """Name of the file or folder, without suffix for a file."""
+        return self.path.resolve().name if self.path.is_dir() else self.path.stem
+
+    @property
+    def is_archive(self) -> bool:
+        """Tell whether the parts lie in a zip archive."""
+        return self._archive is not None
+
+    @property
+    def is_folder(self) -> bool:
+        """Tell whether the parts lie in a folder."""
+        return self.path.is_dir()
+
+    def parts(self, suffix: str = "") -> list[str]:
+        """Return the names of the parts, `/` between folders, in natural order (`message_2` before `message_10`)."""
+        return sorted((name for name in self._sizes if name.lower().endswith(suffix)), key=_natural)
+
+    def size(self, part: str) -> int:
+        """Return the unpacked size of a part in bytes."""
+        return self._sizes[part]
+
+    def expect(self, parts: Sequence[str], *, passes: int = 1) -> None:
+        """Announce what will be read, for the progress; call it once before opening parts in earnest."""
+        self._done = 0
+        self._total = max(1, passes * sum(self._sizes[part] for part in parts))
+
+    def open(self, part: str) -> MeteredFile:
+        """Open a part for reading."""
+        try:
+            if self._archive is not None:
+                return MeteredFile(self._archive.open(part), self.where(part), self._advance)
+            path = self.path / part if self.is_folder else self.path
+            return MeteredFile(path.open("rb", buffering=0), self.where(part), self._advance)
+        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as exc:
+            raise _unreadable(self.path, exc) from exc
+
+    def head(self, part: str, size: int) -> bytes:
+        """Read the beginning of a part, without a mark on the progress."""
+        total, self._total = self._total, 0
+        with self.open(part) as stream:
+            found = stream.read(size)
+        self._total = total
+        return found
+
+    def where(self, part: str) -> str:
+        """Name a part for an error text."""
+        return str(self.path) if part == self.path.name and not self.is_folder else f"{self.path}/{part}"
+
+    def close(self) -> None:
+        """Close the archive, if there is one."""
+        if self._archive is not None:
+            self._archive.close()
+
+    def _list(self) -> dict[str, int]:
+        if self.path.is_dir():
+            files = islice((path for path in self.path.rglob("*") if path.is_file()), MAX_PARTS)
+            return {path.relative_to(self.path).as_posix(): path.stat().st_size for path in files}
+        if not self.path.exists():
+            raise ExportFormatError(
+                f"There is no file {self.path}. Give the export's path, such as "
+                f"~/Downloads/Telegram Desktop/DataExport_2026-01-31/result.json."
+            )
+        size = self.path.stat().st_size
+        if size == 0:
+            raise ExportFormatError(f"{self.path} is empty (0 bytes). Export the chats again, and wait for the end.")
+        if zipfile.is_zipfile(self.path):
+            self._archive = zipfile.ZipFile(self.path)
+            return {info.filename: info.file_size for info in self._archive.infolist() if not info.is_dir()}
+        return {self.path.name: size}
+
+    def _advance(self, size: int) -> None:
+        if self._total and self._progress is not None:
+            self._done = min(self._total, self._done + size)
+            self._progress(self._done, self._total)
+
+
+class MeteredFile(io.RawIOBase):
+    """A file open for reading that counts its bytes; damage below it becomes an `ExportFormatError`."""
+
+    def __init__(self, stream: IO[bytes], where: str, advance: Callable[[int], None]) -> None:
+        super().__init__()
+        self._stream = stream
+        self._advance = advance
+        self.where = where
+        self.position = 0
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer; return how much was read."""
+        found = self.read(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes, all if negative."""
+        try:
+            found = self._stream.read(size)
+        except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as exc:
+            raise ExportFormatError(
+                f"{self.where} can't be read after byte {self.position}: the disk or the archive is damaged. "
+                f"Export it again, or unpack the archive and give the folder."
+            ) from exc
+        self.position += len(found)
+        self._advance(len(found))
+        return found
+
+    def close(self) -> None:
+        """Close the file below."""
+        self._stream.close()
+        super().close()
+
+
+def _unreadable(path: Path, exc: Exception) -> ExportFormatError:
+    reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else type(exc).__name__
+    return ExportFormatError(f"{path} can't be opened ({reason}). Check its permissions, or export it again.")
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    key: list[tuple[int, int, str]] = []
+    digits = letters = ""
+    for char in f"{name}\0":
+        if char.isascii() and char.isdigit():
+            if letters:
+                key.append((1, 0, letters))
+            letters, digits = "", digits + char
+            continue
+        if digits:
+            key.append((0, int(digits), ""))
+        digits, letters = "", letters + char
+    return [*key, (1, 0, letters)]

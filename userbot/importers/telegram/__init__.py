@@ -1,0 +1,1 @@
+"""Exports made by Telegram Desktop, JSON and HTML."""

@@ -1,0 +1,106 @@
+"""Peer ids of every era as marked ids: users positive, basic groups `-id`, channels and supergroups `-100…id`.
+
+Source: Telegram Desktop, export_data_types.cpp and export_output_json.cpp: no sender ids before 1.4.8; bare user ids up
+to 2.4.0; 2.4.1 to 2.7.1 add 2³² to users; since 2.7.2 strings such as `user123`. Chat ids are bare since 2.7.2; before,
+users have 2³² added, and groups and channels 2³³.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from userbot.importers.telegram.rows import ChatHead, Row
+from userbot.messages import ChatKind
+
+USER_SHIFT = 2**32
+GROUP_SHIFT = 2**33
+CHANNEL_MARK = -1_000_000_000_000
+SERVICE_ID = 777000
+# Larger numbers than Telegram gives, and still far from the ids of other messengers.
+MAX_ID = 2**52
+MAX_MESSAGE_ID = 2**62
+
+KINDS = {
+    "personal_chat": ChatKind.PRIVATE,
+    "private_chat": ChatKind.PRIVATE,
+    "bot_chat": ChatKind.BOT,
+    "saved_messages": ChatKind.SAVED,
+    "replies": ChatKind.SERVICE,
+    "verification_codes": ChatKind.SERVICE,
+    "private_group": ChatKind.GROUP,
+    "private_supergroup": ChatKind.GROUP,
+    "public_supergroup": ChatKind.GROUP,
+    "group_chat": ChatKind.GROUP,
+    "private_channel": ChatKind.CHANNEL,
+    "public_channel": ChatKind.CHANNEL,
+}
+_BASIC_GROUPS = ("private_group", "group_chat")
+
+
+def is_shifted(rows: Sequence[Row]) -> bool:
+    """Tell from some rows of an export whether it comes from a version before 2.7.2, whose chat ids are shifted."""
+    for row in rows:
+        sender = row.from_id if row.from_id is not None else row.actor_id
+        if isinstance(sender, str) or row.date_unixtime is not None:
+            return False
+        if sender is not None:
+            return True
+    return bool(rows)
+
+
+def mark_sender(value: str | int | None) -> int | None:
+    """Turn a sender's id into a marked id; None where there is none or it makes no sense."""
+    if isinstance(value, int):
+        if value >= GROUP_SHIFT:
+            return _mark(value - GROUP_SHIFT, CHANNEL_MARK)
+        return _mark(value - USER_SHIFT if value >= USER_SHIFT else value, 0)
+    if not value:
+        return None
+    prefix = value.rstrip("0123456789")
+    digits = value[len(prefix) :]
+    if prefix not in ("user", "chat", "channel", "") or not 0 < len(digits) < 20:
+        return None
+    number = int(digits)
+    if prefix == "chat":
+        return -number if number <= MAX_ID else None
+    return _mark(number, CHANNEL_MARK if prefix == "channel" else 0)
+
+
+def mark_chat(head: ChatHead, *, shifted: bool) -> int | None:
+    """Turn a chat's id into a marked id; None where there is none or it makes no sense."""
+    number = head.id
+    if number is None or not 0 < number <= MAX_ID + GROUP_SHIFT:
+        return None
+    kind = KINDS.get(head.type or "")
+    grouped = kind in (ChatKind.GROUP, ChatKind.CHANNEL)
+    shift = GROUP_SHIFT if grouped else USER_SHIFT
+    if shifted and number >= shift:
+        number -= shift
+    if head.type in _BASIC_GROUPS:
+        return -number
+    return _mark(number, CHANNEL_MARK if grouped else 0)
+
+
+def read_time(local: str | None, unix: str | None) -> datetime | None:
+    """Turn an exported time into an aware one; None where it is missing, meaningless or the zero of 1970.
+
+    Without a unix time (exports before 3.7.6) the time is the exporting computer's local one, so this computer's zone
+    is assumed.
+    """
+    try:
+        if unix is not None:
+            seconds = int(unix)
+            return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
+        if local is None:
+            return None
+        found = datetime.fromisoformat(local)
+        return found.astimezone(UTC) if found.year > 1970 else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _mark(number: int, mark: int) -> int | None:
+    if not 0 < number <= MAX_ID:
+        return None
+    return mark - number if mark else number

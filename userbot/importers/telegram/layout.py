@@ -1,0 +1,138 @@
+"""The file as Telegram Desktop writes it, cut into stretches of rows without parsing it.
+
+The exporter indents by one space a level and escapes every newline inside strings. So a line that closes a brace at
+the rows' indent ends a row, and one that closes a bracket one level above ends the chat: two searches for fixed bytes
+in each stretch find the borders, and a whole stretch is decoded at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+from userbot.errors import ExportFormatError
+from userbot.importers.found import Skipped, Truncated
+from userbot.importers.source import MeteredFile
+from userbot.importers.telegram.rows import Account, ChatHead, Row, convert, decode_rows, parse
+
+CHUNK_BYTES = 1 << 20
+# Longer than the lists of contacts and sessions that stand before the first chat.
+MAX_HEAD_BYTES = 48 << 20
+MAX_ROW_BYTES = 16 << 20
+
+Event = Account | ChatHead | list[Row] | Skipped | Truncated
+
+_MESSAGES = re.compile(rb'\n( +)"messages": \[(\])?')
+_ACCOUNT = re.compile(rb'\n "personal_information": (\{\n.*?\n \})', re.DOTALL)
+
+
+def has_layout(head: bytes) -> bool:
+    """Tell from a file's beginning whether it has Telegram Desktop's own layout."""
+    return re.match(rb'(?:\xef\xbb\xbf)?\{\n "', head) is not None
+
+
+def read_layout(stream: MeteredFile) -> Iterator[Event]:
+    """Yield the account, then for each chat its head and its rows.
+
+    A file that ends early yields `Truncated` last.
+
+    Raises:
+        ExportFormatError: A row or the part before the first chat is longer than any real one.
+    """
+    return _Cutter(stream).read()
+
+
+@dataclass
+class _Cutter:
+    stream: MeteredFile
+    buffer: bytes = b""
+    start: int = 0
+
+    def read(self) -> Iterator[Event]:
+        yield from self._read_account()
+        while (indent := (yield from self._read_head())) is not None:
+            if not (yield from self._read_rows(indent)):
+                return
+        if not self.buffer.rstrip().endswith(b"\n}"):
+            yield Truncated(self.start)
+
+    def _read_account(self) -> Iterator[Event]:
+        self._fill_until(_MESSAGES)
+        found = _ACCOUNT.search(self.buffer)
+        yield convert(Account, parse(found.group(1))) if found else Account()
+
+    def _fill_until(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        searched = 0
+        while (found := pattern.search(self.buffer, searched)) is None or found.end() == len(self.buffer):
+            searched = max(0, len(self.buffer) - 100)
+            if len(self.buffer) > MAX_HEAD_BYTES:
+                raise ExportFormatError(
+                    f"{self.stream.where}: no chat begins within {MAX_HEAD_BYTES} bytes after byte {self.start}; "
+                    f'expected a list "messages". Export again with "Personal chats" ticked, format JSON.'
+                )
+            if not self._fill():
+                return found
+        return found
+
+    def _read_head(self) -> Generator[Event, None, int | None]:
+        """Yield a chat's head; return the indent of its rows, or None at the end of the file."""
+        found = self._fill_until(_MESSAGES)
+        if found is None:
+            return None
+        depth = len(found.group(1))
+        brace = self.buffer.rfind(b"\n" + b" " * (depth - 1) + b"{\n", 0, found.start())
+        raw = self.buffer[max(0, brace) : found.start()].strip().removeprefix(b"\xef\xbb\xbf")
+        head = convert(ChatHead, parse(raw.rstrip(b",") + b"}"))
+        head.alone = depth == 1
+        yield head
+        self._drop(found.end())
+        return 0 if found.group(2) else depth + 1
+
+    def _read_rows(self, indent: int) -> Generator[Event, None, bool]:
+        """Yield a chat's rows; return whether the list was closed."""
+        if indent == 0:
+            return True
+        close = b"\n" + b" " * (indent - 1) + b"]"
+        border = b"\n" + b" " * indent + b"},\n"
+        searched = 0
+        while (end := self.buffer.find(close, searched)) < 0:
+            cut = self.buffer.rfind(border, searched)
+            if cut >= 0:
+                yield from self._decode(cut + len(border) - 2, indent)
+                self._drop(cut + len(border) - 1)
+            searched = max(0, len(self.buffer) - len(border))
+            if len(self.buffer) > MAX_ROW_BYTES:
+                raise ExportFormatError(
+                    f"{self.stream.where}: the row at byte {self.start} does not end within {MAX_ROW_BYTES} bytes; "
+                    f"expected a closing brace. The file was changed or damaged: export it again."
+                )
+            if not self._fill():
+                yield from self._read_torn(indent)
+                return False
+        yield from self._decode(end, indent)
+        self._drop(end + len(close))
+        return True
+
+    def _read_torn(self, indent: int) -> Iterator[Event]:
+        brace = b"\n" + b" " * indent + b"}"
+        if self.buffer.rstrip().removesuffix(b",").endswith(brace):
+            yield from self._decode(self.buffer.rfind(brace) + len(brace), indent)
+            self._drop(self.buffer.rfind(brace) + len(brace))
+        yield Truncated(self.start)
+
+    def _decode(self, end: int, indent: int) -> Iterator[Event]:
+        rows, damaged = decode_rows(self.buffer[:end], indent)
+        if rows:
+            yield rows
+        if damaged:
+            yield Skipped("damaged row", damaged)
+
+    def _fill(self) -> bool:
+        found = self.stream.read(CHUNK_BYTES)
+        self.buffer += found
+        return bool(found)
+
+    def _drop(self, size: int) -> None:
+        self.buffer = self.buffer[size:]
+        self.start += size

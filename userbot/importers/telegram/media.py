@@ -1,0 +1,99 @@
+"""Compact placeholders for what is not text: short enough to learn from, and never a phone number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import UNSET
+
+from userbot.importers.telegram.rows import Row
+
+NAME_LIMIT = 80
+
+
+def describe_media(row: Row) -> str | None:
+    """Return the placeholder of a row's attachment, or None without one."""
+    if row.media_type is not None:
+        return _describe_typed(row)
+    if row.photo is not None:
+        return "[photo]"
+    if row.file is not None or row.file_name is not None:
+        return bracket("file", _file_name(row))
+    if row.contact_information is not UNSET:
+        return "[contact]"
+    if row.location_information is not UNSET or row.place_name is not None:
+        return "[live location]" if row.live_location_period_seconds else bracket("location", row.place_name)
+    if row.poll is not None:
+        return bracket("poll:", _nested(row.poll, "question"))
+    if row.todo_list is not None:
+        return bracket("to-do:", _nested(row.todo_list, "title"))
+    return _describe_rare(row)
+
+
+def bracket(kind: str, detail: str | None = None) -> str:
+    """Write a placeholder on one line, with a detail of bounded length."""
+    words = " ".join((detail or "").split())
+    if len(words) > NAME_LIMIT:
+        words = words[: NAME_LIMIT - 1] + "…"
+    return f"[{kind} {words}]" if words else f"[{kind.rstrip(':')}]"
+
+
+def format_duration(seconds: int | None) -> str | None:
+    """Write a duration as minutes and seconds; None for none or nonsense."""
+    if seconds is None or not 0 <= seconds < 360_000:
+        return None
+    return f"{seconds // 60}:{seconds % 60:02d}"
+
+
+def join_text(value: Any) -> str:
+    """Join a text that may be a string, or a list of strings and of objects with a `text`."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        return ""
+    return "".join(_part_text(part) for part in value)
+
+
+def _part_text(part: Any) -> str:
+    text = part.get("text") if isinstance(part, dict) else getattr(part, "text", part)
+    return text if isinstance(text, str) else ""
+
+
+def _describe_typed(row: Row) -> str:
+    kind = row.media_type or ""
+    if kind == "sticker":
+        return row.sticker_emoji or "[sticker]"
+    if kind == "audio_file":
+        names = " – ".join(part for part in (row.performer, row.title) if part)
+        return bracket("audio", names or format_duration(row.duration_seconds))
+    if kind == "animation":
+        return "[gif]"
+    words = {"voice_message": "voice", "video_message": "video message", "video_file": "video"}
+    if kind in words:
+        return bracket(words[kind], format_duration(row.duration_seconds))
+    return bracket("file", _file_name(row))
+
+
+def _describe_rare(row: Row) -> str | None:
+    if row.game_title is not None:
+        return bracket("game", row.game_title)
+    if row.invoice_information is not UNSET:
+        return "[invoice]"
+    if row.giveaway_information is not UNSET or row.giveaway_results is not UNSET:
+        return "[giveaway]"
+    if row.paid_stars_amount is not None:
+        return "[paid media]"
+    return None
+
+
+def _file_name(row: Row) -> str | None:
+    if row.file_name:
+        return row.file_name
+    # Instead of a path, an export without files has a sentence in parentheses.
+    if not row.file or row.file.startswith("("):
+        return None
+    return row.file.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _nested(value: Any, key: str) -> str:
+    return join_text(value.get(key)) if isinstance(value, dict) else ""

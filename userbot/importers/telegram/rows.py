@@ -1,0 +1,180 @@
+"""Rows of a Telegram Desktop export, typed, and decoded with patience.
+
+Source: Telegram Desktop 6.1.2, Telegram/SourceFiles/export/output/export_output_json.cpp, for keys and their types.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import msgspec
+
+
+class Part(msgspec.Struct, gc=False):
+    """A piece of formatted text."""
+
+    text: str = ""
+    type: str = ""
+
+
+class Row(msgspec.Struct, gc=False, rename={"from_": "from"}):
+    """One element of a chat's `messages`. Only what is used; everything is optional, and null is a value.
+
+    `forwarded_from`, `saved_from` and some media keys count when present, even as null: so is a deleted account's name.
+    """
+
+    id: int | None = None
+    type: str | None = None
+    date: str | None = None
+    date_unixtime: str | None = None
+    edited: str | None = None
+    edited_unixtime: str | None = None
+    from_: str | None = None
+    from_id: str | int | None = None
+    actor_id: str | int | None = None
+    action: str | None = None
+    text: str | list[str | Part] = ""
+    text_entities: msgspec.Raw = msgspec.Raw()
+    reply_to_message_id: int | None = None
+    reply_to_peer_id: str | int | None = None
+    forwarded_from: str | msgspec.UnsetType | None = msgspec.UNSET
+    saved_from: str | msgspec.UnsetType | None = msgspec.UNSET
+    via_bot: str | None = None
+    media_type: str | None = None
+    photo: str | None = None
+    file: str | None = None
+    file_name: str | None = None
+    sticker_emoji: str | None = None
+    duration_seconds: int | None = None
+    performer: str | None = None
+    title: str | None = None
+    place_name: str | None = None
+    live_location_period_seconds: int | None = None
+    location_information: Any = msgspec.UNSET
+    contact_information: Any = msgspec.UNSET
+    invoice_information: Any = msgspec.UNSET
+    giveaway_information: Any = msgspec.UNSET
+    giveaway_results: Any = msgspec.UNSET
+    paid_stars_amount: int | None = None
+    game_title: str | None = None
+    poll: Any = None
+    todo_list: Any = None
+
+
+class ChatHead(msgspec.Struct, gc=False):
+    """What stands before a chat's `messages`; `alone` when it is the whole export."""
+
+    name: str | None = None
+    type: str | None = None
+    id: int | None = None
+    alone: bool = False
+
+
+class Account(msgspec.Struct, gc=False):
+    """The section `personal_information`."""
+
+    user_id: int | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+
+    @property
+    def name(self) -> str | None:
+        """First and last name, as the exporter writes senders."""
+        return " ".join(part for part in (self.first_name, self.last_name) if part) or None
+
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+_decode_rows = msgspec.json.Decoder(list[Row]).decode
+_decode_row = msgspec.json.Decoder(Row).decode
+_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+# The exporter writes control characters as \xHH, which JSON does not know; an escaped backslash before an x is none.
+_BAD_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\x([0-9A-Fa-f]{2})")
+_SURROGATE = re.compile(
+    r"(?<!\\)((?:\\\\)*)\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|[c-fC-F][0-9a-fA-F]{2})"
+)
+_PAIR = re.compile(r"(?<!\\)(?:\\\\)*\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+
+
+def decode_rows(raw: bytes, indent: int) -> tuple[list[Row], int]:
+    """Decode neighbouring rows at once; one by one where some are damaged.
+
+    Args:
+        raw: Rows with commas between them, as the exporter writes them.
+        indent: Spaces before each row's braces.
+
+    Returns:
+        The rows, and how many could not be read.
+    """
+    try:
+        return _decode_rows(b"[" + raw + b"]"), 0
+    except _FAULTS:
+        rows = [decode_row(piece) for piece in split_rows(raw, indent)]
+        return [row for row in rows if row is not None], rows.count(None)
+
+
+def split_rows(raw: bytes, indent: int) -> Iterator[bytes]:
+    """Cut a stretch of rows into single ones: no string holds a raw newline, so the closing brace's indent decides."""
+    close = b"\n" + b" " * indent + b"}"
+    start = 0
+    while (end := raw.find(close + b",", start)) >= 0:
+        yield raw[start : end + len(close)]
+        start = end + len(close) + 1
+    if raw[start:].strip():
+        yield raw[start:]
+
+
+def decode_row(raw: bytes) -> Row | None:
+    """Decode one row, mending what the exporter or a careless tool broke; None if it is no JSON object at all."""
+    try:
+        return _decode_row(raw)
+    except _FAULTS:
+        pass
+    value = parse(raw)
+    return convert(Row, value) if isinstance(value, dict) else None
+
+
+def parse(raw: bytes) -> object:
+    """Decode a piece of JSON after mending it; None if it is none."""
+    try:
+        return msgspec.json.decode(repair(raw))
+    except _FAULTS:
+        return None
+
+
+def convert(kind: type[Shape], value: object) -> Shape:
+    """Take the fields that have the right type, and leave the others out."""
+    shape = kind()
+    if isinstance(value, dict):
+        for field in msgspec.structs.fields(kind):
+            if field.encode_name in value:
+                setattr(shape, field.name, _convert(value[field.encode_name], field))
+    return shape
+
+
+def repair(raw: bytes) -> bytes:
+    r"""Replace `\xHH`, lone surrogates and invalid UTF-8 by what JSON allows."""
+    text = raw.decode("utf-8", "replace")
+    text = _BAD_ESCAPE.sub(r"\1\\u00\2", text)
+    if "\\ud" in text.lower():
+        text = _replace_lone_surrogates(text)
+    return text.encode("utf-8", "replace")
+
+
+def _replace_lone_surrogates(text: str) -> str:
+    pieces = []
+    start = 0
+    for pair in _PAIR.finditer(text):
+        pieces += [_SURROGATE.sub(r"\1\\ufffd", text[start : pair.start()]), pair.group()]
+        start = pair.end()
+    return "".join([*pieces, _SURROGATE.sub(r"\1\\ufffd", text[start:])])
+
+
+def _convert(value: object, field: msgspec.structs.FieldInfo) -> Any:
+    try:
+        return msgspec.convert(value, field.type)
+    except (msgspec.ValidationError, RecursionError):
+        return field.default
