@@ -1,0 +1,110 @@
+"""Telethon's client with what it lacks for us: patience when reading, and word of what the updates have missed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from telethon import TelegramClient
+from telethon.errors import FloodPremiumWaitError, FloodWaitError, RPCError
+from telethon.tl import functions, types
+
+from userbot.telegram.errors import is_loss
+
+logger = logging.getLogger(__name__)
+
+updates, messages = functions.updates, functions.messages
+
+_DIFFERENCES = (updates.GetDifferenceRequest, updates.GetChannelDifferenceRequest)
+_PATIENT = (
+    *_DIFFERENCES,
+    messages.GetHistoryRequest,
+    messages.GetDialogsRequest,
+    messages.SearchRequest,
+    functions.users.GetUsersRequest,
+)
+_TOO_LONG = (types.updates.DifferenceTooLong, types.updates.ChannelDifferenceTooLong)
+_FINAL = (types.updates.Difference, types.updates.DifferenceEmpty, types.updates.DifferenceTooLong)
+
+
+class PatientClient(TelegramClient):  # type: ignore[misc]  # Telethon has no annotations
+    """A `TelegramClient` that sleeps through flood waits when it reads, and notes where updates were lost.
+
+    Requests that write raise at once, so that the outbox decides. With a flood threshold of zero, Telethon itself would
+    drop a difference that has to wait, and the messages in it.
+
+    Attributes:
+        sleep: Waits for a number of seconds.
+        on_wait: Called with the seconds of each flood wait that is slept through.
+        on_gap: Called when messages may have been missed: Telegram's difference was too long, or could not be had.
+        caught_up: Set once the account's difference after a connection has been read.
+        refused: Set when Telegram says that the session is of no use any more; `refusal` is what it said.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self.on_wait: Callable[[float], None] = _ignore
+        self.on_gap: Callable[[], None] = _ignore
+        self.caught_up = asyncio.Event()
+        self.refused = asyncio.Event()
+        self.refusal: BaseException | None = None
+        self._started = False
+        self._settled = False
+
+    async def connect(self) -> None:
+        """Connect; `caught_up` is set later, when what was missed has been read."""
+        self.refused.clear()
+        self.refusal = None
+        await super().connect()
+        # The update loop starts at the next turn of the event loop; a difference before that was part of a login.
+        self._started = True
+        self.caught_up.clear()
+
+    async def __call__(self, request: Any, ordered: bool = False, flood_sleep_threshold: int | None = None) -> Any:
+        """Send a request and return its result."""
+        inner = getattr(request, "query", request)
+        while True:
+            try:
+                result = await super().__call__(request, ordered, flood_sleep_threshold)
+            except (FloodWaitError, FloodPremiumWaitError) as exc:
+                if not isinstance(inner, _PATIENT):
+                    raise
+                logger.info("Telegram asks to wait %s s (%s)", exc.seconds, type(inner).__name__)
+                self.on_wait(float(exc.seconds))
+                await self.sleep(float(exc.seconds))
+            except RPCError as exc:
+                self._note_refusal(inner, exc)
+                raise
+            else:
+                break
+        if isinstance(inner, _DIFFERENCES):
+            self._note_difference(result)
+        return result
+
+    def _note_refusal(self, request: Any, exc: RPCError) -> None:
+        if is_loss(exc):
+            self.refusal = exc
+            self.refused.set()
+        elif isinstance(request, _DIFFERENCES):
+            logger.warning("The difference can't be read (%s); the reconciler looks for what is missing", exc.code)
+            self.caught_up.set()
+            self.on_gap()
+
+    def _note_difference(self, difference: Any) -> None:
+        if isinstance(difference, _TOO_LONG):
+            logger.info("Too much has happened for a difference; the reconciler looks for what is missing")
+            self.on_gap()
+        if not self._settled:
+            for update in getattr(difference, "other_updates", ()):
+                update.is_replay = True
+        if isinstance(difference, _FINAL):
+            # Only what a process finds at its start can be an echo of what the process before it did.
+            self._settled = self._started
+            self.caught_up.set()
+
+
+def _ignore(*_: object) -> None:
+    pass

@@ -1,0 +1,126 @@
+"""The one place where Telethon's errors become ours.
+
+::
+
+    flood waits, slow mode, takeout delay           -> FloodError, with the seconds
+    revoked, expired, banned, key used twice        -> SessionLostError
+    no network, time-out, Telegram's own failures   -> OfflineError: the same call may work later
+    wrong api id or hash                            -> ConfigError
+    everything else that Telegram refuses           -> TelegramError, with Telegram's name for the reason
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from sqlite3 import OperationalError
+from typing import Any
+
+from telethon import errors
+
+from userbot.errors import (
+    CloneError,
+    ConfigError,
+    FloodError,
+    OfflineError,
+    SessionBusyError,
+    SessionLostError,
+    TelegramError,
+)
+
+_LOST_REASONS: tuple[tuple[Any, str], ...] = (
+    (errors.UserDeactivatedBanError, "Telegram has banned this account"),
+    (errors.UserDeactivatedError, "This account was deleted"),
+    (errors.AuthKeyDuplicatedError, "This session was used from two places at once, and Telegram has ended it"),
+    (errors.SessionRevokedError, "This session was ended from another device"),
+    (errors.SessionExpiredError, "This session has expired"),
+    (errors.AuthKeyUnregisteredError, "Telegram no longer knows this session"),
+)
+_LOST: tuple[Any, ...] = (errors.UnauthorizedError, errors.AuthKeyError, errors.AuthKeyNotFound)
+_WAITS: tuple[Any, ...] = (
+    errors.FloodWaitError,
+    errors.FloodPremiumWaitError,
+    errors.FloodTestPhoneWaitError,
+    errors.SlowModeWaitError,
+    errors.TakeoutInitDelayError,
+)
+_AWAY: tuple[Any, ...] = (errors.ServerError, errors.TimedOutError)
+_BROKEN: tuple[Any, ...] = (OSError, EOFError, asyncio.TimeoutError, errors.SecurityError, BufferError)
+_FOREIGN: tuple[Any, ...] = (errors.RPCError, errors.AuthKeyNotFound, OperationalError, *_BROKEN)
+
+
+def is_loss(exc: BaseException) -> bool:
+    """Tell whether an error of Telethon means that the session is of no use any more."""
+    return isinstance(exc, _LOST) and not isinstance(exc, errors.SessionPasswordNeededError)
+
+
+def translate(exc: BaseException, doing: str) -> CloneError:
+    """Return our error for one of Telethon's.
+
+    Args:
+        exc: What Telethon raised.
+        doing: What was tried, as "send a message to chat 5": names and texts stay out of it.
+    """
+    if isinstance(exc, CloneError):
+        return exc
+    if isinstance(exc, _WAITS):
+        wait_s = float(exc.seconds)
+        return FloodError(f"Telegram asks to wait {wait_s:.0f} s before this program may {doing} again.", wait_s)
+    if is_loss(exc):
+        return SessionLostError(f"{_name_loss(exc)}. Log in again: clone login")
+    if isinstance(exc, errors.PeerFloodError):
+        return TelegramError(
+            "Telegram takes this account for a spammer (PEER_FLOOD) and limits whom it may write to. Stop the clone "
+            "(`clone pause`) and ask @SpamBot in Telegram when the limit ends."
+        )
+    if isinstance(exc, (errors.ApiIdInvalidError, errors.ApiIdPublishedFloodError)):
+        return ConfigError(
+            "Telegram does not accept the api_id and api_hash. Copy your own from https://my.telegram.org/apps into "
+            "CLONE_TELEGRAM__API_ID and CLONE_TELEGRAM__API_HASH."
+        )
+    if isinstance(exc, _AWAY):
+        return OfflineError(f"Telegram has trouble of its own and could not {doing} ({_reason(exc)}). Try again later.")
+    if isinstance(exc, OperationalError):
+        return SessionBusyError(
+            f"The session file can't be used ({exc}). Another program may have it open: stop that one."
+        )
+    if isinstance(exc, errors.RPCError):
+        return TelegramError(f"Telegram refused to {doing}: {_reason(exc)}.")
+    return OfflineError(
+        f"No connection to Telegram, so it could not {doing} ({type(exc).__name__}). "
+        f"Check the network, or CLONE_TELEGRAM__PROXY."
+    )
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn what Telethon raises inside the block into our errors.
+
+    Telethon cancels the requests that are under way when a connection closes; that is an OfflineError to their callers,
+    while a real cancellation of the task goes through.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as exc:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise OfflineError(f"The connection to Telegram closed before it could {doing}. It is tried again.") from exc
+    except _FOREIGN as exc:
+        raise translate(exc, doing) from exc
+
+
+def _name_loss(exc: BaseException) -> str:
+    for kind, text in _LOST_REASONS:
+        if isinstance(exc, kind):
+            return text
+    return f"Telegram does not accept this session ({_reason(exc)})"
+
+
+def _reason(exc: BaseException) -> str:
+    # Errors that Telethon knows are classes named after Telegram's code; the others carry the code as their message.
+    name = type(exc).__name__
+    if type(exc).__module__.endswith("rpcerrorlist"):
+        return name.removesuffix("Error")
+    return str(getattr(exc, "message", None) or name)

@@ -1,0 +1,209 @@
+"""Write to Telegram as the owner: the Wire of the reply path."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from random import SystemRandom
+from typing import Any
+
+from telethon.errors import RandomIdDuplicateError
+from telethon.tl import functions, types
+from telethon.utils import resolve_id
+
+from userbot.errors import OfflineError, TelegramError
+from userbot.messages import Chat, Message, Origin
+from userbot.telegram.client import PatientClient
+from userbot.telegram.convert import read_message
+from userbot.telegram.errors import translated
+from userbot.telegram.traces import OwnTraces
+
+logger = logging.getLogger(__name__)
+
+messages, channels = functions.messages, functions.channels
+
+# A duplicate is among the newest of its chat: only what came while it was under way is newer.
+_SEARCHED_FOR_DUPLICATE = 50
+_DELETED_AT_ONCE = 100
+_TEXT_CHARS_MAX = 4096
+_random = SystemRandom()
+
+
+class Sender:
+    """Implement `userbot.reply.wire.Wire` over an open client.
+
+    Chats are addressed by id and access hash, never by username: looking names up is what Telegram limits hardest.
+
+    Args:
+        client: Connected, or connecting again.
+        traces: Where everything done here is noted, so that its echo is known.
+        me_id: The owner's id.
+    """
+
+    def __init__(self, client: PatientClient, *, traces: OwnTraces, me_id: int) -> None:
+        self._client = client
+        self._traces = traces
+        self._me_id = me_id
+
+    async def send(self, chat: Chat, text: str, *, random_id: int, reply_to_id: int | None = None) -> Message:
+        """Send a bubble and return it as stored by Telegram, origin `clone`.
+
+        Telegram remembers `random_id`: sending it again delivers nothing and returns the first message.
+
+        Args:
+            chat: Where to.
+            text: 1 to 4096 characters, sent as they are, without markup.
+            random_id: Signed 64 bit, not 0.
+            reply_to_id: Message of the chat to answer.
+
+        Raises:
+            FloodError: Nothing was sent; try again after the wait.
+            OfflineError: It may have been sent or not; try again with the same `random_id`.
+            SessionLostError: The session is of no use any more.
+            TelegramError: Telegram refused it.
+        """
+        peer = await self.address(chat)
+        return await self._send(peer, chat.id, text, random_id=random_id, reply_to_id=reply_to_id)
+
+    async def show_typing(self, chat: Chat) -> None:
+        """Show the typing action; it holds for about six seconds."""
+        peer = await self.address(chat)
+        with translated(f"show typing in chat {chat.id}"):
+            await self._client(messages.SetTypingRequest(peer, types.SendMessageTypingAction()))
+
+    async def mark_read(self, chat: Chat, *, up_to_id: int) -> None:
+        """Acknowledge the peer's messages up to one as read."""
+        peer = await self.address(chat)
+        self._traces.note_read(chat.id, up_to_id)
+        if isinstance(peer, types.InputPeerChannel):
+            request = channels.ReadHistoryRequest(_input_channel(peer), up_to_id)
+        else:
+            request = messages.ReadHistoryRequest(peer, up_to_id)
+        with translated(f"acknowledge messages of chat {chat.id}"):
+            await self._client(request)
+
+    async def save_draft(self, chat: Chat, text: str) -> bool:
+        """Put a text into the chat's draft box; return False, changing nothing, where the owner has a draft already.
+
+        A draft is replaced only if it is, word for word, one that the clone wrote. "" empties the box.
+        """
+        peer = await self.address(chat)
+        with translated(f"save a draft in chat {chat.id}"):
+            found = await self._client(messages.GetPeerDialogsRequest([types.InputDialogPeer(peer)]))
+            current = _draft_text(found.dialogs)
+            if current and not self._traces.is_draft(chat.id, current):
+                return False
+            self._traces.note_draft(chat.id, text)
+            await self._client(messages.SaveDraftRequest(peer, text))
+        return True
+
+    async def delete(self, chat: Chat, message_ids: Sequence[int]) -> None:
+        """Delete messages for both sides."""
+        peer = await self.address(chat)
+        for start in range(0, len(message_ids), _DELETED_AT_ONCE):
+            ids = list(message_ids[start : start + _DELETED_AT_ONCE])
+            if isinstance(peer, types.InputPeerChannel):
+                request = channels.DeleteMessagesRequest(_input_channel(peer), ids)
+            else:
+                request = messages.DeleteMessagesRequest(ids, revoke=True)
+            with translated(f"delete messages of chat {chat.id}"):
+                await self._client(request)
+
+    async def tell_owner(self, text: str) -> None:
+        """Write to the owner's Saved Messages; a long text goes as several messages."""
+        for start in range(0, len(text), _TEXT_CHARS_MAX):
+            piece = text[start : start + _TEXT_CHARS_MAX]
+            random_id = _random.getrandbits(63) or 1
+            await self._send(types.InputPeerSelf(), self._me_id, piece, random_id=random_id)
+
+    async def address(self, chat: Chat) -> Any:
+        """Return the TL input peer of a chat, from its id and access hash.
+
+        Raises:
+            TelegramError: The hash is known neither to the store nor to the session.
+        """
+        number, kind = resolve_id(chat.id)
+        if chat.id == self._me_id:
+            return types.InputPeerSelf()
+        if kind is types.PeerChat:
+            return types.InputPeerChat(number)
+        if chat.access_hash is not None:
+            wanted = types.InputPeerUser if kind is types.PeerUser else types.InputPeerChannel
+            return wanted(number, chat.access_hash)
+        try:
+            with translated(f"find chat {chat.id}"):
+                return await self._client.get_input_entity(kind(number))
+        except ValueError as exc:
+            raise TelegramError(
+                f"Chat {chat.id} can't be addressed: Telegram has not shown it to this session yet. "
+                f"Run `clone chats refresh`, which reads the list of chats, and try again."
+            ) from exc
+
+    async def _send(
+        self, peer: Any, chat_id: int, text: str, *, random_id: int, reply_to_id: int | None = None
+    ) -> Message:
+        reply_to = None if reply_to_id is None else types.InputReplyToMessage(reply_to_id)
+        request = messages.SendMessageRequest(peer, text, random_id=random_id, reply_to=reply_to)
+        self._traces.expect(chat_id, text)
+        try:
+            with translated(f"send a message to chat {chat_id}"):
+                try:
+                    sent = self._read_answer(await self._client(request), request, chat_id)
+                except RandomIdDuplicateError:
+                    sent = await self._find_duplicate(peer, request, chat_id)
+        except OfflineError:
+            raise  # it may have arrived all the same, so its echo stays expected
+        except TelegramError:
+            self._traces.forget(chat_id, text)
+            raise
+        self._traces.confirm(chat_id, text, message_id=sent.id)
+        return sent
+
+    def _read_answer(self, answer: Any, request: Any, chat_id: int) -> Message:
+        updates = getattr(answer, "updates", [])
+        message_id = next(
+            (
+                one.id
+                for one in updates
+                if isinstance(one, types.UpdateMessageID) and one.random_id == request.random_id
+            ),
+            getattr(answer, "id", None),
+        )
+        for update in updates:
+            raw = getattr(update, "message", None)
+            if isinstance(raw, types.Message) and message_id in (None, raw.id):
+                found = read_message(raw, self._me_id, entities={})
+                if found is not None:
+                    return replace(found, origin=Origin.CLONE)
+        if message_id is None:
+            raise OfflineError(
+                f"Telegram's answer does not name the message sent to chat {chat_id}. It is tried again."
+            )
+        # In private chats, Telegram answers with the bare id and time.
+        return Message(
+            chat_id=chat_id,
+            id=message_id,
+            origin=Origin.CLONE,
+            sent_at=answer.date,
+            text=request.message.strip(),
+            sender_id=self._me_id,
+            reply_to_id=request.reply_to.reply_to_msg_id if request.reply_to else None,
+        )
+
+    async def _find_duplicate(self, peer: Any, request: Any, chat_id: int) -> Message:
+        # Telegram is busy with, or done with, this very random_id: the message is there, or will be in a moment.
+        for raw in await self._client.get_messages(peer, limit=_SEARCHED_FOR_DUPLICATE):
+            found = read_message(raw, self._me_id, entities={})
+            if found and found.origin is Origin.OWNER and found.text.strip() == request.message.strip():
+                return replace(found, origin=Origin.CLONE)
+        raise OfflineError(f"A message to chat {chat_id} is still under way (RANDOM_ID_DUPLICATE). It is tried again.")
+
+
+def _input_channel(peer: Any) -> Any:
+    return types.InputChannel(peer.channel_id, peer.access_hash)
+
+
+def _draft_text(dialogs: Sequence[Any]) -> str:
+    draft = getattr(dialogs[0], "draft", None) if dialogs else None
+    return str(getattr(draft, "message", "") or "")
