@@ -56,12 +56,14 @@ class Verdict:
         reasons: One sentence for each measure that is worse beyond its margin; empty when it passed.
         candidate: Figures of the new adapter.
         current: Figures of the one in service, or of the bare base where there is none.
+        owner: The owner's older replies against the held-out ones, as a yardstick; None where it was not measured.
     """
 
     passed: bool
     reasons: tuple[str, ...] = field(default=())
     candidate: Figures
     current: Figures
+    owner: Likeness | None = None
 
     @property
     def summary(self) -> str:
@@ -82,6 +84,7 @@ class Verdict:
             "summary": self.summary,
             "candidate": self.candidate.to_json(),
             "current": self.current.to_json(),
+            "owner": None if self.owner is None else asdict(self.owner),
         }
 
     @classmethod
@@ -92,6 +95,7 @@ class Verdict:
             reasons=tuple(values["reasons"]),
             candidate=Figures.from_json(values["candidate"]),
             current=Figures.from_json(values["current"]),
+            owner=Likeness(**values["owner"]) if values.get("owner") else None,
         )
 
 
@@ -118,13 +122,13 @@ class Exchange:
         return cls(context=context, **{key: tuple(values[key]) for key in ("owner", "candidate", "current")})
 
 
-def judge(candidate: Figures, current: Figures, margins: GateConfig) -> Verdict:
+def judge(candidate: Figures, current: Figures, margins: GateConfig, *, owner: Likeness | None = None) -> Verdict:
     """Decide whether a candidate may take the place of the adapter in service.
 
     It need not be better: within the margins it is taken, since it has seen newer messages.
     """
     reasons = tuple(_find_losses(candidate, current, margins))
-    return Verdict(passed=not reasons, reasons=reasons, candidate=candidate, current=current)
+    return Verdict(passed=not reasons, reasons=reasons, candidate=candidate, current=current, owner=owner)
 
 
 def _find_losses(new: Figures, old: Figures, margins: GateConfig) -> Iterator[str]:
