@@ -1,1 +1,32 @@
-"""Learning from the store: data set, rendering, training, inference. Light to import: torch is loaded on use."""
+"""Learning from the store: data set, rendering, training, inference. Light to import: torch is loaded on use.
+
+The four names of the article's library are loaded when first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from training.article import process_tg_data
+    from training.article_clone import CloneConfig, LLMClone, train_clone
+
+__all__ = ["CloneConfig", "LLMClone", "process_tg_data", "train_clone"]
+
+_HOMES = {
+    "CloneConfig": "training.article_clone",
+    "LLMClone": "training.article_clone",
+    "process_tg_data": "training.article",
+    "train_clone": "training.article_clone",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -200,6 +200,16 @@ def fold_turns(messages: Iterable[Message], *, names: bool = False) -> list[Turn
     return turns
 
 
+def system_line(chat: Chat) -> str | None:
+    """Say who the peer is, in one line; the same in training and when answering. None where nothing is known."""
+    title = " ".join(chat.title.split())
+    relationship = " ".join((chat.relationship or "").split())
+    if not title:
+        return relationship or None
+    kind = "Group chat" if chat.kind is ChatKind.GROUP else "Chat with"
+    return f"{kind} {title} ({relationship})." if relationship else f"{kind} {title}."
+
+
 def _bubble(message: Message, names: bool) -> str:
     text = message.content.strip()
     if names and message.origin is Origin.PEER and message.sender_name:

@@ -1,0 +1,82 @@
+"""The report on a data set, counted from its samples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from training.samples import ChatReport, DataReport, Reason
+from training.windows import CountTokens, Measured
+from userbot.messages import Chat
+
+PERCENTILES = (50, 90, 99, 100)
+
+
+def make_report(
+    chats: Sequence[Chat],
+    refused: Mapping[int, Reason],
+    n_messages: Mapping[int, int],
+    *,
+    own_turns: Mapping[int, int],
+    train: Sequence[Measured],
+    held_out: Sequence[Measured],
+    left_out: Mapping[Reason, int],
+    count_tokens: CountTokens,
+) -> DataReport:
+    """Count what a data set holds.
+
+    Args:
+        chats: All chats of the store.
+        refused: Reason by id of the chats left out whole.
+        n_messages: Messages read, by chat id.
+        own_turns: Owner turns with own words, by chat id.
+        train: Samples with their numbers of tokens, mixed-in ones included.
+        held_out: The same for evaluation.
+        left_out: Counts by reason.
+        count_tokens: Counts the tokens of turns.
+    """
+    learned, evaluated = _count_turns(train), _count_turns(held_out)
+    reports = [
+        ChatReport(
+            chat_id=chat.id,
+            title=chat.title,
+            messages=n_messages.get(chat.id, 0),
+            own_turns=own_turns.get(chat.id, 0),
+            learned=learned[chat.id],
+            held_out=evaluated[chat.id],
+            left_out=refused.get(chat.id),
+        )
+        for chat in chats
+    ]
+    lengths = sorted(length for _, length in train)
+    return DataReport(
+        chats=tuple(sorted(reports, key=lambda report: (-report.learned, -report.own_turns, report.title))),
+        left_out={reason: left_out[reason] for reason in Reason if left_out.get(reason)},
+        train_samples=len(train),
+        mixed_samples=sum(sample.chat_id == 0 for sample, _ in train),
+        held_out_samples=len(held_out),
+        train_turns=learned.total(),
+        held_out_turns=evaluated.total(),
+        train_tokens=sum(lengths),
+        learned_tokens=_count_learned(train, count_tokens),
+        lengths={percent: lengths[-(-len(lengths) * percent // 100) - 1] for percent in PERCENTILES if lengths},
+        held_out_since=min((sample.newest_at for sample, _ in held_out), default=None),
+    )
+
+
+def _count_turns(samples: Sequence[Measured]) -> Counter[int]:
+    sums: Counter[int] = Counter()
+    for sample, _ in samples:
+        sums[sample.chat_id] += sum(sample.learn)
+    return sums
+
+
+def _count_learned(samples: Sequence[Measured], count_tokens: CountTokens) -> int:
+    # A lone owner turn is rendered after an empty opening, which the empty conversation is too.
+    opening = count_tokens((), None)
+    return sum(
+        count_tokens((turn,), None) - opening
+        for sample, _ in samples
+        for turn, learn in zip(sample.turns, sample.learn, strict=True)
+        if learn
+    )

@@ -1,0 +1,171 @@
+"""The data set: from the store to samples, by rules that docs/dataset.md explains. No torch here."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+
+from training.balance import SENSIBLE_TURNS, cap_chats, split_held_out, thin_by_age, thin_repeats
+from training.config import DataConfig
+from training.data_report import make_report
+from training.instruct import mix_instructions
+from training.render import join_bubbles
+from training.samples import ChatReport, DataReport, DataSet, Reason, Sample
+from training.sessions import Session, read_sessions
+from training.windows import CountTokens, Measured, cut_windows
+from userbot.errors import ConsentError, TooLittleDataError
+from userbot.messages import Chat, Message, system_line
+from userbot.store import Store
+
+__all__ = ["ChatReport", "CountTokens", "DataReport", "DataSet", "Reason", "Sample", "build", "describe", "preview"]
+
+
+def build(store: Store, config: DataConfig, *, count_tokens: CountTokens, seed: int = 7) -> DataSet:
+    """Build the data set: samples of all chats with consent, the newest sessions held out.
+
+    Args:
+        store: Where chats and messages are.
+        config: What becomes a sample.
+        count_tokens: Counts the tokens of turns with a system line, as the base model's renderer writes them.
+        seed: Of thinning by age and of the choice of instruction samples; equal seeds give equal data sets.
+
+    Raises:
+        ConsentError: No chat with people has a recorded consent.
+        TooLittleDataError: Fewer owner turns than `config.min_turns` are left.
+        ConfigError: The file of instruction data can't be used.
+    """
+    chance = random.Random(seed)  # noqa: S311 - a choice of samples, no secret
+    left_out: Counter[Reason] = Counter()
+    chats = store.chats.all()
+    refused = {chat.id: reason for chat in chats if (reason := _refusal(chat)) is not None}
+    left_out.update(refused.values())
+    used = [chat for chat in chats if chat.id not in refused]
+    _require_consent(used, refused.values())
+    sessions: list[Session] = []
+    n_messages: dict[int, int] = {}
+    for chat in used:
+        history = _Counted(store.messages.history(chat.id))
+        sessions += read_sessions(chat, history, gap=timedelta(hours=config.session_gap_h), left_out=left_out)
+        n_messages[chat.id] = history.count
+    train, held_out = _balance(sessions, config, chance=chance, left_out=left_out)
+    systems = {chat.id: system_line(chat) if config.system_line else None for chat in used}
+    trained = _cut(train, systems, config, count_tokens=count_tokens, left_out=left_out)
+    evaluated = _cut(held_out, systems, config, count_tokens=count_tokens, left_out=left_out)
+    _require_enough(trained, evaluated, config.min_turns)
+    mixed = mix_instructions(config, len(trained), count_tokens=count_tokens, chance=chance, left_out=left_out)
+    report = make_report(
+        chats,
+        refused,
+        n_messages,
+        own_turns=_sum_own_turns(sessions),
+        train=[*trained, *mixed],
+        held_out=evaluated,
+        left_out=left_out,
+        count_tokens=count_tokens,
+    )
+    return DataSet(tuple(sample for sample, _ in (*trained, *mixed)), tuple(sample for sample, _ in evaluated), report)
+
+
+def describe(data_set: DataSet) -> DataReport:
+    """Return the report of a data set."""
+    return data_set.report
+
+
+def preview(data_set: DataSet, n: int) -> list[str]:
+    """Write the first `n` training samples as plain text; what is learned stands between ⟦ and ⟧."""
+    return [_show(sample) for sample in data_set.train[:n]]
+
+
+def _show(sample: Sample) -> str:
+    lines = [sample.system] if sample.system else []
+    for turn, learn in zip(sample.turns, sample.learn, strict=True):
+        text = join_bubbles(turn.bubbles)
+        lines.append(f"{'Clone' if turn.mine else 'User'}: {f'⟦{text}⟧' if learn else text}")
+    return "\n".join(lines)
+
+
+def _refusal(chat: Chat) -> Reason | None:
+    if not chat.kind.is_conversation:
+        return Reason.NO_CONVERSATION
+    if chat.own_only:
+        return Reason.OWN_ONLY
+    return Reason.NO_CONSENT if chat.consent_at is None else None
+
+
+def _require_consent(used: Sequence[Chat], refusals: Iterable[Reason]) -> None:
+    if used:
+        return
+    waiting = sum(reason is Reason.NO_CONSENT for reason in refusals)
+    if waiting == 0:
+        raise TooLittleDataError(
+            "The store holds no chat with people to learn from. Bring some in with `clone import result.json` or "
+            "`clone pull`."
+        )
+    raise ConsentError(
+        f"None of the {waiting} chats with people has a recorded consent to train on it. Ask, then record it with "
+        f"`clone chats consent CHAT --by WHO`; `clone chats list` shows the chats."
+    )
+
+
+def _balance(
+    sessions: Sequence[Session], config: DataConfig, *, chance: random.Random, left_out: Counter[Reason]
+) -> tuple[list[Session], list[Session]]:
+    older, newer = split_held_out(sessions, config.held_out)
+    train = thin_repeats(older, repeats=config.repeats, left_out=left_out)
+    if config.half_life_days is not None:
+        train = thin_by_age(train, timedelta(days=config.half_life_days), chance=chance, left_out=left_out)
+    train = cap_chats(train, config.chat_share, left_out=left_out)
+    return train, thin_repeats(newer, repeats=config.repeats, left_out=left_out)
+
+
+def _cut(
+    sessions: Iterable[Session],
+    systems: dict[int, str | None],
+    config: DataConfig,
+    *,
+    count_tokens: CountTokens,
+    left_out: Counter[Reason],
+) -> list[Measured]:
+    return [
+        measured
+        for session in sessions
+        for measured in cut_windows(
+            session,
+            systems[session.chat_id],
+            count_tokens=count_tokens,
+            max_tokens=config.max_tokens,
+            left_out=left_out,
+        )
+    ]
+
+
+def _require_enough(train: Sequence[Measured], held_out: Sequence[Measured], min_turns: int) -> None:
+    found = sum(sum(sample.learn) for sample, _ in (*train, *held_out))
+    if train and found >= min_turns:
+        return
+    raise TooLittleDataError(
+        f"There are {found} of your own turns to learn from; at least {min_turns} are needed, and {SENSIBLE_TURNS} or "
+        f"more are sensible. Bring in more chats with `clone import`, record more consents with `clone chats consent`, "
+        f"or lower data.min_turns; `clone dataset stats` says what was left out and why."
+    )
+
+
+def _sum_own_turns(sessions: Iterable[Session]) -> Counter[int]:
+    sums: Counter[int] = Counter()
+    for session in sessions:
+        sums[session.chat_id] += session.own_turns
+    return sums
+
+
+class _Counted:
+    """Counts messages as they go by."""
+
+    def __init__(self, messages: Iterator[Message]) -> None:
+        self._messages = messages
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Message]:
+        for self.count, message in enumerate(self._messages, start=1):  # noqa: B020 - the count is the purpose
+            yield message

@@ -1,0 +1,89 @@
+"""The data set for other trainers: JSONL in the messages format, and `datasets` on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from training.render import OPENING, join_bubbles
+from training.samples import DataSet, Sample
+from userbot.errors import ConfigError, MissingExtraError
+
+HELD_OUT_SUFFIX = ".held_out"
+
+
+def export_jsonl(data_set: DataSet, path: Path) -> tuple[Path, Path]:
+    """Write the training samples to `path`, and the held-out ones beside it, as `NAME.held_out.jsonl`.
+
+    Each line is `{"messages": [{"role", "content", "train"}, …]}`, which TRL, LLaMA-Factory and axolotl read. `train`
+    says which turns are to be learned (axolotl: `message_field_training: train`); a trainer that ignores it learns the
+    turns that are only context too. Bubbles are lines; a line break inside one is U+2028. Files are private (0600).
+
+    Args:
+        data_set: What to write.
+        path: The file; its folder is made.
+
+    Returns:
+        Both files.
+
+    Raises:
+        ConfigError: They can't be written.
+    """
+    beside = path.with_name(f"{path.stem}{HELD_OUT_SUFFIX}{path.suffix or '.jsonl'}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for target, samples in ((path, data_set.train), (beside, data_set.held_out)):
+            _write_private(target, (json.dumps(make_row(sample), ensure_ascii=False) for sample in samples))
+    except OSError as exc:
+        raise ConfigError(f"{path} can't be written: {exc.strerror}. Choose another file.") from exc
+    return path, beside
+
+
+def export_datasets(data_set: DataSet, path: Path) -> Path:
+    """Save a `datasets.DatasetDict` with the splits `train` and `test` into a folder; the column is `messages`.
+
+    Args:
+        data_set: What to save.
+        path: The folder, made if missing.
+
+    Raises:
+        MissingExtraError: The package `datasets` is not installed.
+    """
+    try:
+        import datasets
+    except ImportError as exc:
+        raise MissingExtraError(
+            "Saving as `datasets` needs the training extra: pip install 'telegram-clone[train]'."
+        ) from exc
+    message = {"role": datasets.Value("string"), "content": datasets.Value("string"), "train": datasets.Value("bool")}
+    features = datasets.Features({"messages": [message]})
+    splits = {"train": data_set.train, "test": data_set.held_out}
+    made = datasets.DatasetDict(
+        {
+            name: datasets.Dataset.from_list([make_row(s) for s in found], features=features)
+            for name, found in splits.items()
+        }
+    )
+    made.save_to_disk(str(path))
+    path.chmod(0o700)
+    return path
+
+
+def make_row(sample: Sample) -> dict[str, Any]:
+    """Write a sample in the messages format; where the owner begins, a user message `…` stands first."""
+    messages = [{"role": "system", "content": sample.system, "train": False}] if sample.system else []
+    if sample.turns[0].mine:
+        messages.append({"role": "user", "content": OPENING, "train": False})
+    for turn, learn in zip(sample.turns, sample.learn, strict=True):
+        role = "assistant" if turn.mine else "user"
+        messages.append({"role": role, "content": join_bubbles(turn.bubbles), "train": learn})
+    return {"messages": messages}
+
+
+def _write_private(path: Path, lines: Iterable[str]) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)

@@ -1,0 +1,109 @@
+"""What the data set consists of: samples, and a report on where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from userbot.messages import Turn
+
+
+class Reason(StrEnum):
+    """Why something is no training data; the unit is named."""
+
+    NO_CONSENT = "chats without consent"
+    NO_CONVERSATION = "chats that are no conversation with people"
+    OWN_ONLY = "chats exported without the other side"
+    CLONE = "messages written by the clone"
+    NO_OWN_WORDS = "own turns without own words: media, forwards, inline bots"
+    AFTER_CLONE = "own turns right after the clone's"
+    REPEATED = "own turns said many times"
+    NEAR_EMPTY = "own turns with next to nothing in them"
+    AGE = "own turns thinned by age"
+    CHAT_SHARE = "own turns over one chat's share"
+    TOO_LONG = "own turns longer than a sample"
+    MIX_TOO_LONG = "instruction samples longer than a sample"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One conversation to learn from. It ends with a learned owner turn.
+
+    Args:
+        turns: Oldest first, sides alternate.
+        learn: As long as `turns`: whether the turn is learned; only owner turns are.
+        system: A line on who the peer is.
+        chat_id: Where it was; 0 for mixed-in instruction data.
+        newest_at: Time of the session's newest message.
+    """
+
+    turns: tuple[Turn, ...]
+    learn: tuple[bool, ...]
+    system: str | None
+    chat_id: int
+    newest_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatReport:
+    """What became of one chat.
+
+    Args:
+        chat_id: See `Chat.id`.
+        title: Its name.
+        messages: Messages read, 0 where the whole chat was left out.
+        own_turns: Owner turns with own words.
+        learned: Owner turns in the training samples.
+        held_out: Owner turns in the held-out samples.
+        left_out: Why the whole chat was left out, or None.
+    """
+
+    chat_id: int
+    title: str
+    messages: int = 0
+    own_turns: int = 0
+    learned: int = 0
+    held_out: int = 0
+    left_out: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataReport:
+    """What the data set holds.
+
+    Args:
+        chats: All chats of the store; those with most learned turns first.
+        left_out: Counts by reason; the reason names the unit.
+        train_samples: Training samples, mixed-in ones included.
+        mixed_samples: Samples of instruction data among them.
+        held_out_samples: Samples for evaluation.
+        train_turns: Learned owner turns in the training samples.
+        held_out_turns: Learned owner turns in the held-out samples.
+        train_tokens: Tokens of the training samples, without any padding.
+        learned_tokens: Those with loss: the owner's words and end tokens.
+        lengths: Tokens of a training sample by percentile: 50, 90, 99, 100.
+        held_out_since: Time of the oldest held-out session's newest message.
+    """
+
+    chats: tuple[ChatReport, ...] = ()
+    left_out: Mapping[Reason, int] = field(default_factory=dict)
+    train_samples: int = 0
+    mixed_samples: int = 0
+    held_out_samples: int = 0
+    train_turns: int = 0
+    held_out_turns: int = 0
+    train_tokens: int = 0
+    learned_tokens: int = 0
+    lengths: Mapping[int, int] = field(default_factory=dict)
+    held_out_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Training samples, the newest sessions held out for evaluation, and a report."""
+
+    train: tuple[Sample, ...]
+    held_out: tuple[Sample, ...]
+    report: DataReport

@@ -1,0 +1,132 @@
+"""Windows: sessions cut into samples of limited length, every owner turn learned once."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+
+from training.samples import Reason, Sample
+from training.sessions import Session
+from userbot.messages import Turn
+
+CountTokens = Callable[[Sequence[Turn], str | None], int]
+Measured = tuple[Sample, int]
+
+# Of a later window's length, kept free for turns that were learned before and now are context.
+CONTEXT_SHARE = 0.25
+
+
+def cut_windows(
+    session: Session, system: str | None, *, count_tokens: CountTokens, max_tokens: int, left_out: Counter[Reason]
+) -> list[Measured]:
+    """Cut a session into samples that end with a learned owner turn.
+
+    Later samples begin with older turns as context, the newest that fit, whole turns only. A reply that does not fit
+    together with its question gets the question's newest bubbles; where even one is too much, it is left out.
+
+    Returns:
+        Samples with their numbers of tokens, in order.
+    """
+    end = _last_learned(session.learn, len(session.turns))
+    turns, learn = session.turns[:end], session.learn[:end]
+    whole = count_tokens(turns, system)
+    if whole <= max_tokens:
+        return [(Sample(turns, learn, system, session.chat_id, session.newest_at), whole)]
+    cutter = _Cutter(turns, learn, system, count_tokens, max_tokens)
+    found = []
+    done = 0
+    while done < len(turns):
+        start, stop = cutter.next_window(done)
+        flags = tuple(learn[i] and i >= done for i in range(start, stop))
+        fitted = cutter.fit(turns[start:stop], flags)
+        if fitted is None:
+            left_out[Reason.TOO_LONG] += sum(flags)
+        else:
+            window, flags, length = fitted
+            found.append((Sample(window, flags, system, session.chat_id, session.newest_at), length))
+        done = stop
+    return found
+
+
+class _Cutter:
+    """Chooses windows by estimated lengths, so that each turn is encoded a few times only, then checks them."""
+
+    def __init__(
+        self,
+        turns: Sequence[Turn],
+        learn: Sequence[bool],
+        system: str | None,
+        count_tokens: CountTokens,
+        max_tokens: int,
+    ) -> None:
+        self._turns = turns
+        self._learn = learn
+        self._system = system
+        self._count = count_tokens
+        self._max = max_tokens
+        self._learned = [i for i, learned in enumerate(learn) if learned]
+        one = {mine: Turn(mine, ("a",)) for mine in (False, True)}
+        pair = (one[False], one[True])
+        around = count_tokens(pair * 2, None) - count_tokens(pair, None)
+        fixed = {mine: around // 2 - count_tokens((one[mine],), None) for mine in (False, True)}
+        self._sums = [0, *accumulate(count_tokens((turn,), None) + fixed[turn.mine] for turn in turns)]
+        self._base = count_tokens(pair, system) - around
+
+    def next_window(self, done: int) -> tuple[int, int]:
+        """Return the bounds of the window that learns the first turns from `done` on."""
+        first = self._learned[bisect_left(self._learned, done)]
+        room = self._max if done == 0 else int(self._max * (1 - CONTEXT_SHARE))
+        stop = max(first + 1, _last_learned(self._learn, self._furthest(done, room)))
+        start = self._earliest(stop, first)
+        while self._length(start, stop) > self._max:
+            if start < min(done, first - 1):
+                start = self._next_start(start, first)
+            elif stop > first + 1:
+                stop = _last_learned(self._learn, stop - 1)
+            elif start < first - 1:
+                start = self._next_start(start, first)
+            else:
+                break
+        return start, stop
+
+    def fit(
+        self, window: tuple[Turn, ...], flags: tuple[bool, ...]
+    ) -> tuple[tuple[Turn, ...], tuple[bool, ...], int] | None:
+        """Return a window with its length, its question shortened if need be; None where it can't fit."""
+        length = self._count(window, self._system)
+        if length <= self._max:
+            return window, flags, length
+        if window[0].mine:
+            return None
+        question, rest = window[0].bubbles, window[1:]
+        kept = bisect_left(
+            range(1, len(question)),
+            True,
+            key=lambda i: self._count((Turn(False, question[i:]), *rest), self._system) <= self._max,
+        )
+        if kept == len(question) - 1:
+            return None
+        window = (Turn(False, question[kept + 1 :]), *rest)
+        return window, flags, self._count(window, self._system)
+
+    def _length(self, start: int, stop: int) -> int:
+        return self._count(self._turns[start:stop], self._system)
+
+    def _furthest(self, start: int, room: int) -> int:
+        return bisect_right(self._sums, self._sums[start] + room - self._base) - 1
+
+    def _earliest(self, stop: int, first: int) -> int:
+        start = bisect_left(self._sums, self._sums[stop] - (self._max - self._base))
+        return 0 if start <= 0 else self._next_start(start - 1, first)
+
+    def _next_start(self, start: int, first: int) -> int:
+        """Move on to a peer turn, but not past the question of the first turn to learn."""
+        last = max(first - 1, 0)
+        return next((i for i in range(start + 1, last) if not self._turns[i].mine), last)
+
+
+def _last_learned(learn: Sequence[bool], stop: int) -> int:
+    """Return where a window must stop, at most at `stop`, to end with a learned turn; 0 where there is none."""
+    return next((i + 1 for i in range(min(stop, len(learn)) - 1, -1, -1) if learn[i]), 0)
