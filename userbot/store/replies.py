@@ -157,6 +157,12 @@ class ReplyRepository:
         with self._engine.connect() as connection:
             return [_item(row) for row in connection.execute(query.order_by(outbox.c.reply_id, outbox.c.part))]
 
+    def get(self, reply_id: int) -> Decision | None:
+        """Return a decision, or None."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(replies).where(replies.c.id == reply_id)).first()
+        return None if row is None else _decision(row)
+
     def parts(self, reply_id: int) -> list[OutboxItem]:
         """Return the bubbles of a reply."""
         query = select(outbox).where(outbox.c.reply_id == reply_id).order_by(outbox.c.part)

@@ -1,0 +1,39 @@
+"""Figures of the running daemon, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram
+
+STATES = (
+    "starting",
+    "connecting",
+    "catching up",
+    "connected",
+    "disconnected",
+    "needs login",
+    "session lost",
+    "stopped",
+)
+
+
+class Metrics:
+    """Counts what the daemon does. Each daemon has its own registry, so that two in one process don't collide."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.messages = Counter("clone_messages", "Messages stored, by origin", ["origin"], registry=self.registry)
+        self.ignored = Counter("clone_ignored_messages", "Messages of chats not chosen", registry=self.registry)
+        self.decisions = Counter("clone_decisions", "Decisions on bursts, by state", ["state"], registry=self.registry)
+        self.sent = Counter("clone_sent_bubbles", "Bubbles delivered", registry=self.registry)
+        self.flood_s = Counter("clone_flood_seconds", "Seconds that Telegram asked to wait", registry=self.registry)
+        self.retries = Counter("clone_guard_retries", "Replies generated anew", registry=self.registry)
+        self.generation_s = Histogram(
+            "clone_generation_seconds",
+            "Time to generate a reply",
+            buckets=(0.1, 0.3, 1, 2, 5, 10, 20, 40, 80),
+            registry=self.registry,
+        )
+        self.takeovers = Counter("clone_takeovers", "Times the owner took a chat over", registry=self.registry)
+        self.errors = Counter("clone_errors", "Unexpected errors, by place", ["place"], registry=self.registry)
+        self.queue = Gauge("clone_event_queue", "Events waiting to be handled", registry=self.registry)
+        self.state = Enum("clone_state", "State of the daemon", states=list(STATES), registry=self.registry)

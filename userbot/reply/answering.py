@@ -1,0 +1,213 @@
+"""From what waits in a chat to a decision: judge, build the prompt, write, check, pace, commit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from random import Random
+
+from userbot.errors import GeneratorAwayError, GeneratorError, SessionLostError, TelegramError
+from userbot.generator import Generator
+from userbot.messages import Mode
+from userbot.metrics import Metrics
+from userbot.reply.context import build_context, last_own_text
+from userbot.reply.conversation import Conversation
+from userbot.reply.guard import Check
+from userbot.reply.outbox import Outbox
+from userbot.reply.pacing import Habits, Pace, learn_habits, plan_bubbles
+from userbot.reply.policy import Rules, Ruling, Situation, Verdict, judge
+from userbot.reply.quoting import pick_quotes
+from userbot.reply.situation import read_situation
+from userbot.reply.timer import Timer
+from userbot.reply.wire import Wire
+from userbot.reply.writing import Written, write_reply
+from userbot.store import Store
+from userbot.store.replies import Bubble, Decision, ReplyState
+from userbot.store.thread import StoreThread
+
+log = logging.getLogger(__name__)
+
+AWAY_RETRY_S = 15.0
+FAILURE_RETRY_S = 60.0
+HABITS_HOLD = timedelta(hours=6)
+HABITS_MESSAGES = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manners:
+    """How the clone answers.
+
+    Args:
+        quiet_s: Silence that ends a burst, seconds.
+        burst_max_s: Longest wait for a burst, seconds.
+        takeover_s: Pause of a chat after the owner was active there, seconds.
+        context_messages: Newest messages that the model may see.
+        rules: Limits.
+        pace: Speed.
+    """
+
+    quiet_s: float = 7.0
+    burst_max_s: float = 45.0
+    takeover_s: float = 1800.0
+    context_messages: int = 60
+    rules: Rules = field(default_factory=Rules)
+    pace: Pace = field(default_factory=Pace)
+
+
+class Answering:
+    """Decides about one burst at a time. Until the decision is committed, nobody sees anything.
+
+    Args:
+        store: The only memory that matters.
+        thread: Runs the store's calls.
+        wire: Saves drafts; everything else goes through the outbox.
+        generator: Writes replies.
+        outbox: Delivers.
+        manners: How to answer.
+        timer: Tells the time.
+        random: Jitter.
+        metrics: Counts.
+        checks: Further checks on each reply, after those on quality.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        thread: StoreThread,
+        wire: Wire,
+        generator: Generator,
+        outbox: Outbox,
+        manners: Manners,
+        timer: Timer,
+        random: Random,
+        metrics: Metrics,
+        checks: Sequence[Check] = (),
+    ) -> None:
+        self._store = store
+        self._thread = thread
+        self._wire = wire
+        self._generator = generator
+        self._outbox = outbox
+        self._manners = manners
+        self._timer = timer
+        self._random = random
+        self._metrics = metrics
+        self._checks = checks
+        # Nothing is known about the owner at first: as if last seen now.
+        self.owner_seen_at: datetime | None = timer.now()
+
+    async def look(self, talk: Conversation) -> Situation | None:
+        """Return how things stand in a chat; None where nothing waits for an answer."""
+        return await self._thread.run(
+            read_situation,
+            self._store,
+            talk.chat_id,
+            limit=self._manners.context_messages,
+            owner_seen_at=self.owner_seen_at,
+            addressed_ids=tuple(talk.addressed_ids),
+        )
+
+    async def answer(self, talk: Conversation) -> datetime | None:
+        """Decide about what waits in a chat; return when to try again, None when there is no use in that."""
+        began_at = talk.debounce.started_at or self._timer.now()
+        talk.debounce.reset()
+        situation = await self.look(talk)
+        if situation is None:
+            return None
+        verdict = judge(situation, self._manners.rules, self._timer.now())
+        if verdict.ruling is not Ruling.ANSWER:
+            return await self._turn_down(talk, situation, verdict)
+        context = build_context(situation.chat, situation.window, situation.burst)
+        try:
+            written = await write_reply(
+                self._generator,
+                context.prompt,
+                last_own=last_own_text(situation.window),
+                checks=self._checks,
+                metrics=self._metrics,
+            )
+        except GeneratorError as exc:
+            wait_s = AWAY_RETRY_S if isinstance(exc, GeneratorAwayError) else FAILURE_RETRY_S
+            retry_at = self._timer.now() + timedelta(seconds=wait_s)
+            return await self._turn_down(talk, situation, Verdict(Ruling.HOLD, str(exc), retry_at))
+        if written.reply is None:
+            return await self._turn_down(talk, situation, Verdict(Ruling.HOLD, f"not fit to send: {written.problem}"))
+        decision = self._describe(situation, context.message_ids, written)
+        if situation.chat.mode is Mode.DRAFT:
+            await self._draft(situation, decision, written.reply.bubbles)
+        else:
+            talk.began_at = began_at
+            await self._queue(talk, situation, decision, written.reply.bubbles)
+        return None
+
+    async def _turn_down(self, talk: Conversation, situation: Situation, verdict: Verdict) -> datetime | None:
+        held = verdict.ruling is Ruling.HOLD
+        decision = Decision(
+            chat_id=talk.chat_id,
+            trigger_id=situation.burst[-1].id,
+            state=ReplyState.HELD if held else ReplyState.REFUSED,
+            reason=verdict.reason,
+            context_ids=tuple(message.id for message in situation.burst),
+        )
+        await self._decide(decision)
+        if not held or verdict.retry_at is None:
+            return None
+        stale_at = situation.burst[-1].sent_at + timedelta(seconds=self._manners.rules.stale_s + 1)
+        return max(min(verdict.retry_at, stale_at), self._timer.now() + timedelta(seconds=1))
+
+    async def _draft(self, situation: Situation, decision: Decision, texts: Sequence[str]) -> None:
+        state, reason = ReplyState.DRAFTED, None
+        try:
+            if not await self._wire.save_draft(situation.chat, "\n".join(texts)):
+                state, reason = ReplyState.REFUSED, "the owner has a draft there"
+        except SessionLostError:
+            raise
+        except TelegramError as exc:
+            state, reason = ReplyState.FAILED, str(exc)
+        await self._decide(replace(decision, state=state, reason=reason))
+
+    async def _queue(self, talk: Conversation, situation: Situation, decision: Decision, texts: Sequence[str]) -> None:
+        bubbles = plan_bubbles(
+            texts,
+            situation.burst,
+            habits=await self._habits(talk),
+            pace=self._manners.pace,
+            now=self._timer.now(),
+            random=self._random,
+            reply_to_ids=pick_quotes(situation.chat, situation.burst, len(texts)),
+        )
+        if await self._decide(decision, bubbles) is not None:
+            self._outbox.wake(talk.chat_id)
+
+    async def _decide(self, decision: Decision, bubbles: Sequence[Bubble] = ()) -> Decision | None:
+        stored = await self._thread.run(self._store.replies.decide, decision, bubbles)
+        if stored is not None:
+            self._metrics.decisions.labels(stored.state.value).inc()
+            log.info("chat %s: %s%s", stored.chat_id, stored.state, f", {stored.reason}" if stored.reason else "")
+        return stored
+
+    async def _habits(self, talk: Conversation) -> Habits:
+        now = self._timer.now()
+        if talk.habits is None or talk.habits_at is None or now - talk.habits_at > HABITS_HOLD:
+            history = await self._thread.run(self._store.messages.window, talk.chat_id, limit=HABITS_MESSAGES)
+            talk.habits, talk.habits_at = learn_habits(history, self._manners.pace), now
+        return talk.habits
+
+    def _describe(self, situation: Situation, context_ids: tuple[int, ...], written: Written) -> Decision:
+        waited_s = (self._timer.now() - situation.burst[-1].sent_at).total_seconds()
+        return Decision(
+            chat_id=situation.chat.id,
+            trigger_id=situation.burst[-1].id,
+            state=ReplyState.QUEUED,
+            reason=None,
+            adapter_id=written.reply.adapter_id if written.reply else None,
+            context_ids=context_ids,
+            timings={
+                "since_trigger_s": round(waited_s, 3),
+                "generation_s": round(written.seconds, 3),
+                "tries": written.tries,
+            },
+        )

@@ -1,0 +1,61 @@
+"""The burst, and the prompt that the model is asked to continue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from userbot.generator import Prompt
+from userbot.messages import Chat, ChatKind, Message, Origin, fold_turns, split_sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A prompt, and the ids of the messages it was made of."""
+
+    prompt: Prompt
+    message_ids: tuple[int, ...]
+
+
+def find_burst(window: Sequence[Message], *, handled_id: int) -> tuple[Message, ...]:
+    """Return the peer's messages that wait for an answer, oldest first.
+
+    These are the ones after `handled_id` and after the owner's last own message: whatever the owner has read and
+    written under is the owner's affair. The clone's messages close nothing, as a bubble may come between two of them.
+
+    Args:
+        window: The newest messages of the chat, oldest first.
+        handled_id: Newest message that was decided about.
+    """
+    last = max((n for n, message in enumerate(window) if message.origin is Origin.OWNER), default=-1)
+    return tuple(m for m in window[last + 1 :] if m.origin is Origin.PEER and m.id > handled_id)
+
+
+def build_context(chat: Chat, window: Sequence[Message], burst: Sequence[Message]) -> Context:
+    """Build the prompt from the running session of a chat; its last turn is the burst.
+
+    Args:
+        chat: Says whether names are shown (groups) and who the peer is.
+        window: The newest messages of the chat, oldest first.
+        burst: What `find_burst` returned for the window.
+    """
+    waiting = {message.id for message in burst}
+    # A bubble that came while the clone was still sending stands before the clone's last words; it is asked last.
+    ordered = [m for m in window if m.id not in waiting] + list(burst)
+    session = list(split_sessions(ordered))[-1]
+    turns = fold_turns(session, names=chat.kind is ChatKind.GROUP)
+    prompt = Prompt(turns=tuple(turns), system=chat.relationship)
+    return Context(prompt, tuple(message.id for message in session))
+
+
+def is_addressed(burst: Sequence[Message], window: Sequence[Message], *, username: str | None) -> bool:
+    """Tell from stored messages whether a group's burst mentions the owner or answers the owner's side."""
+    own_ids = {message.id for message in window if message.origin is not Origin.PEER}
+    name = f"@{username.casefold()}" if username else None
+    return any(m.reply_to_id in own_ids or (name is not None and name in m.text.casefold()) for m in burst)
+
+
+def last_own_text(window: Sequence[Message]) -> str | None:
+    """Return what the owner's side said last, or None."""
+    mine = [turn for turn in fold_turns(window) if turn.mine]
+    return "\n".join(mine[-1].bubbles) if mine else None

@@ -1,0 +1,114 @@
+"""Nothing broken leaves the house: checks on a generated reply."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from userbot.messages import Reply
+
+MAX_BUBBLES = 8
+LOOP_CHARACTERS = 40
+"""A short piece repeated over this length is a loop; laughter and rows of brackets in chats stay below it."""
+
+_ROLE_MARKERS = re.compile(
+    r"\[/?INST\]|</?s>|<\|[^|<>]{1,40}\|>|<<?/?SYS>>?|^\s*#{2,}\s*(?:instruction|response|input)\b"
+    r"|^\s*(?:user|assistant|system|owner|peer|human)\s*:",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CHARACTER_LOOP = re.compile(r"(.{1,16}?)\1{3,}", re.DOTALL)
+_PLACEHOLDER = re.compile(
+    r"^\[(?:photo|gif|location|contact|game|invoice|giveaway|story|to-do list|dice|attachment|voice|video message|video"
+    r"|audio|file|sticker|poll)(?:[ :][^\]]*)?\]$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a check looks at: the reply, and what the owner's side said last in the chat."""
+
+    reply: Reply
+    last_own: str | None = None
+
+
+Check = Callable[[Draft], str | None]
+"""Returns what is wrong, or None. Others than the ones here, such as a check for private data, are passed in."""
+
+
+def inspect(draft: Draft, extra: Sequence[Check] = ()) -> str | None:
+    """Return the first thing that is wrong with a reply, or None.
+
+    Args:
+        draft: The reply and its surroundings.
+        extra: Further checks, after those on quality.
+    """
+    return next((problem for check in (*CHECKS, *extra) if (problem := check(draft))), None)
+
+
+def _check_empty(draft: Draft) -> str | None:
+    return None if any(bubble.strip() for bubble in draft.reply.bubbles) else "empty"
+
+
+def _check_cut(draft: Draft) -> str | None:
+    return "cut at the longest length" if draft.reply.finish != "stop" else None
+
+
+def _check_roles(draft: Draft) -> str | None:
+    return "a role marker in the text" if _ROLE_MARKERS.search("\n".join(draft.reply.bubbles)) else None
+
+
+def _check_placeholders(draft: Draft) -> str | None:
+    # The model has read placeholders of media; it can't attach any.
+    shown = any(_PLACEHOLDER.match(bubble.strip()) for bubble in draft.reply.bubbles)
+    return "a placeholder of media instead of words" if shown else None
+
+
+def _check_repetition(draft: Draft) -> str | None:
+    bubbles = [bubble.strip().casefold() for bubble in draft.reply.bubbles]
+    text = "\n".join(bubbles)
+    if len(bubbles) > MAX_BUBBLES:
+        return f"more than {MAX_BUBBLES} bubbles"
+    if any(len(list(same)) >= 3 for _, same in groupby(bubbles)) or _repeats_long(bubbles):
+        return "the same bubble again and again"
+    if any(len(found.group()) >= LOOP_CHARACTERS for found in _CHARACTER_LOOP.finditer(text)):
+        return "characters in a loop"
+    return "words in a loop" if _has_word_loop(text.split()) else None
+
+
+def _check_parroting(draft: Draft) -> str | None:
+    said = _squeeze("\n".join(draft.reply.bubbles))
+    again = draft.last_own is not None and len(said) > 12 and said == _squeeze(draft.last_own)
+    return "word for word the last reply" if again else None
+
+
+CHECKS: tuple[Check, ...] = (
+    _check_empty,
+    _check_cut,
+    _check_roles,
+    _check_placeholders,
+    _check_repetition,
+    _check_parroting,
+)
+
+
+def _repeats_long(bubbles: Sequence[str]) -> bool:
+    long = [bubble for bubble in bubbles if len(bubble) > 15]
+    return len(set(long)) < len(long)
+
+
+def _has_word_loop(words: Sequence[str]) -> bool:
+    """Tell whether a phrase of up to 8 words follows itself: 4 times, or 8 times for a single word."""
+    for size in range(1, 9):
+        needed = size * (8 if size == 1 else 4)
+        run = 0
+        for here, there in zip(words, words[size:], strict=False):
+            run = run + 1 if here == there else 0
+            if run >= needed - size:
+                return True
+    return False
+
+
+def _squeeze(text: str) -> str:
+    return " ".join(text.casefold().split())

@@ -1,0 +1,111 @@
+"""Put what happened into the store: what is kept, what is known already, and whose words they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from userbot.events import Arrived, Deleted, Edited
+from userbot.messages import Chat, Message, Mode, Origin
+from userbot.reply.policy import SERVICE_IDS
+from userbot.store import Store
+
+
+class Intake(StrEnum):
+    """What became of a message that arrived."""
+
+    IGNORED = "ignored"
+    KNOWN = "known"
+    PEER = "peer"
+    OWNER = "owner"
+    ECHO = "echo"
+
+
+def is_kept(chat: Chat | None) -> bool:
+    """Tell whether messages of a chat are stored at all.
+
+    Only what the owner chose: chats that the clone answers or drafts in, and chats with consent to be learned from.
+    Of all others, imported or not, nothing that arrives is written down.
+    """
+    if chat is None or not chat.kind.is_conversation or chat.id in SERVICE_IDS:
+        return False
+    return chat.mode is not Mode.OFF or chat.consent_at is not None
+
+
+def keep_message(store: Store, event: Arrived, *, pause: timedelta) -> Intake:
+    """Store a message that arrived; an owner's message pauses its chat first, so that a crash can't lose the pause.
+
+    Args:
+        store: Where it goes.
+        event: The message with its chat as Telegram describes it now.
+        pause: How long the chat rests after a message of the owner, counted from when it was written.
+    """
+    chat = store.chats.get(event.chat.id)
+    if chat is None or not is_kept(chat):
+        return Intake.IGNORED
+    _refresh(store, chat, event.chat)
+    message = event.message
+    if message.origin is Origin.PEER:
+        return Intake.PEER if store.messages.add([message]) else Intake.KNOWN
+    if _settle_echo(store, message):
+        return Intake.ECHO
+    if message.origin is Origin.CLONE:
+        store.messages.add([message])
+        return Intake.ECHO
+    if store.messages.get(message.chat_id, message.id) is not None:
+        return Intake.KNOWN
+    if chat.mode is not Mode.OFF:
+        pause_chat(store, chat.id, message.sent_at + pause)
+    return Intake.OWNER if store.messages.add([message]) else Intake.KNOWN
+
+
+def pause_chat(store: Store, chat_id: int, until: datetime) -> None:
+    """Pause a chat, never for less long than it is paused already, nor into the past."""
+    chat = store.chats.get(chat_id)
+    if chat is not None and until > (chat.paused_until or store.clock()):
+        store.chats.pause(chat_id, until)
+
+
+def keep_edit(store: Store, event: Edited) -> bool:
+    """Store an edit of a message that is kept; tell whether there was one."""
+    if store.messages.get(event.message.chat_id, event.message.id) is None:
+        return False
+    store.messages.add([event.message])
+    return True
+
+
+def keep_deletion(store: Store, event: Deleted) -> set[int]:
+    """Mark messages as deleted; return the chats that lost some."""
+    if event.chat_id is not None:
+        places = dict.fromkeys(event.message_ids, event.chat_id)
+    else:
+        places = store.messages.chats_of(event.message_ids)
+    chats = set(places.values())
+    for chat_id in chats:
+        store.messages.mark_deleted(chat_id, [m for m, place in places.items() if place == chat_id])
+    return chats
+
+
+def _refresh(store: Store, known: Chat, seen: Chat) -> None:
+    # The origin of what is known stays: an update may carry less than the list of chats did.
+    fresh = replace(
+        known,
+        title=seen.title or known.title,
+        kind=seen.kind,
+        username=seen.username or known.username,
+        access_hash=seen.access_hash or known.access_hash,
+    )
+    if fresh != known:
+        store.chats.save([fresh])
+
+
+def _settle_echo(store: Store, message: Message) -> bool:
+    """Recognise the clone's own message, also one whose sending was cut short by a crash."""
+    if store.replies.is_clone_message(message.chat_id, message.id):
+        return True
+    item = store.replies.find_unconfirmed(message.chat_id, message.text)
+    if item is None:
+        return False
+    store.replies.mark_sent(item, replace(message, origin=Origin.CLONE))
+    return True

@@ -1,0 +1,200 @@
+"""May this burst be answered? A pure function from a situation to a verdict with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta, tzinfo
+from enum import StrEnum
+
+from userbot.messages import Chat, ChatKind, Message, Mode
+from userbot.reply.loops import find_loop
+
+SERVICE_IDS = frozenset({777000, 42777})
+"""Telegram's own accounts, which send login codes and notices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The owner's limits.
+
+    Args:
+        stale_s: Older messages are not answered, seconds.
+        per_chat_per_hour: Most replies to one chat in an hour.
+        per_day: Most replies in 24 hours, all chats together.
+        max_without_owner: Replies to one chat after which the owner must write first.
+        quiet_hours: Start and end on the clock of `zone`; may span midnight.
+        zone: Time zone of the quiet hours; None is the machine's.
+        only_offline_s: Answer only when the owner has been away for so long, seconds; None does not ask.
+    """
+
+    stale_s: float = 3600.0
+    per_chat_per_hour: int = 30
+    per_day: int = 300
+    max_without_owner: int = 20
+    quiet_hours: tuple[time, time] | None = None
+    zone: tzinfo | None = None
+    only_offline_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What a verdict needs to know.
+
+    Args:
+        chat: The chat as stored.
+        burst: The peer's messages without an answer, oldest first.
+        window: The newest messages of the chat, the burst among them, oldest first.
+        mentioned: The owner is addressed in the burst; only groups ask.
+        paused_until: End of a pause of all chats.
+        owner_seen_at: When the owner was last online; None while online.
+        replies_in_hour: Replies to this chat in the last hour.
+        replies_in_day: Replies to all chats in the last 24 hours.
+        replies_without_owner: Replies to this chat since the owner last wrote there.
+    """
+
+    chat: Chat
+    burst: tuple[Message, ...]
+    window: tuple[Message, ...] = ()
+    mentioned: bool = False
+    paused_until: datetime | None = None
+    owner_seen_at: datetime | None = None
+    replies_in_hour: int = 0
+    replies_in_day: int = 0
+    replies_without_owner: int = 0
+
+
+class Ruling(StrEnum):
+    """What a verdict says."""
+
+    ANSWER = "answer"
+    HOLD = "hold"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Answer, or not and why; a held burst may be judged again at `retry_at`."""
+
+    ruling: Ruling
+    reason: str | None = None
+    retry_at: datetime | None = None
+
+
+def judge(situation: Situation, rules: Rules, now: datetime) -> Verdict:
+    """Judge a burst. What can never change refuses; what time or the owner will change holds."""
+    for check in _REFUSALS:
+        if reason := check(situation, rules, now):
+            return Verdict(Ruling.REFUSE, reason)
+    holds = [hold for check in _HOLDS for hold in check(situation, rules, now)]
+    if not holds:
+        return Verdict(Ruling.ANSWER)
+    # The reason that lasts longest is the one worth telling.
+    reason, until = max(holds, key=lambda hold: hold[1])
+    return Verdict(Ruling.HOLD, reason, until)
+
+
+def is_answerable(chat: Chat) -> bool:
+    """Tell whether a chat may ever be answered, whatever was said there."""
+    return (
+        chat.mode is not Mode.OFF
+        and chat.kind.is_conversation
+        and chat.source == "telegram"
+        and chat.id not in SERVICE_IDS
+    )
+
+
+def _refuse_chat(situation: Situation, _rules: Rules, _now: datetime) -> str | None:
+    chat = situation.chat
+    if chat.mode is Mode.OFF:
+        return "the chat is not on the allow-list"
+    if not is_answerable(chat):
+        return f"a {chat.kind} chat is never answered"
+    return None
+
+
+def _refuse_unaddressed(situation: Situation, _rules: Rules, _now: datetime) -> str | None:
+    if situation.chat.kind is ChatKind.GROUP and not situation.mentioned:
+        return "nobody addressed the owner in the group"
+    return None
+
+
+def _refuse_empty(situation: Situation, _rules: Rules, _now: datetime) -> str | None:
+    if not any(message.content.strip() for message in situation.burst):
+        return "the burst has no content"
+    return None
+
+
+def _refuse_stale(situation: Situation, rules: Rules, now: datetime) -> str | None:
+    age_s = (now - situation.burst[-1].sent_at).total_seconds()
+    return f"older than {rules.stale_s:g} s" if age_s > rules.stale_s else None
+
+
+def _refuse_monologue(situation: Situation, rules: Rules, _now: datetime) -> str | None:
+    if situation.replies_without_owner >= rules.max_without_owner:
+        return f"{rules.max_without_owner} replies without the owner: it is the owner's turn"
+    return None
+
+
+def _refuse_loop(situation: Situation, _rules: Rules, _now: datetime) -> str | None:
+    return find_loop(situation.window)
+
+
+_Refusal = Callable[[Situation, Rules, datetime], str | None]
+_REFUSALS: tuple[_Refusal, ...] = (
+    _refuse_chat,
+    _refuse_empty,
+    _refuse_unaddressed,
+    _refuse_stale,
+    _refuse_monologue,
+    _refuse_loop,
+)
+
+
+def _hold_paused(situation: Situation, _rules: Rules, now: datetime) -> Iterator[tuple[str, datetime]]:
+    if situation.paused_until is not None and situation.paused_until > now:
+        yield "everything is paused", situation.paused_until
+    if situation.chat.paused_until is not None and situation.chat.paused_until > now:
+        yield "the chat is paused", situation.chat.paused_until
+
+
+def _hold_quiet(_situation: Situation, rules: Rules, now: datetime) -> Iterator[tuple[str, datetime]]:
+    end = end_quiet_hours(rules, now)
+    if end is not None:
+        yield "quiet hours", end
+
+
+def _hold_online(situation: Situation, rules: Rules, now: datetime) -> Iterator[tuple[str, datetime]]:
+    if rules.only_offline_s is None:
+        return
+    away = timedelta(seconds=rules.only_offline_s)
+    free_at = (situation.owner_seen_at or now) + away
+    if situation.owner_seen_at is None or free_at > now:
+        yield "the owner is online, or was a moment ago", free_at
+
+
+def _hold_caps(situation: Situation, rules: Rules, now: datetime) -> Iterator[tuple[str, datetime]]:
+    if situation.replies_in_hour >= rules.per_chat_per_hour:
+        yield f"{rules.per_chat_per_hour} replies to this chat within an hour", now + timedelta(minutes=5)
+    if situation.replies_in_day >= rules.per_day:
+        yield f"{rules.per_day} replies within a day", now + timedelta(minutes=15)
+
+
+_Hold = Callable[[Situation, Rules, datetime], Iterator[tuple[str, datetime]]]
+_HOLDS: tuple[_Hold, ...] = (_hold_paused, _hold_quiet, _hold_online, _hold_caps)
+
+
+def end_quiet_hours(rules: Rules, now: datetime) -> datetime | None:
+    """Return when the quiet hours that hold now will end, in UTC; None outside of them."""
+    if rules.quiet_hours is None:
+        return None
+    start, end = rules.quiet_hours
+    local = now.astimezone(rules.zone)
+    clock = local.time()
+    within = start <= clock < end if start <= end else clock >= start or clock < end
+    if not within:
+        return None
+    day = local.date() + timedelta(days=1) if clock >= end else local.date()
+    # Combined anew rather than added up: the offset may change overnight.
+    finish = datetime.combine(day, end, tzinfo=local.tzinfo if rules.zone is None else rules.zone)
+    return finish.astimezone(now.tzinfo)

@@ -1,0 +1,210 @@
+"""The reply path as a whole: the only place that knows the order of its steps.
+
+One loop takes events in order and stores them; one task a chat waits for the end of the burst and then answers it. A
+new bubble, an edit, a deletion or the owner cancels that task and begins anew from the store. The outbox delivers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from userbot.errors import SessionLostError
+from userbot.events import Arrived, Deleted, Edited, Event, OwnerActive, OwnerOnline, PeerTyping
+from userbot.messages import ChatKind, Message, Origin
+from userbot.metrics import Metrics
+from userbot.reply.answering import Answering, Manners
+from userbot.reply.conversation import Conversation
+from userbot.reply.debounce import Debounce
+from userbot.reply.intake import Intake, keep_deletion, keep_edit, keep_message
+from userbot.reply.outbox import Outbox
+from userbot.reply.takeover import Takeover
+from userbot.reply.timer import Timer, sleep_until
+from userbot.store import Store
+from userbot.store.thread import StoreThread
+
+log = logging.getLogger(__name__)
+
+
+class Responder:
+    """Turns events into decisions.
+
+    Args:
+        store: The only memory that matters.
+        thread: Runs the store's calls.
+        answering: Decides about one burst.
+        outbox: Delivers.
+        manners: How long to wait.
+        timer: Tells the time and waits.
+        metrics: Counts.
+        on_saved: Gets each message that the owner writes in Saved Messages.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        thread: StoreThread,
+        answering: Answering,
+        outbox: Outbox,
+        manners: Manners,
+        timer: Timer,
+        metrics: Metrics,
+        on_saved: Callable[[Message], Awaitable[None]] | None = None,
+    ) -> None:
+        self._store = store
+        self._thread = thread
+        self._answering = answering
+        self._outbox = outbox
+        self._manners = manners
+        self._timer = timer
+        self._metrics = metrics
+        self._on_saved = on_saved
+        self._takeover = Takeover(
+            store=store, thread=thread, outbox=outbox, timer=timer, pause_s=manners.takeover_s, metrics=metrics
+        )
+        self._conversations: dict[int, Conversation] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self, events: asyncio.Queue[Event], group: asyncio.TaskGroup) -> None:
+        """Handle events in order; return never. An event that fails is logged, and the next one is handled.
+
+        Args:
+            events: What happens on Telegram.
+            group: Owns the tasks of the chats.
+        """
+        self._group = group
+        await self.review()
+        while True:
+            event = await events.get()
+            self._metrics.queue.set(events.qsize())
+            try:
+                await self._handle(event, group)
+            except SessionLostError:
+                raise
+            except Exception:
+                self._metrics.errors.labels("event").inc()
+                log.exception("an event of kind %s failed", type(event).__name__)
+
+    async def review(self) -> None:
+        """Take up all bursts without an answer, as after a start or a change of the owner's mind."""
+        for chat in await self._thread.run(self._store.chats.allowed):
+            talk = self._conversation(chat.id)
+            situation = await self._answering.look(talk)
+            if situation is not None:
+                talk.debounce.add_bubble(situation.burst[-1].sent_at)
+                self._restart(talk)
+
+    async def drop(self, chat_id: int, *, reason: str) -> None:
+        """Stop what is under way in a chat: the answer being written, and the bubbles not sent."""
+        self._conversation(chat_id).stop()
+        await self._outbox.cancel(chat_id, reason=reason)
+
+    def stop(self) -> None:
+        """Stop writing answers; the store knows where to go on."""
+        self._group = None
+        for talk in self._conversations.values():
+            talk.stop()
+
+    async def _handle(self, event: Event, group: asyncio.TaskGroup) -> None:
+        match event:
+            case Arrived(chat=chat, message=message) if chat.kind is ChatKind.SAVED:
+                if self._on_saved is not None and message.origin is Origin.OWNER:
+                    await self._on_saved(message)
+            case Arrived(chat=chat, message=message):
+                if message.origin is not Origin.PEER and self._outbox.is_sending(chat.id):
+                    # It may be the clone's own bubble, whose id is known only when the sending is over.
+                    group.create_task(self._take_in_later(event))
+                else:
+                    await self._take_in(event)
+            case Edited(message=message):
+                if await self._thread.run(keep_edit, self._store, event):
+                    self._disturb(message.chat_id)
+            case Deleted():
+                for chat_id in await self._thread.run(keep_deletion, self._store, event):
+                    self._disturb(chat_id)
+            case PeerTyping(chat_id=chat_id):
+                if chat_id in self._conversations:
+                    self._conversations[chat_id].debounce.add_typing(self._timer.now())
+            case OwnerActive(chat_id=chat_id):
+                if await self._takeover.after_activity(event):
+                    self._restart(self._conversation(chat_id))
+            case OwnerOnline(online=online):
+                self._answering.owner_seen_at = None if online else self._timer.now()
+
+    async def _take_in(self, event: Arrived) -> None:
+        pause = timedelta(seconds=self._manners.takeover_s)
+        intake = await self._thread.run(keep_message, self._store, event, pause=pause)
+        match intake:
+            case Intake.IGNORED:
+                self._metrics.ignored.inc()
+            case Intake.PEER:
+                self._metrics.messages.labels(intake.value).inc()
+                await self._hear_peer(event)
+            case Intake.OWNER:
+                self._metrics.messages.labels(intake.value).inc()
+                await self._takeover.after_message(event.message)
+                self._restart(self._conversation(event.chat.id))
+
+    async def _take_in_later(self, event: Arrived) -> None:
+        await self._outbox.wait_idle(event.chat.id)
+        try:
+            await self._take_in(event)
+        except Exception:
+            self._metrics.errors.labels("event").inc()
+            log.exception("a message of the owner's side failed")
+
+    async def _hear_peer(self, event: Arrived) -> None:
+        now = self._timer.now()
+        talk = self._conversation(event.chat.id)
+        if event.mentions_owner:
+            talk.addressed_ids.append(event.message.id)
+        talk.stop()
+        began_at, talk.began_at = talk.began_at, None
+        ceiling = timedelta(seconds=self._manners.burst_max_s)
+        # The reply to the burst so far may not have left the house yet.
+        if (
+            began_at is not None
+            and now - began_at < ceiling
+            and await self._outbox.withdraw(talk.chat_id, reason="the peer wrote more")
+        ):
+            talk.debounce.reopen(began_at)
+        talk.debounce.add_bubble(now)
+        self._restart(talk)
+
+    def _disturb(self, chat_id: int) -> None:
+        talk = self._conversations.get(chat_id)
+        if talk is not None and talk.task is not None:
+            talk.debounce.add_bubble(self._timer.now())
+            self._restart(talk)
+
+    def _conversation(self, chat_id: int) -> Conversation:
+        if chat_id not in self._conversations:
+            debounce = Debounce(quiet_s=self._manners.quiet_s, burst_max_s=self._manners.burst_max_s)
+            self._conversations[chat_id] = Conversation(chat_id, debounce)
+        return self._conversations[chat_id]
+
+    def _restart(self, talk: Conversation) -> None:
+        talk.stop()
+        if self._group is not None:
+            talk.task = self._group.create_task(self._converse(talk), name=f"chat {talk.chat_id}")
+
+    async def _converse(self, talk: Conversation) -> None:
+        try:
+            retry_at: datetime | None = self._timer.now()
+            while retry_at is not None:
+                await sleep_until(self._timer, retry_at)
+                # Typing puts the end off while this waits, so it is asked for anew each time.
+                while (due_at := talk.debounce.due_at) is not None and due_at > self._timer.now():
+                    await sleep_until(self._timer, due_at)
+                await self._outbox.wait_sent(talk.chat_id)
+                retry_at = await self._answering.answer(talk)
+        except SessionLostError:
+            raise
+        except Exception:
+            self._metrics.errors.labels("chat").inc()
+            log.exception("answering in chat %s failed; the next bubble tries again", talk.chat_id)
+        if talk.task is asyncio.current_task():
+            talk.task = None

@@ -1,0 +1,68 @@
+"""Read from the store what a verdict on a chat needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from datetime import datetime, timedelta
+
+from userbot.messages import ChatKind, Origin
+from userbot.reply.context import find_burst, is_addressed
+from userbot.reply.policy import Situation
+from userbot.store import Store
+
+PAUSED_UNTIL = "paused_until"
+OWNER_USERNAME = "owner_username"
+
+
+def read_situation(
+    store: Store,
+    chat_id: int,
+    *,
+    limit: int,
+    owner_seen_at: datetime | None,
+    addressed_ids: Container[int] = (),
+) -> Situation | None:
+    """Return how things stand in a chat; None where no message waits for an answer.
+
+    Args:
+        store: Where to read.
+        chat_id: The chat.
+        limit: Newest messages to read.
+        owner_seen_at: When the owner was last online; None while online.
+        addressed_ids: Messages of which Telegram said that they address the owner.
+    """
+    now = store.clock()
+    chat = store.chats.get(chat_id)
+    if chat is None:
+        return None
+    window = tuple(store.messages.window(chat_id, limit=limit))
+    burst = find_burst(window, handled_id=chat.handled_id)
+    if not burst:
+        return None
+    mentioned = chat.kind is ChatKind.GROUP and (
+        any(message.id in addressed_ids for message in burst)
+        or is_addressed(burst, window, username=store.facts.get(OWNER_USERNAME))
+    )
+    owner_wrote_at = max((m.sent_at for m in window if m.origin is Origin.OWNER), default=window[0].sent_at)
+    return Situation(
+        chat=chat,
+        burst=burst,
+        window=window,
+        mentioned=mentioned,
+        paused_until=read_pause(store),
+        owner_seen_at=owner_seen_at,
+        replies_in_hour=store.replies.sent_since(now - timedelta(hours=1), chat_id=chat_id),
+        replies_in_day=store.replies.sent_since(now - timedelta(days=1)),
+        replies_without_owner=store.replies.sent_since(owner_wrote_at, chat_id=chat_id),
+    )
+
+
+def read_pause(store: Store) -> datetime | None:
+    """Return when the pause of all chats ends; None without one."""
+    text = store.facts.get(PAUSED_UNTIL)
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def write_pause(store: Store, until: datetime | None) -> None:
+    """Pause all chats; None ends the pause."""
+    store.facts.set(PAUSED_UNTIL, None if until is None else until.isoformat())

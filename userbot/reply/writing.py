@@ -1,0 +1,55 @@
+"""Have a reply written and checked; try again when it is not fit to send."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from userbot.generator import Generator, Prompt
+from userbot.messages import Reply
+from userbot.metrics import Metrics
+from userbot.reply.guard import Check, Draft, inspect
+
+log = logging.getLogger(__name__)
+
+TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A reply fit to send, or what was wrong with the last try.
+
+    Args:
+        reply: The reply; None when no try was fit.
+        problem: What was wrong with the last try that was not.
+        tries: How often the model was asked.
+        seconds: Time of all tries.
+    """
+
+    reply: Reply | None
+    problem: str | None
+    tries: int
+    seconds: float
+
+
+async def write_reply(
+    generator: Generator, prompt: Prompt, *, last_own: str | None, checks: Sequence[Check], metrics: Metrics
+) -> Written:
+    """Ask the model up to three times for a reply that passes all checks; each try draws words anew.
+
+    Raises:
+        GeneratorError: The model failed, or can't be reached.
+    """
+    problem, seconds = None, 0.0
+    for attempt in range(1, TRIES + 1):
+        reply = await generator.generate(prompt)
+        seconds += reply.seconds
+        metrics.generation_s.observe(reply.seconds)
+        found = inspect(Draft(reply, last_own), checks)
+        if found is None:
+            return Written(reply, problem, attempt, seconds)
+        problem = found
+        metrics.retries.inc()
+        log.info("try %d was not fit to send: %s", attempt, found)
+    return Written(None, problem, TRIES, seconds)
