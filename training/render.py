@@ -77,7 +77,7 @@ class Renderer:
         self._backend.no_padding()
         self._end_id = int(tokenizer.convert_tokens_to_ids(self._frame.end_token))
         self._anchor = self._frame.owner_first or self._frame.to_owner
-        self._anchor_ids = self._ids(self._anchor)
+        self._anchor_ids = self._ids([self._anchor])[0]
         self.stop_ids: tuple[int, ...] = tuple(
             dict.fromkeys(i for i in (self._end_id, tokenizer.eos_token_id) if i is not None)
         )
@@ -86,8 +86,7 @@ class Renderer:
         """Encode a sample; only the turns that it marks as learned, with their end token, are learned."""
         ids, learn = array("i"), array("b")
         sides = _merge(sample.turns, sample.learn)
-        for number, (text, learned) in enumerate(self._pieces(sides, sample.system)):
-            piece = self._piece_ids(text, first=number == 0)
+        for piece, learned in self._encode_pieces(sides, sample.system):
             n_learned = piece.index(self._end_id) + 1 if learned else 0
             ids.extend(piece)
             learn.extend([1] * n_learned + [0] * (len(piece) - n_learned))
@@ -140,10 +139,21 @@ class Renderer:
         return [Turn(False, (text[cut:] or OPENING,))]
 
     def _all_ids(self, turns: Sequence[Turn], system: str | None) -> list[int]:
-        ids: list[int] = []
-        for number, (text, _) in enumerate(self._pieces(_merge(turns, ()), system)):
-            ids += self._piece_ids(text, first=number == 0)
-        return ids
+        return [i for piece, _ in self._encode_pieces(_merge(turns, ()), system) for i in piece]
+
+    def _encode_pieces(self, sides: list[_Side], system: str | None) -> list[tuple[list[int], bool]]:
+        pieces = list(self._pieces(sides, system))
+        # Encoded after what always stands before it: alone, many tokenizers would put a space before its first word.
+        texts = [text if number == 0 else self._anchor + text for number, (text, _) in enumerate(pieces)]
+        count = len(self._anchor_ids)
+        encoded = []
+        for number, ids in enumerate(self._ids(texts)):
+            text, learned = pieces[number]
+            if number > 0:
+                # A token across the border: what stands before it must not change, so the piece is taken by itself.
+                ids = ids[count:] if ids[:count] == self._anchor_ids else self._ids([text])[0]
+            encoded.append((ids, learned))
+        return encoded
 
     def _pieces(self, sides: list[_Side], system: str | None) -> Iterable[tuple[str, bool]]:
         """Yield texts that end where the owner would begin to write, and whether each one's owner turn is learned."""
@@ -175,17 +185,8 @@ class Renderer:
         text = self._specials.sub(lambda found: found[0][0] + JOINER + found[0][1:], text)
         return _MARKS.sub(rf"\1{JOINER}", text) if self.text_format == "text" else text
 
-    def _piece_ids(self, text: str, *, first: bool) -> list[int]:
-        if first:
-            return self._ids(text)
-        # Encoded after what always stands before it: alone, many tokenizers would put a space before its first word.
-        ids = self._ids(self._anchor + text)
-        count = len(self._anchor_ids)
-        return ids[count:] if ids[:count] == self._anchor_ids else self._ids(text)
-
-    def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
-        return ids
+    def _ids(self, texts: list[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
 
 
 @dataclass(slots=True)

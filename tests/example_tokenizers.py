@@ -1,0 +1,137 @@
+"""Small tokenizers of the shapes that base models have, trained on a few lines, with chat templates of our own."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+LINES = [
+    "Привет, как дела? Пойдем сегодня в кино?",
+    "норм, кста я уже дома)))",
+    "hello, how are you? I am well, thanks.",
+    "User: hi\nClone: hey there\nUser: see you tomorrow\nClone: sure",
+    "да да да нет нет ок ок haha lol 123 + . 😀 👍",
+] * 20
+
+# One shape each: Mistral's (a space leads, the end token follows), ChatML, Llama 2's, a thinking model's, dates, and
+# one that ends a turn with a line break only.
+MISTRAL = (
+    "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }}[/INST]"
+    "{% else %}{{ ' ' + m['content'] | trim + eos_token }}{% endif %}{% endfor %}"
+)
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+SPACED = (
+    "{% for m in messages %}{% if m['role'] == 'user' %}{{ bos_token }}[INST] {{ m['content'] }} [/INST]"
+    "{% else %} {{ m['content'] }} {{ eos_token }}{% endif %}{% endfor %}"
+)
+THINKING = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+    "{% if m['role'] == 'assistant' and loop.last %}<think>\n\n</think>\n\n{% endif %}"
+    "{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+)
+DATED = (
+    "{% set day = date_string if date_string is defined else strftime_now('%f') %}"
+    "<|im_start|>system\nToday is {{ day }}<|im_end|>\n" + CHATML
+)
+ENDLESS = (
+    "{% for m in messages %}{{ '### Human: ' if m['role'] == 'user' else '### Assistant: ' }}{{ m['content'] }}\n"
+    "{% endfor %}{% if add_generation_prompt %}### Assistant:{% endif %}"
+)
+POSITIONAL = "{% for m in messages %}{% if loop.last %}<|im_start|>{% endif %}{{ m['content'] }}<|im_end|>{% endfor %}"
+
+SPECIALS = ["<s>", "</s>", "[INST]", "[/INST]", "<|im_start|>", "<|im_end|>"]
+
+
+def wrap(tokenizer: Tokenizer, template: str | None, **named: Any) -> PreTrainedTokenizerFast:
+    """Make a tokenizer of transformers."""
+    names = {"bos_token": "<s>", "eos_token": "</s>", **named}
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+    wrapped.add_special_tokens({"additional_special_tokens": SPECIALS[2:]})
+    wrapped.chat_template = template
+    return wrapped
+
+
+@cache
+def byte_level(template: str | None = CHATML, *, prefix_space: bool = False) -> PreTrainedTokenizerFast:
+    """Make a byte-level BPE tokenizer, as GPT-2, Llama 3 and Qwen have."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600,
+        special_tokens=SPECIALS,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(LINES, trainer)
+    return wrap(tokenizer, template)
+
+
+@cache
+def sentence_piece(template: str | None = MISTRAL, *, scheme: str = "first") -> PreTrainedTokenizerFast:
+    """Make a BPE tokenizer with `▁` for spaces and byte fallback, as Mistral 7B and Llama 2 have."""
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme, split=False)
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    known = ["<unk>", *SPECIALS]
+    byte_tokens = [f"<0x{byte:02X}>" for byte in range(256)]
+    trainer = trainers.BpeTrainer(vocab_size=900, special_tokens=[*known, *byte_tokens], show_progress=False)
+    tokenizer.train_from_iterator(LINES, trainer)
+    # Trained as special tokens only to get their ids; in a model they are ordinary ones, reached by fallback.
+    state = json.loads(tokenizer.to_str())
+    state["added_tokens"] = [token for token in state["added_tokens"] if token["content"] in known]
+    tokenizer = Tokenizer.from_str(json.dumps(state))
+    return wrap(tokenizer, template, unk_token="<unk>")
+
+
+@cache
+def unigram(template: str | None = None) -> PreTrainedTokenizerFast:
+    """Make a unigram tokenizer with a normaliser that rewrites text, as T5 and Gemma's relatives have."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=400, special_tokens=["<unk>", *SPECIALS], unk_token="<unk>", show_progress=False
+    )
+    tokenizer.train_from_iterator(LINES, trainer)
+    return wrap(tokenizer, template, unk_token="<unk>")
+
+
+@cache
+def greedy_border() -> PreTrainedTokenizerFast:
+    """Make a tokenizer that joins the colon of a role mark with the space after it into one token."""
+    letters = sorted(set("\n:User Cloneabc…") | {"<unk>"})
+    vocabulary = {letter: i for i, letter in enumerate([*letters, ": "])}
+    tokenizer = Tokenizer(models.BPE(vocabulary, [(":", " ")], unk_token="<unk>"))
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.add_special_tokens(SPECIALS)
+    return wrap(tokenizer, None, unk_token="<unk>")
+
+
+def shelf() -> dict[str, PreTrainedTokenizerFast]:
+    """Return one tokenizer a shape, by name."""
+    return {
+        "byte-level, ChatML": byte_level(),
+        "byte-level, thinking": byte_level(THINKING),
+        "byte-level, dated": byte_level(DATED),
+        "byte-level, no end token": byte_level(ENDLESS),
+        "byte-level, prefix space, text": byte_level(None, prefix_space=True),
+        "sentencepiece, Mistral": sentence_piece(),
+        "sentencepiece, Mistral, always": sentence_piece(scheme="always"),
+        "sentencepiece, Llama 2": sentence_piece(SPACED),
+        "sentencepiece, text": sentence_piece(None),
+        "unigram, text": unigram(),
+        "unigram, ChatML": unigram(CHATML),
+        "greedy border, text": greedy_border(),
+    }
