@@ -7,7 +7,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, and_, func, or_, select, update
+from sqlalchemy import Engine, Row, Select, func, select, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from userbot.messages import Message, Origin
@@ -16,7 +17,19 @@ from userbot.store.schema import messages
 BATCH = 5000
 
 _VALUES = [column for column in messages.c if column.name not in ("deleted_at", "stored_at")]
-_NAMES = [column.name for column in _VALUES]
+_STORED = [*(column.name for column in _VALUES), "stored_at"]
+_DIALECT = sqlite.dialect(paramstyle="qmark")
+
+# Millions of rows are stored at a time, so these two go to the driver as they are, with plain tuples.
+_INSERT = str(
+    upsert(messages)
+    .on_conflict_do_nothing(index_elements=["chat_id", "id"])
+    .compile(dialect=_DIALECT, column_keys=_STORED)
+)
+_EDIT = (
+    "UPDATE messages SET text = ?, media = ?, edited_at = ? "
+    "WHERE chat_id = ? AND id = ? AND (edited_at IS NULL OR edited_at < ?)"
+)
 
 
 class MessageRepository:
@@ -35,26 +48,20 @@ class MessageRepository:
         Returns:
             How many were new.
         """
-        statement = upsert(messages)
-        new = statement.excluded
-        edited = and_(
-            new.edited_at.is_not(None),
-            or_(messages.c.edited_at.is_(None), messages.c.edited_at < new.edited_at),
-        )
-        statement = statement.on_conflict_do_update(
-            index_elements=["chat_id", "id"],
-            set_={"text": new.text, "media": new.media, "edited_at": new.edited_at},
-            where=edited,
-        )
         rows = iter(found)
         added = 0
         while batch := list(islice(rows, BATCH)):
-            now = self._clock()
-            values = [{**{name: getattr(message, name) for name in _NAMES}, "stored_at": now} for message in batch]
+            now = _milliseconds(self._clock())
+            values = [_values(message, now) for message in batch]
+            edits = [
+                (m.text, m.media, edited, m.chat_id, m.id, edited)
+                for m in batch
+                if m.edited_at is not None and (edited := _milliseconds(m.edited_at))
+            ]
             with self._engine.begin() as connection:
-                before = self._known(connection, batch)
-                connection.execute(statement, values)
-            added += len({(message.chat_id, message.id) for message in batch}) - before
+                added += connection.exec_driver_sql(_INSERT, values).rowcount
+                if edits:
+                    connection.exec_driver_sql(_EDIT, edits)
         return added
 
     def get(self, chat_id: int, message_id: int) -> Message | None:
@@ -120,21 +127,6 @@ class MessageRepository:
         with self._engine.connect().execution_options(read_only=True) as connection:
             return [_message(row) for row in connection.execute(query)]
 
-    @staticmethod
-    def _known(connection: Any, batch: Sequence[Message]) -> int:
-        # Small batches (live messages) are looked up by key; for bulk imports a range scan of each chat is quicker.
-        spans: dict[int, list[int]] = {}
-        for message in batch:
-            spans.setdefault(message.chat_id, []).append(message.id)
-        known = 0
-        for chat_id, ids in spans.items():
-            wanted = set(ids)
-            query = select(messages.c.id).where(
-                messages.c.chat_id == chat_id, messages.c.id >= min(ids), messages.c.id <= max(ids)
-            )
-            known += sum(row.id in wanted for row in connection.execute(query))
-        return known
-
 
 def _select() -> Select[Any]:
     return select(*_VALUES).where(messages.c.deleted_at.is_(None))
@@ -142,3 +134,30 @@ def _select() -> Select[Any]:
 
 def _message(row: Row[Any]) -> Message:
     return Message(**{**row._mapping, "origin": Origin(row.origin)})
+
+
+def _values(message: Message, stored_at: int) -> tuple[Any, ...]:
+    # Plain integers and strings: sqlite3 takes them as they are, while enums and booleans go through its adapters.
+    return (
+        message.chat_id,
+        message.id,
+        message.origin.value,
+        _milliseconds(message.sent_at),
+        message.text,
+        message.media,
+        message.sender_id,
+        message.sender_name,
+        message.reply_to_id,
+        message.topic_id,
+        1 if message.forwarded else 0,
+        1 if message.via_bot else 0,
+        None if message.edited_at is None else _milliseconds(message.edited_at),
+        stored_at,
+    )
+
+
+def _milliseconds(time: datetime) -> int:
+    # What `UtcTime` does, without a call through SQLAlchemy for each value.
+    if time.tzinfo is None:
+        raise ValueError(f"{time!r} has no time zone; the store keeps aware times only")
+    return round(time.timestamp() * 1000)
