@@ -161,6 +161,12 @@ class AdapterShelf:
         write_json(self.folder / CURRENT, {"id": previous[-1], "previous": previous[:-1]})
         return manifest
 
+    def held(self) -> tuple[str, ...]:
+        """Return the adapter in service and the one that `roll_back` would take, as far as there are any."""
+        pointer = self._pointer()
+        previous = [name for name in pointer["previous"] if (self.folder / name / MANIFEST).is_file()]
+        return tuple(name for name in (pointer["id"], *previous[-1:]) if name)
+
     def remove(self, adapter_id: str) -> None:
         """Delete an adapter that is not in service.
 

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from userbot.cron import read_cron
 from userbot.errors import ConfigError
 
 DEFAULT_HOME = Path("~/.telegram-clone")
@@ -56,13 +57,7 @@ class ReplySettings(BaseModel):
     @field_validator("quiet_hours")
     @classmethod
     def _check_hours(cls, value: str | None) -> str | None:
-        if value is None or not value.strip():
-            return None
-        try:
-            start, end = (time.fromisoformat(part.strip()) for part in value.split("-"))
-        except ValueError:
-            raise ValueError(f"{value!r} is not a span of hours; write it like 23:00-08:00") from None
-        return f"{start:%H:%M}-{end:%H:%M}"
+        return _read_hours(value)
 
     @field_validator("zone")
     @classmethod
@@ -86,6 +81,45 @@ class GeneratorSettings(BaseModel):
     url: str = Field("http://127.0.0.1:8000/v1", description="Address of the remote server")
     api_key: SecretStr | None = Field(None, description="Its key; a secret")
     timeout_s: float = Field(120.0, gt=0, description="Longest wait for a remote answer, seconds")
+
+
+class ScheduleSettings(BaseModel):
+    """When the daemon retrains and tidies up, and what it keeps."""
+
+    retrain_cron: str | None = Field(
+        None, description="Retrain at these times, such as 0 3 * * 0; empty: not by the clock"
+    )
+    retrain_turns: int | None = Field(
+        None, ge=1, description="Retrain when so many new turns of yours have come; empty: no"
+    )
+    hours: str | None = Field(None, description="Start to retrain in these hours only, such as 01:00-06:00")
+    only_on_ac: bool = Field(False, description="Retrain on mains power only")
+    only_idle_gpu: bool = Field(False, description="Retrain only while nothing else computes on the GPU")
+    gpu_free_mb: int | None = Field(
+        None, ge=1, description="Pause the clone and unload its model while training if less GPU memory is free, MiB"
+    )
+    go_on: bool = Field(False, description="Train on from the adapter in service, with older samples replayed")
+    check_s: float = Field(300.0, gt=0, description="How often to look whether it is time to retrain, seconds")
+    watch_replies: int = Field(
+        40, ge=1, description="Replies of a new adapter after which it is compared with the last"
+    )
+    prune_cron: str | None = Field("30 4 * * *", description="When to delete old adapters and runs; empty: never")
+    keep_last: int = Field(5, ge=1, description="Adapters to keep, beside the one in service and the one before it")
+    adapters_mb: int | None = Field(None, ge=1, description="Disk that adapters may take, MiB; the oldest go first")
+    backup_cron: str | None = Field("0 4 * * *", description="When to back up the database; empty: never")
+    keep_backups: int = Field(7, ge=1, description="Backups to keep")
+
+    @field_validator("hours")
+    @classmethod
+    def _check_hours(cls, value: str | None) -> str | None:
+        return _read_hours(value)
+
+    @field_validator("retrain_cron", "prune_cron", "backup_cron")
+    @classmethod
+    def _check_cron(cls, value: str | None) -> str | None:
+        if value is None or not value.strip():
+            return None
+        return value if read_cron(value) else None
 
 
 class HealthSettings(BaseModel):
@@ -114,6 +148,7 @@ class Settings(BaseSettings):
     telegram: TelegramSettings = TelegramSettings()  # type: ignore[call-arg]  # every field has a default
     reply: ReplySettings = ReplySettings()  # type: ignore[call-arg]  # every field has a default
     generator: GeneratorSettings = GeneratorSettings()  # type: ignore[call-arg]  # every field has a default
+    schedule: ScheduleSettings = ScheduleSettings()  # type: ignore[call-arg]  # every field has a default
     health: HealthSettings = HealthSettings()  # type: ignore[call-arg]  # every field has a default
 
     @field_validator("home")
@@ -171,6 +206,16 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
         ) from None
     except json.JSONDecodeError as exc:
         raise ConfigError(f"A CLONE_… variable holds broken JSON: {exc}. .env.example shows the form.") from None
+
+
+def _read_hours(value: str | None) -> str | None:
+    if value is None or not value.strip():
+        return None
+    try:
+        start, end = (time.fromisoformat(part.strip()) for part in value.split("-"))
+    except ValueError:
+        raise ValueError(f"{value!r} is not a span of hours; write it like 23:00-08:00") from None
+    return f"{start:%H:%M}-{end:%H:%M}"
 
 
 def write_example() -> str:
