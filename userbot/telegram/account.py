@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any, Self
 
+from telethon.utils import get_display_name
+
+from userbot.errors import FloodError, OfflineError, SessionLostError, TelegramError
 from userbot.events import Event
 from userbot.messages import Chat
-from userbot.reply.wire import Wire
 from userbot.store import Store
-from userbot.telegram.connection import ConnectionState
-from userbot.telegram.history import Progress, PullReport
-from userbot.telegram.login import Account
-from userbot.telegram.session import ClientOptions
+from userbot.store.thread import StoreThread
+from userbot.telegram.client import PatientClient
+from userbot.telegram.connection import WATCH_S, Connection, ConnectionState
+from userbot.telegram.dialogs import list_dialogs
+from userbot.telegram.history import HistoryPull, Progress, PullReport
+from userbot.telegram.login import Account, log_out
+from userbot.telegram.reconcile import Reconciler, choose_chats
+from userbot.telegram.sender import Sender
+from userbot.telegram.session import ClientOptions, SessionLock, make_client
+from userbot.telegram.traces import OwnTraces
+from userbot.telegram.updates import UpdateReader
+
+logger = logging.getLogger(__name__)
+
+RECONCILE_S = 180.0
 
 
 class TelegramAccount:
@@ -33,17 +48,33 @@ class TelegramAccount:
         wire: Writes to Telegram; implements `userbot.reply.wire.Wire`.
         events: What happens, in order. Messages of chats that the owner did not choose come too, with their chat, and
             a message may come more than once (after a crash, or from the reconciler): the store knows which are new.
-        state: The connection's state now.
     """
 
-    me: Account
-    wire: Wire
-    events: asyncio.Queue[Event]
+    def __init__(
+        self,
+        client: PatientClient,
+        connection: Connection,
+        reader: UpdateReader,
+        *,
+        traces: OwnTraces,
+        events: asyncio.Queue[Event],
+        missed: asyncio.Event,
+        me: Any,
+    ) -> None:
+        self.me = Account(id=me.id, name=get_display_name(me), username=me.username)
+        self.wire = Sender(client, traces=traces, me_id=me.id)
+        self.events = events
+        self._client = client
+        self._connection = connection
+        self._reader = reader
+        self._missed = missed
+        self._reconciler = Reconciler(client, reader, sender=self.wire, me_id=me.id, emit=events.put_nowait)
+        self._one_pull = asyncio.Lock()
 
     @property
     def state(self) -> ConnectionState:
         """The connection's state now."""
-        raise NotImplementedError
+        return self._connection.state
 
     @classmethod
     @asynccontextmanager
@@ -53,58 +84,106 @@ class TelegramAccount:
         *,
         on_state: Callable[[ConnectionState], None] | None = None,
         attempts: int | None = None,
-        unconfirmed: Iterable[tuple[int, str]] = (),
         own_drafts: Mapping[int, str] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> AsyncIterator[TelegramAccount]:
-        """Lock the session, connect, and catch up with what happened since the last run.
+        watch_s: float = WATCH_S,
+    ) -> AsyncIterator[Self]:
+        """Lock the session, connect, and begin to catch up with what happened since the last run.
 
         Args:
             options: How to reach Telegram.
             on_state: Called with each new state of the connection.
             attempts: Tries to connect before giving up; None tries for ever, with growing pauses.
-            unconfirmed: Bubbles, as (chat id, text), that an earlier run may have sent without noting it: the pending
-                rows of the outbox. Their echo is then the clone's and not the owner's.
             own_drafts: Texts, by chat id, that an earlier run left in draft boxes; they may be replaced.
-            sleep: Waits for a number of seconds.
+            sleep: Waits for a number of seconds: pauses between tries, flood waits, checks.
+            watch_s: Seconds between two checks that the connection is not deaf.
 
         Raises:
             ConfigError: The api id or hash is missing.
             SessionBusyError: Another process uses the session.
-            LoginError: Nobody is logged in; run `clone login`.
+            LoginError: Nobody ever logged in; run `clone login`.
             SessionLostError: The session was revoked, or the account banned.
             OfflineError: No connection within `attempts`.
         """
-        raise NotImplementedError
-        yield
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        missed = asyncio.Event()
+        traces = OwnTraces(own_drafts)
+
+        def note_state(state: ConnectionState) -> None:
+            if state is ConnectionState.CONNECTED:
+                missed.set()
+            if on_state is not None:
+                on_state(state)
+
+        with SessionLock(options.session):
+            client = make_client(options, sleep=sleep)
+            client.on_gap = missed.set
+            reader = UpdateReader(client, events.put_nowait, traces=traces, on_gap=missed.set)
+            reader.attach()
+            connection = Connection(
+                client, on_state=note_state, count_updates=lambda: reader.seen, sleep=sleep, watch_s=watch_s
+            )
+            try:
+                me = await connection.connect(attempts=attempts)
+                reader.begin(me.id)
+                yield cls(client, connection, reader, traces=traces, events=events, missed=missed, me=me)
+            finally:
+                await connection.close()
 
     async def run_until_lost(self) -> None:
-        """Keep the connection up: reconnect with growing pauses and catch up; return never.
+        """Keep the connection up: connect anew with growing pauses and catch up; return never.
 
         Raises:
             SessionLostError: The session was revoked, the account banned, or the key used twice.
         """
-        raise NotImplementedError
+        await self._connection.hold()
 
-    async def reconcile(self, store: Store, chats: Sequence[Chat] | None = None) -> int:
-        """Fetch what the updates may have missed in the allowed chats, and put it into `events`.
+    async def reconcile(
+        self, store: Store, chats: Sequence[Chat] | None = None, *, thread: StoreThread | None = None
+    ) -> int:
+        """Fetch what the updates may have missed, and put it into `events`.
 
         Args:
-            store: Knows the chats and the newest message of each.
-            chats: Chats to look at instead of all that may be answered.
+            store: Knows the chats and their messages; remembers how far each chat was compared.
+            chats: Chats to look at instead of all whose messages are kept.
+            thread: Runs the store's calls; any thread without it.
 
         Returns:
             How many messages were found that the store lacked.
         """
-        raise NotImplementedError
+        run = _runner(thread)
+        wanted = list(chats) if chats is not None else await run(choose_chats, store)
+        return await self._reconciler.reconcile(store, wanted, run=run)
 
-    async def keep_reconciled(self, store: Store, *, every_s: float = 180.0) -> None:
-        """Reconcile now, after each reconnection or gap in the updates, and every `every_s` seconds; return never."""
-        raise NotImplementedError
+    async def keep_reconciled(
+        self, store: Store, *, every_s: float = RECONCILE_S, thread: StoreThread | None = None
+    ) -> None:
+        """Reconcile after each connection or gap in the updates, and every `every_s` seconds; return never."""
+        while True:
+            try:
+                async with asyncio.timeout(every_s):
+                    await self._missed.wait()
+            except TimeoutError:
+                pass
+            if self.state is not ConnectionState.CONNECTED:
+                self._missed.clear()
+                continue
+            self._missed.clear()
+            try:
+                await self.reconcile(store, thread=thread)
+            except FloodError as exc:
+                logger.warning("%s", exc)
+                await self._client.sleep(exc.wait_s)
+                self._missed.set()
+            except (OfflineError, SessionLostError) as exc:
+                # Whoever holds the connection sees to it; the next connection brings the next look.
+                logger.info("The reconciler stops for now: %s", exc)
+            except TelegramError:
+                logger.exception("The reconciler failed")
 
     async def dialogs(self) -> list[Chat]:
         """Return all chats of the account, newest first, as Telegram describes them; mode and consent are defaults."""
-        raise NotImplementedError
+        return await list_dialogs(self._client, self.me.id)
 
     async def pull(
         self,
@@ -113,21 +192,37 @@ class TelegramAccount:
         *,
         on_progress: Callable[[Progress], None] | None = None,
         takeout: bool = True,
+        thread: StoreThread | None = None,
     ) -> PullReport:
         """Fetch the history of chats into the store, newest first; go on where an earlier pull stopped.
 
         Args:
-            store: Where messages go; it remembers how far each chat got.
+            store: Where messages go; it remembers how far each chat got. The chats must be in it.
             chats: Chats to fetch.
-            on_progress: Called after each page.
-            takeout: Ask Telegram for an export session, which has gentler limits; goes on without it when refused.
+            on_progress: Called after each page, and before each wait that Telegram asks for.
+            takeout: Ask Telegram for an export session, which has gentler limits; go on without it when refused.
+            thread: Runs the store's calls; any thread without it.
 
         Raises:
             SessionLostError: The session was revoked.
-            OfflineError: The connection broke; what was fetched is stored.
+            OfflineError: The connection broke; what was fetched is stored, and the next pull goes on from there.
         """
-        raise NotImplementedError
+        async with self._one_pull:
+            engine = HistoryPull(
+                self._client,
+                self._reader,
+                sender=self.wire,
+                me_id=self.me.id,
+                store=store,
+                run=_runner(thread),
+                on_progress=on_progress or (lambda _progress: None),
+            )
+            return await engine.pull(chats, takeout=takeout)
 
     async def log_out(self) -> None:
-        """Log out and delete the session file."""
-        raise NotImplementedError
+        """End the session at Telegram and delete its file; the account is of no use afterwards."""
+        await log_out(self._client)
+
+
+def _runner(thread: StoreThread | None) -> Callable[..., Awaitable[Any]]:
+    return asyncio.to_thread if thread is None else thread.run

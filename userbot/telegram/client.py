@@ -63,6 +63,12 @@ class PatientClient(TelegramClient):  # type: ignore[misc]  # Telethon has no an
         self._started = True
         self.caught_up.clear()
 
+    async def wait_closed(self) -> None:
+        """Wait until the connection ends; raise what ended it, if that is known."""
+        await self.disconnected
+        if self._updates_error is not None:
+            raise self._updates_error
+
     async def __call__(self, request: Any, ordered: bool = False, flood_sleep_threshold: int | None = None) -> Any:
         """Send a request and return its result."""
         inner = getattr(request, "query", request)

@@ -1,8 +1,32 @@
-"""The connection and its supervision."""
+"""The connection and its supervision: connect with growing pauses, notice silence, tell a loss from an outage.
+
+Telethon's own reconnection is off. It repeats requests, but it does not catch up: what happened in between would show
+only when the next update betrays the gap. Connecting anew catches up each time.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
+from typing import Any
+
+from telethon.errors import FloodWaitError
+from telethon.tl import functions, types
+
+from userbot.errors import FloodError, LoginError, OfflineError, SessionLostError, TelegramError
+from userbot.telegram.client import PatientClient
+from userbot.telegram.errors import translate, translated
+
+logger = logging.getLogger(__name__)
+
+BACKOFF_MAX_S = 60.0
+CATCH_UP_TIMEOUT_S = 60.0
+ANSWER_TIMEOUT_S = 20.0
+WATCH_S = 60.0
+# Silent checks after which the connection is replaced; after the first one, the difference is asked for.
+_SILENCE_MAX = 2
 
 
 class ConnectionState(StrEnum):
@@ -14,3 +38,162 @@ class ConnectionState(StrEnum):
     DISCONNECTED = "disconnected"
     NEEDS_LOGIN = "needs login"
     LOST = "session lost"
+
+
+class Connection:
+    """Keep a client connected.
+
+    Args:
+        client: Made by `make_client`, not connected yet.
+        on_state: Called with each new state.
+        count_updates: Returns how many updates have been seen, to notice a connection that is up but deaf.
+        sleep: Waits for a number of seconds.
+        watch_s: Seconds between two checks.
+    """
+
+    def __init__(
+        self,
+        client: PatientClient,
+        *,
+        on_state: Callable[[ConnectionState], None],
+        count_updates: Callable[[], int],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        watch_s: float = WATCH_S,
+    ) -> None:
+        self._client = client
+        self._on_state = on_state
+        self._count_updates = count_updates
+        self._sleep = sleep
+        self._watch_s = watch_s
+        self.state = ConnectionState.DISCONNECTED
+
+    async def connect(self, *, attempts: int | None = None) -> Any:
+        """Connect and return the TL user who is logged in.
+
+        Args:
+            attempts: Tries before giving up; None tries for ever.
+
+        Raises:
+            LoginError: Nobody ever logged in on this session.
+            SessionLostError: Somebody did, and Telegram does not accept it any more.
+            OfflineError: All attempts failed.
+        """
+        tried = 0
+        while True:
+            tried += 1
+            self._enter(ConnectionState.CONNECTING)
+            try:
+                return await self._connect_once()
+            except (OfflineError, FloodError) as exc:
+                await self.close()
+                if attempts is not None and tried >= attempts:
+                    raise
+                pause_s = min(BACKOFF_MAX_S, 2.0 ** (tried - 1))
+                pause_s = max(pause_s, exc.wait_s if isinstance(exc, FloodError) else 0.0)
+                logger.warning("%s Next try in %.0f s", exc, pause_s)
+                await self._sleep(pause_s)
+            except SessionLostError as exc:
+                raise await self._give_up(exc) from exc
+            except BaseException:
+                await self.close()
+                raise
+
+    async def hold(self) -> None:
+        """Stay connected: connect anew whenever the connection breaks; return never.
+
+        Raises:
+            SessionLostError: Telegram does not accept the session any more.
+        """
+        while True:
+            try:
+                with translated("stay connected"):
+                    await self._wait_broken()
+                logger.warning("The connection to Telegram closed; connecting again")
+            except (OfflineError, FloodError) as exc:
+                logger.warning("The connection to Telegram broke: %s", exc)
+            except SessionLostError as exc:
+                raise await self._give_up(exc) from exc
+            await self.close()
+            await self.connect()
+
+    async def close(self) -> None:
+        """Disconnect and save what the session knows."""
+        try:
+            await self._client.disconnect()
+        except OSError as exc:
+            logger.info("The connection did not close cleanly: %s", type(exc).__name__)
+        if self.state not in (ConnectionState.LOST, ConnectionState.NEEDS_LOGIN):
+            self._enter(ConnectionState.DISCONNECTED)
+
+    async def _connect_once(self) -> Any:
+        with translated("connect"):
+            await self._client.connect()
+            # Unlike get_me, this says why a session is refused.
+            users = await self._client(functions.users.GetUsersRequest([types.InputUserSelf()]))
+        self._enter(ConnectionState.CATCHING_UP)
+        return users[0]
+
+    async def _wait_broken(self) -> None:
+        """Return, or raise the reason, when the connection is of no use any more."""
+        catcher = asyncio.create_task(self._note_caught_up())
+        breakers = [
+            asyncio.create_task(step) for step in (self._wait_refused(), self._client.wait_closed(), self._wait_deaf())
+        ]
+        try:
+            done, _ = await asyncio.wait(breakers, return_when=asyncio.FIRST_COMPLETED)
+            for task in breakers:
+                if task in done:
+                    task.result()
+        finally:
+            for task in (catcher, *breakers):
+                task.cancel()
+            await asyncio.gather(catcher, *breakers, return_exceptions=True)
+
+    async def _wait_refused(self) -> None:
+        await self._client.refused.wait()
+        if self._client.refusal is not None:
+            raise translate(self._client.refusal, "go on")
+
+    async def _note_caught_up(self) -> None:
+        try:
+            async with asyncio.timeout(CATCH_UP_TIMEOUT_S):
+                await self._client.caught_up.wait()
+        except TimeoutError:
+            logger.warning("Catching up takes longer than %.0f s", CATCH_UP_TIMEOUT_S)
+            await self._client.caught_up.wait()
+        self._enter(ConnectionState.CONNECTED)
+
+    async def _wait_deaf(self) -> None:
+        """Return when Telegram no longer answers, or reports events of which no update came."""
+        known_pts, known_count, silences = None, self._count_updates(), 0
+        while True:
+            await self._sleep(self._watch_s)
+            try:
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    pts = (await self._client(functions.updates.GetStateRequest())).pts
+            except FloodWaitError:
+                continue
+            count = self._count_updates()
+            moved = known_pts is not None and pts != known_pts
+            silences = silences + 1 if moved and count == known_count else 0
+            known_pts, known_count = pts, count
+            if silences >= _SILENCE_MAX:
+                logger.warning("Telegram reports events, and no updates come: connecting again")
+                return
+            if silences:
+                # What this program itself does counts as an event too, so the first silence proves nothing.
+                await self._client.catch_up()
+
+    async def _give_up(self, exc: SessionLostError) -> TelegramError:
+        known = await self._was_logged_in()
+        self._enter(ConnectionState.LOST if known else ConnectionState.NEEDS_LOGIN)
+        await self.close()
+        return exc if known else LoginError("Nobody is logged in to Telegram yet. Log in: clone login")
+
+    async def _was_logged_in(self) -> bool:
+        return any(number == 0 and state.pts > 0 for number, state in self._client.session.get_update_states())
+
+    def _enter(self, state: ConnectionState) -> None:
+        if state is not self.state:
+            self.state = state
+            self._on_state(state)

@@ -62,8 +62,6 @@ def translate(exc: BaseException, doing: str) -> CloneError:
         exc: What Telethon raised.
         doing: What was tried, as "send a message to chat 5": names and texts stay out of it.
     """
-    if isinstance(exc, CloneError):
-        return exc
     if isinstance(exc, _WAITS):
         wait_s = float(exc.seconds)
         return FloodError(f"Telegram asks to wait {wait_s:.0f} s before this program may {doing} again.", wait_s)
@@ -102,6 +100,8 @@ def translated(doing: str) -> Iterator[None]:
     """
     try:
         yield
+    except CloneError:
+        raise
     except asyncio.CancelledError as exc:
         task = asyncio.current_task()
         if task is None or task.cancelling():

@@ -1,9 +1,32 @@
-"""Pull the history of chosen chats into the store."""
+"""Pull the history of chosen chats into the store: newest first, resumable, gently."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from telethon.errors import RPCError, TakeoutInitDelayError
+
+from userbot.errors import OfflineError, SessionLostError, TelegramError
+from userbot.messages import Chat, Message
+from userbot.store import Store
+from userbot.telegram.client import PatientClient
+from userbot.telegram.convert import read_message
+from userbot.telegram.errors import translated
+from userbot.telegram.sender import Sender
+from userbot.telegram.updates import UpdateReader
+
+logger = logging.getLogger(__name__)
+
+Run = Callable[..., Awaitable[Any]]
+
+PAGE = 100
+# Telethon's own pause between pages of long histories; an export session needs none.
+PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,9 +38,9 @@ class Progress:
         title: Its name.
         chat_number: Its place in the list, from 1.
         chats: Length of the list.
-        fetched: Messages seen in this chat, in this and in earlier pulls.
+        fetched: Messages seen in this chat by this pull.
         total: Messages that Telegram says the chat has.
-        waiting_s: Seconds of a pause that Telegram asked for, else 0.
+        waiting_s: Seconds of a pause that Telegram has asked for, else 0.
     """
 
     chat_id: int
@@ -36,9 +59,10 @@ class PullReport:
     Args:
         chats: Chats fetched to their beginning.
         messages: Messages that were new to the store.
-        refused: Titles of chats that Telegram refused, with the reason.
+        refused: Chats that Telegram refused, each with the reason.
         takeout: Whether Telegram granted an export session.
-        takeout_from: When it would grant one, where it asks to wait.
+        takeout_from: When it would grant one, where it asks to wait; approving the request in Telegram's service chat
+            makes it sooner.
     """
 
     chats: int
@@ -46,3 +70,196 @@ class PullReport:
     refused: tuple[str, ...] = ()
     takeout: bool = False
     takeout_from: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Mark:
+    """How far a chat was pulled: everything from `newest` down to `oldest`, and to the beginning if `done`."""
+
+    newest: int = 0
+    oldest: int = 0
+    done: bool = False
+
+
+@dataclass(slots=True)
+class _Counts:
+    chats: int = 0
+    messages: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+class HistoryPull:
+    """Fetch chats into the store.
+
+    Args:
+        client: Connected.
+        reader: Whose traces tell the clone's own messages.
+        sender: Addresses chats.
+        me_id: The owner's id.
+        store: Where messages and marks go.
+        run: Runs a blocking call of the store elsewhere.
+        on_progress: Called after each page and before each wait.
+    """
+
+    def __init__(
+        self,
+        client: PatientClient,
+        reader: UpdateReader,
+        *,
+        sender: Sender,
+        me_id: int,
+        store: Store,
+        run: Run,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self._client = client
+        self._reader = reader
+        self._sender = sender
+        self._me_id = me_id
+        self._store = store
+        self._run = run
+        self._on_progress = on_progress
+        self._progress: Progress | None = None
+
+    async def pull(self, chats: Sequence[Chat], *, takeout: bool) -> PullReport:
+        """Fetch chats one after another; a chat that Telegram refuses is noted, and the next one follows."""
+        counts = _Counts()
+        wanted = takeout and bool(chats)
+        self._client.on_wait = self._note_wait
+        try:
+            with translated("read the history"):
+                async with _export_session(self._client, wanted=wanted) as (source, wait_s):
+                    for number, chat in enumerate(chats, 1):
+                        start = Progress(
+                            chat_id=chat.id, title=chat.title, chat_number=number, chats=len(chats), fetched=0, total=0
+                        )
+                        await self._pull_or_refuse(source, chat, start, counts=counts)
+        finally:
+            self._client.on_wait = lambda _seconds: None
+        return PullReport(
+            chats=counts.chats,
+            messages=counts.messages,
+            refused=tuple(counts.refused),
+            takeout=source is not self._client,
+            takeout_from=self._store.clock() + timedelta(seconds=wait_s) if wait_s else None,
+        )
+
+    async def _pull_or_refuse(self, source: Any, chat: Chat, start: Progress, *, counts: _Counts) -> None:
+        self._progress = start
+        try:
+            counts.messages += await self._pull_chat(source, chat)
+            counts.chats += 1
+        except (OfflineError, SessionLostError):
+            raise
+        except TelegramError as exc:
+            counts.refused.append(f"{chat.title}: {exc}")
+
+    async def _pull_chat(self, source: Any, chat: Chat) -> int:
+        peer = await self._sender.address(chat)
+        key = f"pull:{chat.id}"
+        mark = _Mark(**(await self._run(self._store.facts.get, key, {})))
+        added = 0
+        if mark.newest:
+            # What came since the last pull. Until it is whole the mark stays, so a broken pull repeats this part.
+            top = 0
+            async for page, count in self._pages(source, chat, peer, below=0, down_to=mark.newest):
+                top, added = top or page[0].id, added + count
+            mark.newest = max(mark.newest, top)
+            await self._run(self._store.facts.set, key, asdict(mark))
+        if not mark.done:
+            async for page, count in self._pages(source, chat, peer, below=mark.oldest, down_to=0):
+                mark.newest, mark.oldest = mark.newest or page[0].id, page[-1].id
+                added += count
+                await self._run(self._store.facts.set, key, asdict(mark))
+            mark.done = True
+            await self._run(self._store.facts.set, key, asdict(mark))
+        return added
+
+    async def _pages(
+        self, source: Any, chat: Chat, peer: Any, *, below: int, down_to: int
+    ) -> AsyncIterator[tuple[list[Any], int]]:
+        """Yield pages from `below` (0: the newest) down to `down_to`, stored, each with its number of new messages."""
+        offset_id = below
+        while True:
+            with translated(f"read the history of chat {chat.id}"):
+                page = await source.get_messages(peer, limit=PAGE, offset_id=offset_id)
+            wanted = [raw for raw in page if raw.id > down_to]
+            if not wanted:
+                return
+            added = await self._run(self._store.messages.add, self._read(chat, wanted))
+            self._note_page(len(wanted), page.total)
+            yield wanted, added
+            offset_id = wanted[-1].id
+            if len(wanted) < len(page):
+                return
+            if source is self._client:
+                await self._client.sleep(PAUSE_S)
+
+    def _read(self, chat: Chat, raws: Sequence[Any]) -> list[Message]:
+        found = []
+        for raw in raws:
+            entities = {raw.sender_id: raw.sender} if raw.sender is not None else {}
+            try:
+                message = read_message(raw, self._me_id, entities=entities)
+            except Exception:
+                # One message that we can't read must not cost the page.
+                logger.exception("Message %s of chat %s can't be read", raw.id, chat.id)
+                continue
+            if message is not None:
+                found.append(self._reader.recognise(message))
+        return found
+
+    def _note_page(self, seen: int, total: int) -> None:
+        if self._progress is not None:
+            before = self._progress
+            self._report(replace(before, fetched=before.fetched + seen, total=total))
+
+    def _note_wait(self, seconds: float) -> None:
+        if self._progress is not None:
+            self._on_progress(replace(self._progress, waiting_s=seconds))
+
+    def _report(self, progress: Progress) -> None:
+        self._progress = progress
+        self._on_progress(progress)
+
+
+@asynccontextmanager
+async def _export_session(client: PatientClient, *, wanted: bool) -> AsyncIterator[tuple[Any, float]]:
+    """Yield what to read through, and the seconds after which an export session would be granted.
+
+    An export session is closed at the end; without one, the client itself is yielded.
+    """
+    if not wanted:
+        yield client, 0.0
+        return
+    if client.session.takeout_id is not None:
+        # Left over from a pull that was killed; Telegram allows one at a time.
+        try:
+            await client.end_takeout(success=False)
+        except (RPCError, ValueError):
+            client.session.takeout_id = None
+    session = client.takeout(users=True, chats=True, megagroups=True)
+    try:
+        await session.__aenter__()
+    except TakeoutInitDelayError as exc:
+        yield client, float(exc.seconds)
+        return
+    except RPCError as exc:
+        logger.info("Telegram grants no export session (%s); going on without", type(exc).__name__)
+        yield client, 0.0
+        return
+    async with _closing(session):
+        yield session, 0.0
+
+
+@asynccontextmanager
+async def _closing(session: Any) -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseException as exc:
+        try:
+            await session.__aexit__(type(exc), exc, exc.__traceback__)
+        except (RPCError, OSError, ValueError):
+            logger.info("The export session could not be closed; the next pull closes it")
+        raise
+    await session.__aexit__(None, None, None)

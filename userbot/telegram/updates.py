@@ -43,7 +43,6 @@ class UpdateReader:
         client: Whose updates.
         emit: Takes each event.
         traces: What the clone itself did.
-        me_id: The owner's id.
         on_gap: Called when an update had to be dropped, so that the reconciler fetches it.
     """
 
@@ -53,13 +52,13 @@ class UpdateReader:
         emit: Callable[[Event], None],
         *,
         traces: OwnTraces,
-        me_id: int,
         on_gap: Callable[[], None],
     ) -> None:
         self._client = client
         self._emit = emit
         self._traces = traces
-        self._me_id = me_id
+        self._me_id = 0
+        self._begun = asyncio.Event()
         self._on_gap = on_gap
         self._chats: dict[int, Chat] = {}
         self._contents: OrderedDict[tuple[int, int], str] = OrderedDict()
@@ -83,12 +82,17 @@ class UpdateReader:
         }
 
     def attach(self) -> None:
-        """Begin to listen; call it before the client connects, so that nothing is missed."""
+        """Listen; updates wait until `begin`. Call it before the client connects, so that nothing is missed."""
         self._client.add_event_handler(self._read, events.Raw())
 
-    def detach(self) -> None:
-        """Stop listening."""
-        self._client.remove_event_handler(self._read)
+    def begin(self, me_id: int) -> None:
+        """Read updates from now on, those that wait first.
+
+        Args:
+            me_id: The owner's id.
+        """
+        self._me_id = me_id
+        self._begun.set()
 
     def learn(self, entity: Any) -> Chat:
         """Remember a chat as Telegram describes it, and return it."""
@@ -107,6 +111,7 @@ class UpdateReader:
         return message
 
     async def _read(self, update: Any) -> None:
+        await self._begun.wait()
         self.seen += 1
         reader = self._readers.get(type(update))
         if reader is None:

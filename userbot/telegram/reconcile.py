@@ -1,0 +1,167 @@
+"""Find what the updates have missed.
+
+Updates are lost in ways that no setting prevents: a difference that is too long carries no messages, a channel that the
+session does not know has none at all, and a crash loses what was dispatched but not stored yet. So each chat has a
+cursor in the store: up to there, everything that Telegram has is stored. It moves only when a later pass has seen in
+the store all that Telegram has, so a crash at any moment costs a repeated look and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from telethon.tl import functions, types
+from telethon.utils import get_peer_id
+
+from userbot.errors import FloodError, OfflineError, SessionLostError, TelegramError
+from userbot.events import Arrived, Event
+from userbot.messages import Chat, Message, Mode
+from userbot.store import Store
+from userbot.telegram.client import PatientClient
+from userbot.telegram.convert import is_automatic, read_message
+from userbot.telegram.errors import translated
+from userbot.telegram.sender import Sender
+from userbot.telegram.updates import UpdateReader
+
+logger = logging.getLogger(__name__)
+
+Run = Callable[..., Awaitable[Any]]
+
+# How many messages of a chat that was never looked at: enough for a context, without pulling its history.
+FIRST_LOOK = 50
+_CHATS_AT_ONCE = 50
+_SUPERGROUPS_BELOW = -1_000_000_000_000
+
+
+class Reconciler:
+    """Compare the allowed chats with the store and emit what is missing.
+
+    Args:
+        client: Connected.
+        reader: Whose chats and traces are shared.
+        sender: Addresses chats.
+        me_id: The owner's id.
+        emit: Takes each event.
+    """
+
+    def __init__(
+        self,
+        client: PatientClient,
+        reader: UpdateReader,
+        *,
+        sender: Sender,
+        me_id: int,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self._client = client
+        self._reader = reader
+        self._sender = sender
+        self._me_id = me_id
+        self._emit = emit
+
+    async def reconcile(self, store: Store, chats: Sequence[Chat], *, run: Run) -> int:
+        """Emit what the store lacks of these chats; return how many messages that were.
+
+        Chats whose newest message is the cursor cost one request for fifty of them.
+
+        Args:
+            store: What is known.
+            chats: Where to look.
+            run: Runs a blocking call of the store elsewhere.
+
+        Raises:
+            FloodError: Telegram asks to wait; the chats before are done.
+            OfflineError: The connection broke.
+            SessionLostError: The session is of no use any more.
+        """
+        found = 0
+        for start in range(0, len(chats), _CHATS_AT_ONCE):
+            group = chats[start : start + _CHATS_AT_ONCE]
+            tops = await self._read_tops(group)
+            for chat in group:
+                cursor = await run(store.facts.get, _key(chat))
+                if cursor is not None and tops.get(chat.id, cursor + 1) <= cursor:
+                    continue
+                try:
+                    found += await self._look(store, chat, cursor=cursor, run=run)
+                except (FloodError, OfflineError, SessionLostError):
+                    raise
+                except TelegramError as exc:
+                    logger.warning("Chat %s can't be looked at: %s", chat.id, exc)
+        if found:
+            logger.info("The reconciler found %d messages that the updates had missed", found)
+        return found
+
+    async def _read_tops(self, chats: Sequence[Chat]) -> dict[int, int]:
+        """Return the id of the newest message by chat; empty when Telegram refuses one of them."""
+        try:
+            peers = [types.InputDialogPeer(await self._sender.address(chat)) for chat in chats]
+            with translated("look for new messages"):
+                answer = await self._client(functions.messages.GetPeerDialogsRequest(peers))
+        except (FloodError, OfflineError, SessionLostError):
+            raise
+        except TelegramError:
+            return {}
+        return {get_peer_id(dialog.peer): dialog.top_message for dialog in answer.dialogs}
+
+    async def _look(self, store: Store, chat: Chat, *, cursor: int | None, run: Run) -> int:
+        peer = await self._sender.address(chat)
+        with translated(f"read chat {chat.id}"):
+            start = await self._find_start(store, chat, peer, run=run) if cursor is None else cursor
+            raws = [raw async for raw in self._client.iter_messages(peer, min_id=start, reverse=True)]
+        known = {message.id for message in await run(store.messages.after, chat.id, start)}
+        missing = [event for raw in raws if raw.id not in known and (event := self._read(chat, raw)) is not None]
+        for event in missing:
+            self._emit(event)
+        if not missing:
+            await run(store.facts.set, _key(chat), max([start, *(raw.id for raw in raws)]))
+        return len(missing)
+
+    async def _find_start(self, store: Store, chat: Chat, peer: Any, *, run: Run) -> int:
+        # What is stored may end in a live message with a gap before it, so the newest ones are always compared.
+        newest: int = await run(store.messages.newest_id, chat.id)
+        recent = await self._client.get_messages(peer, limit=FIRST_LOOK)
+        before = max(recent[-1].id - 1, 0) if recent else newest
+        return min(newest, before) if newest else before
+
+    def _read(self, chat: Chat, raw: Any) -> Arrived | None:
+        try:
+            message = self._convert(raw)
+        except Exception:
+            # One message that we can't read must not hide the others.
+            logger.exception("Message %s of chat %s can't be read", raw.id, chat.id)
+            return None
+        if message is None:
+            return None
+        seen = self._reader.learn(raw.chat) if raw.chat is not None else chat
+        return Arrived(
+            chat=seen,
+            message=self._reader.recognise(message),
+            mentions_owner=bool(raw.mentioned),
+            automatic=is_automatic(raw),
+        )
+
+    def _convert(self, raw: Any) -> Message | None:
+        entities = {raw.sender_id: raw.sender} if raw.sender is not None else {}
+        return read_message(raw, self._me_id, entities=entities)
+
+
+def choose_chats(store: Store) -> list[Chat]:
+    """Return the chats whose messages are kept, as far as they can be addressed without a look-up."""
+    return [
+        chat
+        for chat in store.chats.all()
+        if chat.source == "telegram"
+        and chat.kind.is_conversation
+        and (chat.mode is not Mode.OFF or (chat.consent_at is not None and _is_addressable(chat)))
+    ]
+
+
+def _is_addressable(chat: Chat) -> bool:
+    return chat.access_hash is not None or _SUPERGROUPS_BELOW < chat.id < 0
+
+
+def _key(chat: Chat) -> str:
+    return f"reconciled:{chat.id}"
