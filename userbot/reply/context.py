@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from userbot.generator import Prompt
-from userbot.messages import Chat, ChatKind, Message, Origin, fold_turns, split_sessions
+from userbot.messages import Chat, ChatKind, Message, Origin, fold_turns, split_sessions, system_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def find_burst(window: Sequence[Message], *, handled_id: int) -> tuple[Message, 
 
 
 def build_context(chat: Chat, window: Sequence[Message], burst: Sequence[Message]) -> Context:
-    """Build the prompt from the running session of a chat; its last turn is the burst.
+    """Build the prompt from the running session of a chat, or of a forum's topic; its last turn is the burst.
 
     Args:
         chat: Says whether names are shown (groups) and who the peer is.
@@ -41,10 +41,10 @@ def build_context(chat: Chat, window: Sequence[Message], burst: Sequence[Message
     """
     waiting = {message.id for message in burst}
     # A bubble that came while the clone was still sending stands before the clone's last words; it is asked last.
-    ordered = [m for m in window if m.id not in waiting] + list(burst)
+    ordered = [m for m in window if m.id not in waiting and m.topic_id == burst[-1].topic_id] + list(burst)
     session = list(split_sessions(ordered))[-1]
     turns = fold_turns(session, names=chat.kind is ChatKind.GROUP)
-    prompt = Prompt(turns=tuple(turns), system=chat.relationship)
+    prompt = Prompt(turns=tuple(turns), system=system_line(chat))
     return Context(prompt, tuple(message.id for message in session))
 
 

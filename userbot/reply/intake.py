@@ -20,6 +20,7 @@ class Intake(StrEnum):
     PEER = "peer"
     OWNER = "owner"
     ECHO = "echo"
+    AUTOMATIC = "automatic"
 
 
 def is_kept(chat: Chat | None) -> bool:
@@ -55,6 +56,9 @@ def keep_message(store: Store, event: Arrived, *, pause: timedelta) -> Intake:
         return Intake.ECHO
     if store.messages.get(message.chat_id, message.id) is not None:
         return Intake.KNOWN
+    if event.automatic:
+        store.messages.add([message])
+        return Intake.AUTOMATIC
     if chat.mode is not Mode.OFF:
         pause_chat(store, chat.id, message.sent_at + pause)
     return Intake.OWNER if store.messages.add([message]) else Intake.KNOWN

@@ -109,7 +109,7 @@ def plan_bubbles(
         due_at = at + timedelta(seconds=typing_s * pace.scale)
         bubbles.append(
             Bubble(
-                text=text,
+                text=text.strip(),
                 random_id=derive_random_id(trigger.chat_id, trigger.id, part),
                 typing_at=at,
                 due_at=due_at,

@@ -27,6 +27,9 @@ from userbot.store.thread import StoreThread
 
 log = logging.getLogger(__name__)
 
+HANDLER_TIMEOUT_S = 120.0
+"""Handling an event takes milliseconds; one that hangs must not make the daemon deaf."""
+
 
 class Responder:
     """Turns events into decisions.
@@ -81,7 +84,8 @@ class Responder:
             event = await events.get()
             self._metrics.queue.set(events.qsize())
             try:
-                await self._handle(event, group)
+                async with asyncio.timeout(HANDLER_TIMEOUT_S):
+                    await self._handle(event, group)
             except SessionLostError:
                 raise
             except Exception:

@@ -238,6 +238,13 @@ class ReplyRepository:
             row = connection.execute(query).first()
         return None if row is None else _decision(row)
 
+    def by_text(self, text: str) -> Decision | None:
+        """Return the newest decision with a bubble of exactly this text."""
+        query = select(replies).join(outbox).where(outbox.c.text == text).order_by(replies.c.id.desc())
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _decision(row)
+
     def is_clone_message(self, chat_id: int, message_id: int) -> bool:
         """Tell whether the clone has sent a message."""
         return self.by_message(chat_id, message_id) is not None

@@ -1,0 +1,126 @@
+"""What the daemon says of itself: written by it to the store, read by `clone status` and `/clone status`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from userbot.adapters import AdapterShelf
+from userbot.errors import AdapterError
+from userbot.messages import Chat
+from userbot.reply.situation import read_pause
+from userbot.store import Store
+from userbot.store.replies import Decision
+
+DAEMON = "daemon"
+NOT_RUNNING = "not running"
+BEAT_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The daemon and its chats at one moment.
+
+    Args:
+        state: What the daemon does, `not running` where its process is gone.
+        since: When that began; None where it never ran.
+        pid: Its process.
+        adapter_id: Adapter in service.
+        allowed: Chats that are answered or get drafts.
+        paused_until: End of a pause of all chats.
+        pending: Bubbles waiting to be sent.
+        replies_in_day: Replies in the last 24 hours.
+        newest: The newest decisions, newest first.
+        now: When this was read.
+    """
+
+    state: str
+    since: datetime | None
+    pid: int | None
+    adapter_id: str | None
+    allowed: tuple[Chat, ...]
+    paused_until: datetime | None
+    pending: int
+    replies_in_day: int
+    newest: tuple[Decision, ...]
+    now: datetime
+
+    def to_text(self) -> str:
+        """Describe it in a few lines."""
+        lines = [f"Daemon: {self.state}" + (f" since {_tell(self.since)}" if self.since else "")]
+        lines.append(f"Adapter: {self.adapter_id or 'none'}")
+        if self.paused_until and self.paused_until > self.now:
+            lines.append(f"Everything is paused until {_tell(self.paused_until)}")
+        lines.append(f"Replies in 24 h: {self.replies_in_day}, bubbles waiting: {self.pending}")
+        if not self.allowed:
+            lines.append("No chat is allowed, so nobody is answered")
+        for chat in self.allowed:
+            paused = chat.paused_until is not None and chat.paused_until > self.now
+            rest = f", paused until {_tell(chat.paused_until)}" if paused and chat.paused_until else ""
+            lines.append(f"· {chat.title}: {chat.mode}{rest}")
+        lines += [f"Last in chat {d.chat_id}: {d.state}, {d.reason}" for d in self.newest if d.reason]
+        return "\n".join(lines)
+
+
+def write_state(store: Store, state: str, *, since: datetime, **details: Any) -> None:
+    """Note what this process, the daemon, does now; it is written again every `BEAT_S` as a sign of life."""
+    beat = {"state": state, "since": since.isoformat(), "beat_at": store.clock().isoformat(), "pid": os.getpid()}
+    store.facts.set(DAEMON, {**beat, **details})
+
+
+def read_state(store: Store) -> Mapping[str, Any]:
+    """Return what the daemon wrote last, with the state `not running` where its process is gone."""
+    found: dict[str, Any] = store.facts.get(DAEMON) or {}
+    if not found:
+        return {"state": NOT_RUNNING}
+    # A process id alone says little: in a container it is the same each time.
+    silent = store.clock() - datetime.fromisoformat(found["beat_at"]) > timedelta(seconds=6 * BEAT_S)
+    if found["state"] not in _FINAL and (silent or not _is_alive(int(found["pid"]))):
+        return {**found, "state": NOT_RUNNING}
+    return found
+
+
+def is_running(store: Store) -> bool:
+    """Tell whether a daemon serves this store."""
+    return read_state(store)["state"] not in (*_FINAL, NOT_RUNNING)
+
+
+def read_status(store: Store, shelf: AdapterShelf) -> Status:
+    """Read how things stand."""
+    found, now = read_state(store), store.clock()
+    try:
+        manifest = shelf.current()
+    except AdapterError:
+        manifest = None
+    return Status(
+        state=found["state"],
+        since=datetime.fromisoformat(found["since"]) if "since" in found else None,
+        pid=found.get("pid"),
+        adapter_id=manifest.id if manifest else None,
+        allowed=tuple(store.chats.allowed()),
+        paused_until=read_pause(store),
+        pending=len(store.replies.pending()),
+        replies_in_day=store.replies.sent_since(now - timedelta(days=1)),
+        newest=tuple(store.replies.newest(limit=3)),
+        now=now,
+    )
+
+
+_FINAL = ("stopped", "session lost", "needs login", "failed")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _tell(at: datetime | None) -> str:
+    return f"{at.astimezone():%d %b %H:%M}" if at else "?"
