@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -84,6 +84,7 @@ class TelegramAccount:
         *,
         on_state: Callable[[ConnectionState], None] | None = None,
         attempts: int | None = None,
+        unconfirmed: Iterable[tuple[int, str]] = (),
         own_drafts: Mapping[int, str] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         watch_s: float = WATCH_S,
@@ -94,6 +95,8 @@ class TelegramAccount:
             options: How to reach Telegram.
             on_state: Called with each new state of the connection.
             attempts: Tries to connect before giving up; None tries for ever, with growing pauses.
+            unconfirmed: Bubbles, as (chat id, text), that an earlier run may have sent without noting it: the pending
+                rows of the outbox. Their echo is then the clone's and not the owner's.
             own_drafts: Texts, by chat id, that an earlier run left in draft boxes; they may be replaced.
             sleep: Waits for a number of seconds: pauses between tries, flood waits, checks.
             watch_s: Seconds between two checks that the connection is not deaf.
@@ -107,7 +110,7 @@ class TelegramAccount:
         """
         events: asyncio.Queue[Event] = asyncio.Queue()
         missed = asyncio.Event()
-        traces = OwnTraces(own_drafts)
+        traces = OwnTraces(unconfirmed, own_drafts)
 
         def note_state(state: ConnectionState) -> None:
             if state is ConnectionState.CONNECTED:

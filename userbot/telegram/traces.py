@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 _IDS_KEPT = 5000
 
@@ -12,15 +12,15 @@ class OwnTraces:
     """Remember own messages, reads and drafts.
 
     Telegram hides the echo of a request from the session that made it. It still comes back by other ways: in a
-    difference after a lost answer, and in the history that the reconciler reads. What an earlier run sent is for the
-    outbox to tell.
+    difference, after a lost answer or a crash, and in the history that the reconciler reads.
 
     Args:
+        unconfirmed: Bubbles, as (chat id, text), that an earlier run may have sent.
         drafts: Texts by chat id that an earlier run put into draft boxes.
     """
 
-    def __init__(self, drafts: Mapping[int, str] | None = None) -> None:
-        self._unconfirmed: set[tuple[int, str]] = set()
+    def __init__(self, unconfirmed: Iterable[tuple[int, str]] = (), drafts: Mapping[int, str] | None = None) -> None:
+        self._unconfirmed = {(chat_id, text.strip()) for chat_id, text in unconfirmed}
         self._sent: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._read: dict[int, int] = {}
         self._drafts: dict[int, str] = {chat_id: text.strip() for chat_id, text in (drafts or {}).items()}
