@@ -47,6 +47,11 @@ def join_bubbles(bubbles: Iterable[str]) -> str:
     return "\n".join(_BREAKS.sub(LINE_BREAK, bubble.strip()) for bubble in bubbles).strip()
 
 
+def shield_marks(text: str) -> str:
+    """Break a role mark (`User:`, `Clone:`) at the beginning of a bubble by an invisible character."""
+    return _MARKS.sub(rf"\1{JOINER}", text)
+
+
 class Renderer:
     """Turns conversations into token ids, for one tokenizer.
 
@@ -183,7 +188,7 @@ class Renderer:
 
     def _escape(self, text: str) -> str:
         text = self._specials.sub(lambda found: found[0][0] + JOINER + found[0][1:], text)
-        return _MARKS.sub(rf"\1{JOINER}", text) if self.text_format == "text" else text
+        return shield_marks(text) if self.text_format == "text" else text
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
