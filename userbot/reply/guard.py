@@ -99,13 +99,13 @@ def _repeats_long(bubbles: Sequence[str]) -> bool:
 
 
 def _has_word_loop(words: Sequence[str]) -> bool:
-    """Tell whether a phrase of up to 8 words follows itself: 4 times, or 8 times for a single word."""
-    for size in range(1, 9):
-        needed = size * (8 if size == 1 else 4)
+    """Tell whether a phrase of up to 16 words follows itself: 3 times, a pair of words 4 times, a single word 8."""
+    for size in range(1, 17):
+        times = {1: 8, 2: 4}.get(size, 3)
         run = 0
         for here, there in zip(words, words[size:], strict=False):
             run = run + 1 if here == there else 0
-            if run >= needed - size:
+            if run >= size * (times - 1):
                 return True
     return False
 
