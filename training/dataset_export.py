@@ -50,6 +50,7 @@ def export_datasets(data_set: DataSet, path: Path) -> Path:
         path: The folder, made if missing.
 
     Raises:
+        ConfigError: It can't be written.
         MissingExtraError: The package `datasets` is not installed.
     """
     try:
@@ -67,8 +68,12 @@ def export_datasets(data_set: DataSet, path: Path) -> Path:
             for name, found in splits.items()
         }
     )
-    made.save_to_disk(str(path))
-    path.chmod(0o700)
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.chmod(0o700)
+        made.save_to_disk(str(path))
+    except OSError as exc:
+        raise ConfigError(f"{path} can't be written: {exc.strerror}. Choose another folder.") from exc
     return path
 
 

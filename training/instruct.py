@@ -70,7 +70,8 @@ def read_instructions(path: Path) -> list[Sample]:
     try:
         lines = path.read_text("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"The instruction data {path} can't be read: {exc}. Check data.instruct_mix.") from exc
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"The instruction data {path} can't be read: {reason}. Check data.instruct_mix.") from exc
     samples = []
     bad: list[str] = []
     for number, line in enumerate(lines, start=1):

@@ -30,6 +30,8 @@ def cut_windows(
         Samples with their numbers of tokens, in order.
     """
     end = _last_learned(session.learn, len(session.turns))
+    if end == 0:
+        return []
     turns, learn = session.turns[:end], session.learn[:end]
     whole = count_tokens(turns, system)
     if whole <= max_tokens:
