@@ -31,8 +31,8 @@ from userbot.telegram.errors import translate, translated
             errors.PeerFloodError(None),
             TelegramError,
             (
-                "Telegram takes this account for a spammer (PEER_FLOOD) and limits whom it may write to. Stop the clone "
-                "(`clone pause`) and ask @SpamBot in Telegram when the limit ends."
+                "Telegram takes this account for a spammer (PEER_FLOOD) and limits whom it may write to. Stop the "
+                "clone (`clone pause`) and ask @SpamBot in Telegram when the limit ends."
             ),
         ),
         (
@@ -54,8 +54,8 @@ from userbot.telegram.errors import translate, translated
             errors.ApiIdInvalidError(None),
             ConfigError,
             (
-                "Telegram does not accept the api_id and api_hash. Copy your own from https://my.telegram.org/apps into "
-                "CLONE_TELEGRAM__API_ID and CLONE_TELEGRAM__API_HASH."
+                "Telegram does not accept the api_id and api_hash. Copy your own from https://my.telegram.org/apps "
+                "into CLONE_TELEGRAM__API_ID and CLONE_TELEGRAM__API_HASH."
             ),
         ),
         (

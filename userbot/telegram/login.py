@@ -89,7 +89,12 @@ async def login(
 
 
 async def login_by_qr(
-    client: PatientClient, *, show_code: Callable[[str], None], ask_password: Ask, show: Callable[[str], None]
+    client: PatientClient,
+    *,
+    show_code: Callable[[str], None],
+    ask_password: Ask,
+    show: Callable[[str], None],
+    code_timeout_s: float | None = None,
 ) -> Account:
     """Log in by a QR code that another device of the owner scans; a code that expires is replaced.
 
@@ -98,6 +103,7 @@ async def login_by_qr(
         show_code: Shows a `tg://login?…` address as a QR code; called again for each new one.
         ask_password: Returns the two-step password.
         show: Takes notes for the person.
+        code_timeout_s: Seconds after which a code is replaced; until it expires when omitted.
 
     Raises:
         LoginError: Nobody scanned any of ten codes, or the password was wrong three times.
@@ -107,7 +113,7 @@ async def login_by_qr(
         return known
     with translated("log in"):
         try:
-            return _account(await _wait_for_scan(client, show_code))
+            return _account(await _wait_for_scan(client, show_code, timeout_s=code_timeout_s))
         except errors.SessionPasswordNeededError:
             return _account(await _enter_password(client, ask_password, show))
 
@@ -179,12 +185,12 @@ async def _enter_password(client: PatientClient, ask_password: Ask, show: Callab
     )
 
 
-async def _wait_for_scan(client: PatientClient, show_code: Callable[[str], None]) -> Any:
+async def _wait_for_scan(client: PatientClient, show_code: Callable[[str], None], *, timeout_s: float | None) -> Any:
     shown = await client.qr_login()
     for left in reversed(range(QR_CODES_MAX)):
         show_code(shown.url)
         try:
-            return await shown.wait()
+            return await shown.wait(timeout_s)
         except TimeoutError:
             if left:
                 await shown.recreate()
