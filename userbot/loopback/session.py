@@ -18,6 +18,9 @@ _CONTAINER = 0x73F1F8DC
 _GZIP_PACKED = 0x3072CFA1
 _RPC_RESULT = 0xF35C6D01
 _VECTOR = 0x1CB5C415
+_BOOL_TRUE = 0x997275B5
+_BOOL_FALSE = 0xBC799737
+_TRUE, _FALSE = 0x997275B5, 0xBC799737
 _GZIP_FROM_BYTES = 1024
 _REMEMBERED_REQUESTS = 200
 
@@ -163,7 +166,7 @@ def serialise(value: Any) -> bytes:
     """Return a result as TL bytes: an object, a bool, or a list of objects or longs."""
     match value:
         case bool():
-            return bytes(types.BoolTrue() if value else types.BoolFalse())
+            return struct.pack("<I", _TRUE if value else _FALSE)
         case list():
             items = (struct.pack("<q", item) if isinstance(item, int) else bytes(item) for item in value)
             return struct.pack("<Ii", _VECTOR, len(value)) + b"".join(items)
