@@ -44,7 +44,7 @@ class Truncated:
     byte: int
 
 
-Found = Owner | Chat | Message | Skipped | Notice | Truncated
+Found = Owner | Chat | list[Message] | Skipped | Notice | Truncated
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ class Hints:
 class Reader(Protocol):
     """Reads one format.
 
-    A chat is yielded before its messages; the owner may be yielded at any time. Message ids are the same in every
-    export of the same chat, so that overlapping exports add nothing twice.
+    A chat is yielded before its messages, which come in lists; the owner may be yielded at any time.
+    Message ids are the same in every export of the same chat, so that overlapping exports add nothing twice.
     """
 
     def __call__(self, source: Source, hints: Hints) -> Iterator[Found]:

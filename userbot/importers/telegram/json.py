@@ -65,7 +65,7 @@ class _Conversion:
                         continue
                     chat = ChatRows(described, self._rule)
                     yield described
-                yield from chat.convert(event)
+                yield chat.convert(event)
             elif isinstance(event, ChatHead):
                 yield from self._finish(chat)
                 head, chat = event, None

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from userbot.errors import ExportFormatError
 from userbot.importers.found import Skipped, Truncated
 from userbot.importers.source import MeteredFile
-from userbot.importers.telegram.rows import Account, ChatHead, Row, convert, decode_rows, parse
+from userbot.importers.telegram.rows import Account, ChatHead, Row, convert, decode_row, parse, split_rows, try_rows
 
-CHUNK_BYTES = 1 << 20
+# Small enough for the processor's cache: larger ones were slower.
+CHUNK_BYTES = 64 << 10
 # Longer than the lists of contacts and sessions that stand before the first chat.
 MAX_HEAD_BYTES = 48 << 20
 MAX_ROW_BYTES = 16 << 20
@@ -66,11 +67,7 @@ class _Cutter:
         searched = 0
         while (found := pattern.search(self.buffer, searched)) is None or found.end() == len(self.buffer):
             searched = max(0, len(self.buffer) - 100)
-            if len(self.buffer) > MAX_HEAD_BYTES:
-                raise ExportFormatError(
-                    f"{self.stream.where}: no chat begins within {MAX_HEAD_BYTES} bytes after byte {self.start}; "
-                    f'expected a list "messages". Export again with "Personal chats" ticked, format JSON.'
-                )
+            self._check_length(MAX_HEAD_BYTES, 'a list "messages"')
             if not self._fill():
                 return found
         return found
@@ -96,37 +93,53 @@ class _Cutter:
         close = b"\n" + b" " * (indent - 1) + b"]"
         border = b"\n" + b" " * indent + b"},\n"
         searched = 0
-        while (end := self.buffer.find(close, searched)) < 0:
-            cut = self.buffer.rfind(border, searched)
+        while True:
+            cut = self.buffer.rfind(border)
+            whole = cut + len(border) - 2
+            # A search for the chat's end in every stretch costs more than the failed decoding of its last one.
+            rows = try_rows(self.buffer[:whole]) if cut >= 0 else None
+            if rows is None and (end := self.buffer.find(close, searched)) >= 0:
+                yield from self._decode(end, indent)
+                self._drop(end + len(close))
+                return True
             if cut >= 0:
-                yield from self._decode(cut + len(border) - 2, indent)
-                self._drop(cut + len(border) - 1)
-            searched = max(0, len(self.buffer) - len(border))
-            if len(self.buffer) > MAX_ROW_BYTES:
-                raise ExportFormatError(
-                    f"{self.stream.where}: the row at byte {self.start} does not end within {MAX_ROW_BYTES} bytes; "
-                    f"expected a closing brace. The file was changed or damaged: export it again."
-                )
+                yield from [rows] if rows is not None else self._decode(whole, indent)
+                self._drop(whole + 1)
+            searched = max(0, len(self.buffer) - len(border)) if rows is None else 0
+            self._check_length(MAX_ROW_BYTES, "the end of a row")
             if not self._fill():
-                yield from self._read_torn(indent)
-                return False
-        yield from self._decode(end, indent)
-        self._drop(end + len(close))
-        return True
+                return (yield from self._read_end(close, indent))
 
-    def _read_torn(self, indent: int) -> Iterator[Event]:
+    def _read_end(self, close: bytes, indent: int) -> Generator[Event, None, bool]:
+        end = self.buffer.find(close)
+        if end >= 0:
+            yield from self._decode(end, indent)
+            self._drop(end + len(close))
+            return True
         brace = b"\n" + b" " * indent + b"}"
         if self.buffer.rstrip().removesuffix(b",").endswith(brace):
             yield from self._decode(self.buffer.rfind(brace) + len(brace), indent)
             self._drop(self.buffer.rfind(brace) + len(brace))
         yield Truncated(self.start)
+        return False
 
     def _decode(self, end: int, indent: int) -> Iterator[Event]:
-        rows, damaged = decode_rows(self.buffer[:end], indent)
+        raw = self.buffer[:end]
+        rows = try_rows(raw)
+        if rows is None:
+            found = [decode_row(piece) for piece in split_rows(raw, indent)]
+            rows = [row for row in found if row is not None]
+            if damaged := found.count(None):
+                yield Skipped("damaged row", damaged)
         if rows:
             yield rows
-        if damaged:
-            yield Skipped("damaged row", damaged)
+
+    def _check_length(self, limit: int, expected: str) -> None:
+        if len(self.buffer) > limit:
+            raise ExportFormatError(
+                f"{self.stream.where} is damaged after byte {self.start}: expected {expected} within {limit} bytes. "
+                f"Export it again; if a program changed the file, use the original."
+            )
 
     def _fill(self) -> bool:
         found = self.stream.read(CHUNK_BYTES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from msgspec import UNSET
 
 from userbot.importers.telegram.rows import Row
@@ -52,6 +53,11 @@ def join_text(value: Any) -> str:
     if not isinstance(value, list):
         return ""
     return "".join(_part_text(part) for part in value)
+
+
+def join_entities(row: Row) -> str:
+    """Join the text of a row that has it only as entities."""
+    return join_text(msgspec.json.decode(row.text_entities)) if row.text_entities else ""
 
 
 def _part_text(part: Any) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import msgspec
 from msgspec import UNSET
 
 from userbot.importers.found import Owner
 from userbot.importers.telegram.ids import MAX_MESSAGE_ID, mark_sender, read_time
-from userbot.importers.telegram.media import describe_media, join_text
+from userbot.importers.telegram.media import describe_media, join_entities, join_text
 from userbot.importers.telegram.owner import OwnerRule
+from userbot.importers.telegram.quick import QuickMessage
 from userbot.importers.telegram.rows import Row
 from userbot.messages import Chat, ChatKind, Message, Origin
 
@@ -33,58 +33,62 @@ class ChatRows:
         self._rule = rule
         self._named = chat.kind is ChatKind.GROUP
         self._senders: dict[str | int | None, tuple[int | None, Origin]] = {}
-        self._named_senders: dict[str | None, tuple[int | None, Origin]] = {}
         self._topics: set[int] = set()
         self._topic_of: OrderedDict[int, int] = OrderedDict()
 
-    def convert(self, rows: Sequence[Row]) -> Iterator[Message]:
-        """Yield the messages among some rows."""
-        for row in rows:
-            if row.type != "message":
-                self._skip(row)
-                continue
-            message_id = row.id
-            if message_id is None or not -MAX_MESSAGE_ID < message_id < MAX_MESSAGE_ID:
-                self.skipped["row without an id"] += 1
-                continue
-            sent_at = read_time(row.date, row.date_unixtime)
-            if sent_at is None:
-                self.skipped["row without a time"] += 1
-                continue
-            text = row.text if isinstance(row.text, str) else join_text(row.text)
-            if not text and row.text_entities:
-                text = join_text(msgspec.json.decode(row.text_entities))
-            media = describe_media(row)
-            if not text and media is None:
-                self.skipped["empty message"] += 1
-                continue
-            sender = self._senders.get(row.from_id) if row.from_id is not None else self._named_senders.get(row.from_)
-            sender_id, origin = sender or self._meet(row)
-            reply_to_id, topic_id = row.reply_to_message_id, None
-            if reply_to_id is not None:
-                reply_to_id, topic_id = self._place(row, reply_to_id)
-            if row.date_unixtime is None:
-                self.local_times = True
-            yield Message(
-                chat_id=self._chat.id,
-                id=message_id,
-                origin=origin,
-                sent_at=sent_at,
-                text=text,
-                media=media,
-                sender_id=sender_id,
-                sender_name=(row.from_ or DELETED) if self._named else None,
-                reply_to_id=reply_to_id,
-                topic_id=topic_id,
-                forwarded=row.forwarded_from is not UNSET or row.saved_from is not UNSET,
-                via_bot=row.via_bot is not None,
-                edited_at=read_time(row.edited, row.edited_unixtime) if row.edited is not None else None,
-            )
+    def convert(self, rows: Sequence[Row]) -> list[Message]:
+        """Return the messages among some rows."""
+        if rows and rows[0].date_unixtime is None:
+            self.local_times = True
+        return [message for row in rows if (message := self._convert(row)) is not None]
 
-    def _skip(self, row: Row) -> None:
+    def _convert(self, row: Row) -> Message | None:
+        # This runs millions of times: the common case reads few fields and calls few functions.
+        if row.type != "message":
+            return self._skip_unused(row)
+        message_id = row.id
+        if message_id is None or not -MAX_MESSAGE_ID < message_id < MAX_MESSAGE_ID:
+            return self._skip("row without an id")
+        sent_at = read_time(row.date, row.date_unixtime)
+        if sent_at is None:
+            return self._skip("row without a time")
+        text = row.text
+        if type(text) is not str:
+            text = join_text(text)
+        media = None
+        if row.media_type is not None or row.photo is not None or row.file is not None or not text:
+            media = describe_media(row)
+            text = text or join_entities(row)
+            if media is None and not text:
+                return self._skip("empty message")
+        sender_id, origin = self._senders.get(row.from_id) or self._meet(row)
+        reply_to_id, topic_id = row.reply_to_message_id, None
+        if reply_to_id is not None:
+            reply_to_id, topic_id = self._place(row, reply_to_id)
+        return QuickMessage(
+            self._chat.id,
+            message_id,
+            origin,
+            sent_at,
+            text,
+            media,
+            sender_id,
+            (row.from_ or DELETED) if self._named else None,
+            reply_to_id,
+            topic_id,
+            row.forwarded_from is not UNSET or row.saved_from is not UNSET,
+            row.via_bot is not None,
+            None if row.edited is None else read_time(row.edited, row.edited_unixtime),
+        )  # type: ignore[return-value]  # see quick.py
+
+    def _skip(self, reason: str) -> Message | None:
+        self.skipped[reason] += 1
+        return None
+
+    def _skip_unused(self, row: Row) -> Message | None:
         if row.action == "topic_created" and row.id is not None:
             self._topics.add(row.id)
-        self.skipped[_UNUSED.get(row.type or "", "row of an unknown type")] += 1
+        return self._skip(_UNUSED.get(row.type or "", "row of an unknown type"))
 
     def _meet(self, row: Row) -> tuple[int | None, Origin]:
         sender_id = mark_sender(row.from_id)
@@ -97,10 +101,9 @@ class ChatRows:
         if mine and self.owner is None:
             self.owner = Owner(sender_id or self._rule.id, row.from_)
         met = (sender_id, Origin.OWNER if mine else Origin.PEER)
+        # Without an id, everybody would be one and the same.
         if row.from_id is not None:
             self._senders[row.from_id] = met
-        else:
-            self._named_senders[row.from_] = met
         return met
 
     def _place(self, row: Row, reply_to_id: int) -> tuple[int | None, int | None]:

@@ -5,11 +5,12 @@ Source: Telegram Desktop 6.1.2, Telegram/SourceFiles/export/output/export_output
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import msgspec
+
+from userbot.importers.json_stream import repair
 
 
 class Part(msgspec.Struct, gc=False):
@@ -20,8 +21,9 @@ class Part(msgspec.Struct, gc=False):
 
 
 class Row(msgspec.Struct, gc=False, rename={"from_": "from"}):
-    """One element of a chat's `messages`. Only what is used; everything is optional, and null is a value.
+    """One element of a chat's `messages`: only what is used, in the order of the file, which decodes faster.
 
+    Everything is optional, and null is a value:
     `forwarded_from`, `saved_from` and some media keys count when present, even as null: so is a deleted account's name.
     """
 
@@ -31,36 +33,36 @@ class Row(msgspec.Struct, gc=False, rename={"from_": "from"}):
     date_unixtime: str | None = None
     edited: str | None = None
     edited_unixtime: str | None = None
-    from_: str | None = None
-    from_id: str | int | None = None
     actor_id: str | int | None = None
     action: str | None = None
-    text: str | list[str | Part] = ""
-    text_entities: msgspec.Raw = msgspec.Raw()
-    reply_to_message_id: int | None = None
-    reply_to_peer_id: str | int | None = None
+    from_: str | None = None
+    from_id: str | int | None = None
     forwarded_from: str | msgspec.UnsetType | None = msgspec.UNSET
     saved_from: str | msgspec.UnsetType | None = msgspec.UNSET
+    reply_to_message_id: int | None = None
+    reply_to_peer_id: str | int | None = None
     via_bot: str | None = None
-    media_type: str | None = None
     photo: str | None = None
     file: str | None = None
     file_name: str | None = None
+    media_type: str | None = None
     sticker_emoji: str | None = None
-    duration_seconds: int | None = None
     performer: str | None = None
     title: str | None = None
-    place_name: str | None = None
-    live_location_period_seconds: int | None = None
-    location_information: Any = msgspec.UNSET
+    duration_seconds: int | None = None
     contact_information: Any = msgspec.UNSET
+    location_information: Any = msgspec.UNSET
+    live_location_period_seconds: int | None = None
+    place_name: str | None = None
+    game_title: str | None = None
     invoice_information: Any = msgspec.UNSET
+    poll: Any = None
+    todo_list: Any = None
     giveaway_information: Any = msgspec.UNSET
     giveaway_results: Any = msgspec.UNSET
     paid_stars_amount: int | None = None
-    game_title: str | None = None
-    poll: Any = None
-    todo_list: Any = None
+    text: str | list[str | Part] = ""
+    text_entities: msgspec.Raw = msgspec.Raw()
 
 
 class ChatHead(msgspec.Struct, gc=False):
@@ -91,29 +93,13 @@ _decode_rows = msgspec.json.Decoder(list[Row]).decode
 _decode_row = msgspec.json.Decoder(Row).decode
 _FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-# The exporter writes control characters as \xHH, which JSON does not know; an escaped backslash before an x is none.
-_BAD_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\x([0-9A-Fa-f]{2})")
-_SURROGATE = re.compile(
-    r"(?<!\\)((?:\\\\)*)\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|[c-fC-F][0-9a-fA-F]{2})"
-)
-_PAIR = re.compile(r"(?<!\\)(?:\\\\)*\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 
-
-def decode_rows(raw: bytes, indent: int) -> tuple[list[Row], int]:
-    """Decode neighbouring rows at once; one by one where some are damaged.
-
-    Args:
-        raw: Rows with commas between them, as the exporter writes them.
-        indent: Spaces before each row's braces.
-
-    Returns:
-        The rows, and how many could not be read.
-    """
+def try_rows(raw: bytes) -> list[Row] | None:
+    """Decode neighbouring rows, with commas between them, at once; None if anything about them is wrong."""
     try:
-        return _decode_rows(b"[" + raw + b"]"), 0
+        return _decode_rows(b"[%b]" % raw)
     except _FAULTS:
-        rows = [decode_row(piece) for piece in split_rows(raw, indent)]
-        return [row for row in rows if row is not None], rows.count(None)
+        return None
 
 
 def split_rows(raw: bytes, indent: int) -> Iterator[bytes]:
@@ -153,24 +139,6 @@ def convert(kind: type[Shape], value: object) -> Shape:
             if field.encode_name in value:
                 setattr(shape, field.name, _convert(value[field.encode_name], field))
     return shape
-
-
-def repair(raw: bytes) -> bytes:
-    r"""Replace `\xHH`, lone surrogates and invalid UTF-8 by what JSON allows."""
-    text = raw.decode("utf-8", "replace")
-    text = _BAD_ESCAPE.sub(r"\1\\u00\2", text)
-    if "\\ud" in text.lower():
-        text = _replace_lone_surrogates(text)
-    return text.encode("utf-8", "replace")
-
-
-def _replace_lone_surrogates(text: str) -> str:
-    pieces = []
-    start = 0
-    for pair in _PAIR.finditer(text):
-        pieces += [_SURROGATE.sub(r"\1\\ufffd", text[start : pair.start()]), pair.group()]
-        start = pair.end()
-    return "".join([*pieces, _SURROGATE.sub(r"\1\\ufffd", text[start:])])
 
 
 def _convert(value: object, field: msgspec.structs.FieldInfo) -> Any:

@@ -1,0 +1,174 @@
+"""Compare the import with the article's way of reading an export: pandas.read_json and a loop over its messages.
+
+    python benchmarks/import.py --size-mb 200            # rows as today's Telegram Desktop writes them
+    python benchmarks/import.py --size-mb 1000 --plain   # rows as before September 2022: about 4 million
+
+Writes an invented export, then runs each way in a process of its own, in turns, and prints the best time, the peak
+memory of the process, and the ratios. `parse` is what the import does without the database; `import` stores everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+OWNER_ID = 1000
+WORDS = (
+    "да нет ок привет завтра вечером чай код the and look fine later really house поезд купил 😀 why not хорошо".split()
+)
+
+
+def write_export(path: Path, size_bytes: int, *, entities: bool, seed: int = 7) -> int:
+    """Write an invented full export in Telegram Desktop's layout; return its number of messages."""
+    rng = random.Random(seed)  # noqa: S311 - invented text, no secret
+    rows = chat = 0
+    with path.open("w", encoding="utf-8") as file:
+        file.write('{\n "about": "Invented.",\n "personal_information": {\n  "user_id": 1000,\n')
+        file.write('  "first_name": "Olga",\n  "last_name": "Test"\n },\n "chats": {\n  "list": [')
+        while file.tell() < size_bytes:
+            chat += 1
+            file.write("," if chat > 1 else "")
+            file.write(f'\n   {{\n    "name": "Peer {chat}",\n    "type": "personal_chat",\n    "id": {2000 + chat},\n')
+            file.write('    "messages": [')
+            count = 20_000
+            file.write(",".join(_rows(rng, chat, rows, count, entities=entities)))
+            rows += count
+            file.write("\n    ]\n   }")
+        file.write("\n  ]\n }\n}")
+    return rows
+
+
+def _rows(rng: random.Random, chat: int, first: int, count: int, *, entities: bool) -> Iterator[str]:
+    at = 1_500_000_000 + chat
+    for number in range(first, first + count):
+        at += rng.choice((5, 20, 60, 4000))
+        mine = rng.random() < 0.5
+        sender, name = (OWNER_ID, "Olga Test") if mine else (2000 + chat, f"Peer {chat} Surname")
+        text = json.dumps(" ".join(rng.choices(WORDS, k=rng.randint(1, 8))), ensure_ascii=False)
+        date = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        row = (
+            f'\n     {{\n      "id": {number},\n      "type": "message",\n      "date": "{date}",\n'
+            f'      "date_unixtime": "{at}",\n      "from": "{name}",\n      "from_id": "user{sender}",\n'
+        )
+        if rng.random() < 0.05:
+            row += f'      "edited": "{date}",\n      "edited_unixtime": "{at + 9}",\n'
+        if rng.random() < 0.05:
+            row += (
+                '      "file": "(File not included. Change data exporting settings to download.)",\n'
+                '      "media_type": "voice_message",\n      "duration_seconds": 7,\n'
+            )
+        if rng.random() < 0.1:
+            row += f'      "reply_to_message_id": {max(1, number - 3)},\n'
+        row += f'      "text": {text}'
+        if entities:
+            row += (
+                f',\n      "text_entities": [\n       {{\n        "type": "plain",\n        "text": {text}\n'
+                f"       }}\n      ]"
+            )
+        yield row + "\n     }"
+
+
+def run_pandas(path: Path) -> int:
+    """Do what the article does: read everything, then prefix each text with its side."""
+    import pandas
+
+    frame = pandas.read_json(path)
+    lines = []
+    for chat in frame["chats"]["list"]:
+        for message in chat["messages"]:
+            text = message["text"]
+            if text:
+                side = "Clone" if message["from"] == "Olga Test" else "User"
+                lines.append(f"{side}: {text}")
+    return len(lines)
+
+
+def run_parse(path: Path) -> int:
+    """Read all messages, and store none."""
+    from userbot.importers import import_file
+
+    return import_file(None, path, dry_run=True).messages
+
+
+def run_import(path: Path) -> int:
+    """Read and store all messages."""
+    from userbot.importers import import_file
+    from userbot.store import Store
+
+    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "clone.db") as store:
+        return import_file(store, path).added
+
+
+WAYS: dict[str, Callable[[Path], int]] = {"pandas": run_pandas, "parse": run_parse, "import": run_import}
+
+
+def measure(way: str, path: Path) -> tuple[float, float, int]:
+    """Run one way in a process of its own; return seconds, peak MB, and messages."""
+    command = [sys.executable, __file__, "--way", way, "--file", str(path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds, peak_mb, count = done.stdout.split()
+    return float(seconds), float(peak_mb), int(count)
+
+
+def run_way(way: str, path: Path) -> None:
+    """Run one way here, and print its figures; the imports of the libraries are not part of the time."""
+    if way == "pandas":
+        import pandas  # noqa: F401 - loaded before the clock starts
+    else:
+        import userbot.importers.intake  # noqa: F401 - the same
+    start = time.perf_counter()
+    count = WAYS[way](path)
+    seconds = time.perf_counter() - start
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, count)
+
+
+def compare(path: Path, rounds: int, ways: list[str]) -> None:
+    """Measure the ways in turns, and print a table."""
+    print(f"{path.stat().st_size / 1e6:.0f} MB, Python {platform.python_version()}, {platform.machine()}")
+    best: dict[str, tuple[float, float, int]] = {}
+    for _ in range(rounds):
+        for way in ways:
+            found = measure(way, path)
+            best[way] = min(best.get(way, found), found)
+    for way, (seconds, peak_mb, count) in best.items():
+        print(
+            f"{way:8} {seconds:8.2f} s  peak {peak_mb:7.0f} MB  {count:9} messages  {count / seconds:9.0f} messages/s"
+        )
+    if "pandas" in best and "parse" in best:
+        print(f"parse is {best['pandas'][0] / best['parse'][0]:.1f} times as fast as pandas", end=", ")
+        print(f"with {best['pandas'][1] / best['parse'][1]:.1f} times less memory")
+
+
+def main() -> None:
+    """Parse the arguments and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size-mb", type=float, default=100)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--plain", action="store_true", help="leave text_entities out")
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument("--file", type=Path, help="an export to read instead of an invented one")
+    parser.add_argument("--way", choices=list(WAYS), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.way:
+        run_way(given.way, given.file)
+    elif given.file:
+        compare(given.file, given.rounds, given.ways)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "result.json"
+            write_export(path, int(given.size_mb * 1e6), entities=not given.plain)
+            compare(path, given.rounds, given.ways)
+
+
+if __name__ == "__main__":
+    main()
