@@ -130,7 +130,10 @@ class Daemon:
             tasks.create_task(account.run_until_lost(), name="connection")
             await self._outbox.start(tasks)
             tasks.create_task(self._responder.run(account.events, tasks), name="responder")
-            tasks.create_task(account.keep_reconciled(self._store, every_s=self._reconcile_every_s), name="reconciler")
+            tasks.create_task(
+                account.keep_reconciled(self._store, every_s=self._reconcile_every_s, thread=self.thread),
+                name="reconciler",
+            )
             tasks.create_task(self._poll(), name="poll")
             await self._tell_allowed()
             ready.set()
@@ -168,7 +171,7 @@ class Daemon:
                     await self.thread.run(self._store.commands.answer, command.id, answer)
                 await self.swap_adapter()
                 if (self._timer.now() - self._beat_at).total_seconds() >= BEAT_S:
-                    await self._set_state(self._state)
+                    await self._write_state()
             except CloneError as exc:
                 log.warning("%s", exc)
             except Exception:
@@ -249,12 +252,15 @@ class Daemon:
         self._state, self._since = state.value, self._timer.now()
         self._metrics.state.state(state.value if state.value in STATES else "starting")
         log.info("Telegram: %s", state.value)
-        # The loop must not wait for the disk here, and the thread keeps the order.
-        self._writing = asyncio.ensure_future(self._set_state(state.value))
+        self._write_state()
 
     async def _set_state(self, state: str) -> None:
-        self._state, self._beat_at = state, self._timer.now()
-        await self.thread.run(write_state, self._store, state, since=self._since)
+        self._state = state
+        await self._write_state()
+
+    def _write_state(self) -> asyncio.Future[None]:
+        self._beat_at = self._timer.now()
+        return self.thread.start(write_state, self._store, self._state, since=self._since)
 
     def _read_health(self) -> tuple[bool, dict[str, Any]]:
         age_s = (self._timer.now() - self._beat_at).total_seconds()

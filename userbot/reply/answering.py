@@ -8,7 +8,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 
-from userbot.errors import GeneratorAwayError, GeneratorError, SessionLostError, TelegramError
+from userbot.errors import (
+    FloodError,
+    GeneratorAwayError,
+    GeneratorError,
+    OfflineError,
+    SessionLostError,
+    TelegramError,
+)
 from userbot.generator import Generator
 from userbot.messages import Mode
 from userbot.metrics import Metrics
@@ -137,10 +144,9 @@ class Answering:
             return await self._turn_down(talk, situation, Verdict(Ruling.HOLD, f"not fit to send: {written.problem}"))
         decision = self._describe(situation, context.message_ids, written)
         if situation.chat.mode is Mode.DRAFT:
-            await self._draft(situation, decision, written.reply.bubbles)
-        else:
-            talk.began_at = began_at
-            await self._queue(talk, situation, decision, written.reply.bubbles)
+            return await self._draft(talk, situation, decision, written.reply.bubbles)
+        talk.began_at = began_at
+        await self._queue(talk, situation, decision, written.reply.bubbles)
         return None
 
     async def _turn_down(self, talk: Conversation, situation: Situation, verdict: Verdict) -> datetime | None:
@@ -158,16 +164,23 @@ class Answering:
         stale_at = situation.burst[-1].sent_at + timedelta(seconds=self._manners.rules.stale_s + 1)
         return max(min(verdict.retry_at, stale_at), self._timer.now() + timedelta(seconds=1))
 
-    async def _draft(self, situation: Situation, decision: Decision, texts: Sequence[str]) -> None:
+    async def _draft(
+        self, talk: Conversation, situation: Situation, decision: Decision, texts: Sequence[str]
+    ) -> datetime | None:
         state, reason = ReplyState.DRAFTED, None
         try:
             if not await self._wire.save_draft(situation.chat, "\n".join(texts)):
                 state, reason = ReplyState.REFUSED, "the owner has a draft there"
         except SessionLostError:
             raise
+        except (OfflineError, FloodError) as exc:
+            wait_s = exc.wait_s if isinstance(exc, FloodError) else AWAY_RETRY_S
+            retry_at = self._timer.now() + timedelta(seconds=wait_s)
+            return await self._turn_down(talk, situation, Verdict(Ruling.HOLD, str(exc), retry_at))
         except TelegramError as exc:
             state, reason = ReplyState.FAILED, str(exc)
         await self._decide(replace(decision, state=state, reason=reason))
+        return None
 
     async def _queue(self, talk: Conversation, situation: Situation, decision: Decision, texts: Sequence[str]) -> None:
         bubbles = plan_bubbles(

@@ -7,12 +7,12 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, func, select, update
+from sqlalchemy import Engine, Row, Select, func, or_, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from userbot.messages import Message, Origin
-from userbot.store.schema import messages
+from userbot.store.schema import chats, messages
 
 BATCH = 5000
 
@@ -102,6 +102,33 @@ class MessageRepository:
             query = query.where(messages.c.origin == origin)
         if since is not None:
             query = query.where(messages.c.stored_at > since)
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar_one()
+
+    def count_new_turns(self, since: datetime) -> int:
+        """Count the owner turns with own words, stored after `since`, of chats that may be trained on.
+
+        The clone's own messages never count; they also end a turn of the owner's, as they end it in training.
+        """
+        if self.count(Origin.OWNER, since=since) == 0:  # quick, and nearly always the answer
+            return 0
+        before = func.lag(messages.c.origin).over(
+            partition_by=messages.c.chat_id, order_by=(messages.c.sent_at, messages.c.id)
+        )
+        told = (
+            select(messages, before.label("before"))
+            .join(chats)
+            .where(messages.c.deleted_at.is_(None), chats.c.consent_at.is_not(None), ~chats.c.own_only)
+            .subquery()
+        )
+        query = select(func.count()).where(
+            told.c.origin == Origin.OWNER,
+            or_(told.c.before.is_(None), told.c.before != Origin.OWNER),
+            told.c.stored_at > since,
+            told.c.text != "",
+            ~told.c.forwarded,
+            ~told.c.via_bot,
+        )
         with self._engine.connect() as connection:
             return connection.execute(query).scalar_one()
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, Row, Update, and_, case, func, insert, select, update
+from sqlalchemy import Engine, Row, Update, and_, case, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.engine import Connection
 
@@ -258,6 +258,22 @@ class ReplyRepository:
             query = query.where(replies.c.chat_id == chat_id)
         with self._engine.connect() as connection:
             return connection.execute(query).scalar_one()
+
+    def count_regrets(self, adapter_id: str) -> tuple[int, int]:
+        """Count the delivered replies of an adapter, and those of them that were undone or deleted since."""
+        deleted = (
+            select(outbox.c.id)
+            .join(messages, and_(messages.c.chat_id == outbox.c.chat_id, messages.c.id == outbox.c.message_id))
+            .where(outbox.c.reply_id == replies.c.id, messages.c.deleted_at.is_not(None))
+            .exists()
+        )
+        regretted = func.count().filter(or_(replies.c.state == ReplyState.UNDONE, deleted))
+        query = select(func.count(), regretted).where(
+            replies.c.adapter_id == adapter_id, replies.c.state.in_([ReplyState.SENT, ReplyState.UNDONE])
+        )
+        with self._engine.connect() as connection:
+            total, taken_back = connection.execute(query).one()
+        return total, taken_back
 
     def _stop(self, reply_id: int, items: OutboxState, whole: ReplyState, reason: str) -> int:
         waiting = update(outbox).where(outbox.c.reply_id == reply_id, outbox.c.state == OutboxState.PENDING)

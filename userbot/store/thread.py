@@ -25,7 +25,11 @@ class StoreThread:
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call on the thread and return its result."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(call, *args, **kwargs))
+        return await self.start(call, *args, **kwargs)
+
+    def start(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """Ask for a call at once, without waiting for it; its place in the order is taken."""
+        return asyncio.get_running_loop().run_in_executor(self._pool, partial(call, *args, **kwargs))
 
     def close(self) -> None:
         """Wait for the calls in progress and end the thread."""

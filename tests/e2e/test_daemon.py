@@ -1,0 +1,157 @@
+"""The daemon against a loopback Telegram: who is answered, who is not, and what survives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from daemon_stage import DaemonStage
+from fakes_reply import ScriptedGenerator
+from telegram_stage import wait_until
+
+from userbot.errors import SessionBusyError
+from userbot.loopback import LoopbackTelegram
+from userbot.messages import Mode, Origin
+from userbot.store.replies import ReplyState
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[LoopbackTelegram]:
+    async with LoopbackTelegram() as started:
+        yield started
+
+
+@pytest.fixture
+async def stage(server: LoopbackTelegram, tmp_path: Path) -> DaemonStage:
+    return await DaemonStage.set_up(server, tmp_path / "home")
+
+
+async def test_burst_of_an_allowed_friend_gets_one_answer_and_a_stranger_gets_nothing(stage: DaemonStage) -> None:
+    generator = ScriptedGenerator("hey|you too?")
+    async with stage.daemon(generator):
+        await stage.server.send(stage.stranger, stage.owner, "buy this")
+        await stage.server.send(stage.vera, stage.owner, "hi")
+        await stage.server.send(stage.vera, stage.owner, "at home?")
+        assert await stage.heard(stage.vera, 2) == ["hey", "you too?"]
+        await asyncio.sleep(0.5)
+        assert stage.replies(stage.stranger) == []
+    assert [prompt.turns[-1].bubbles for prompt in generator.prompts] == [("hi", "at home?")]
+    reads = {call.request.peer.user_id for call in stage.server.calls_of("messages.readHistory", stage.owner)}
+    assert reads == {stage.vera.user_id}
+    with stage.open_store() as store:
+        assert store.chats.get(stage.stranger.user_id) is None
+        assert (store.messages.count(Origin.PEER), store.messages.count(Origin.CLONE)) == (2, 2)
+        assert store.facts.get("daemon")["state"] == "stopped"
+
+
+async def test_owner_on_the_phone_takes_the_chat_over(stage: DaemonStage) -> None:
+    gate = asyncio.Event()
+    generator = ScriptedGenerator(gate=gate)
+    async with stage.daemon(generator):
+        await stage.server.send(stage.vera, stage.owner, "hi")
+        await wait_until(lambda: generator.prompts)
+        await stage.server.send(stage.owner, stage.vera, "I am here myself")
+        await wait_until(lambda: generator.cancelled)
+        gate.set()
+        await stage.server.send(stage.vera, stage.owner, "great")
+        await asyncio.sleep(0.8)
+        assert stage.replies(stage.vera) == ["I am here myself"]
+    with stage.open_store() as store:
+        chat = store.chats.get(stage.vera.user_id)
+        assert chat is not None and chat.paused_until is not None
+        assert store.replies.newest()[0].reason == "the chat is paused"
+
+
+async def test_own_answers_are_never_taken_for_the_owner(stage: DaemonStage) -> None:
+    async with stage.daemon():
+        for number in range(4):
+            await stage.server.send(stage.vera, stage.owner, f"question {number}")
+            await stage.heard(stage.vera, number + 1)
+        await asyncio.sleep(1.2)  # a round of the reconciler, which reads the chat's history
+    with stage.open_store() as store:
+        chat = store.chats.get(stage.vera.user_id)
+        assert chat is not None and chat.paused_until is None
+        assert (store.messages.count(Origin.OWNER), store.messages.count(Origin.CLONE)) == (0, 4)
+
+
+async def test_messages_of_an_absence_are_answered_once(stage: DaemonStage) -> None:
+    async with stage.daemon():
+        await stage.server.send(stage.vera, stage.owner, "first")
+        await stage.heard(stage.vera, 1)
+    await stage.server.send(stage.vera, stage.owner, "while you were away")
+    async with stage.daemon():
+        assert await stage.heard(stage.vera, 2) == ["re: first", "re: while you were away"]
+        await asyncio.sleep(0.5)
+        assert len(stage.replies(stage.vera)) == 2
+
+
+async def test_draft_mode_leaves_a_draft_only(stage: DaemonStage) -> None:
+    stage.allow(stage.vera, Mode.DRAFT)
+    async with stage.daemon(ScriptedGenerator("maybe|tomorrow")):
+        await stage.server.send(stage.vera, stage.owner, "when?")
+        await wait_until(lambda: stage.server.draft(stage.owner, stage.vera))
+        assert stage.server.draft(stage.owner, stage.vera) == "maybe\ntomorrow"
+        await asyncio.sleep(0.3)
+        assert stage.replies(stage.vera) == []
+    assert stage.server.calls_of("messages.readHistory", stage.owner) == []
+    with stage.open_store() as store:
+        assert store.replies.newest()[0].state is ReplyState.DRAFTED
+
+
+async def test_second_daemon_on_the_same_session_is_refused(stage: DaemonStage) -> None:
+    async with stage.daemon() as first:
+        with pytest.raises(SessionBusyError, match="uses the Telegram session"):
+            async with stage.daemon():
+                pass
+        assert not first.done()
+        await stage.server.send(stage.vera, stage.owner, "hi")
+        assert await stage.heard(stage.vera, 1) == ["re: hi"]
+
+
+async def test_owner_commands_come_from_saved_messages_only(stage: DaemonStage) -> None:
+    async with stage.daemon(ScriptedGenerator("no|no way")):
+        await stage.server.send(stage.vera, stage.owner, "/clone off @vera")
+        assert await stage.heard(stage.vera, 2) == ["no", "no way"]
+        await stage.server.send(stage.owner, stage.owner, "/clone status")
+        saved = stage.owner
+        await wait_until(lambda: len(stage.server.conversation(saved, saved)) == 2)
+        answer = stage.server.conversation(saved, saved)[-1].text
+        assert answer.startswith("Daemon: connected")
+        assert "· Vera: auto" in answer
+        await stage.server.send(stage.owner, stage.owner, "/clone undo")
+        await wait_until(lambda: len(stage.server.conversation(saved, saved)) == 4)
+        assert stage.replies(stage.vera) == []
+
+
+async def test_stranger_is_allowed_by_name_from_saved_messages(stage: DaemonStage) -> None:
+    async with stage.daemon():
+        await stage.server.send(stage.stranger, stage.owner, "hello")
+        await stage.server.send(stage.owner, stage.owner, "/clone allow @nobody")
+        await wait_until(lambda: len(stage.server.conversation(stage.owner, stage.owner)) == 2)
+        assert stage.server.conversation(stage.owner, stage.owner)[-1].text == "Stranger is answered from now on."
+        await stage.server.send(stage.stranger, stage.owner, "are you there?")
+        assert await stage.heard(stage.stranger, 1) == ["re: are you there?"]
+
+
+async def test_command_of_another_process_is_carried_out(stage: DaemonStage) -> None:
+    async with stage.daemon():
+        with stage.open_store() as store:
+            number = store.commands.leave("pause", "2h")
+            await wait_until(lambda: store.commands.read_answer(number))
+            assert (store.commands.read_answer(number) or "").startswith("Paused until")
+        await stage.server.send(stage.vera, stage.owner, "hi")
+        await asyncio.sleep(0.6)
+        assert stage.replies(stage.vera) == []
+
+
+async def test_drops_and_floods_do_not_lose_or_double_an_answer(stage: DaemonStage) -> None:
+    async with stage.daemon(ScriptedGenerator("one|two|three")):
+        stage.server.faults.flood_wait("messages.sendMessage", 1)
+        await stage.server.send(stage.vera, stage.owner, "hi")
+        assert await stage.heard(stage.vera, 1, timeout_s=15) == ["one"]
+        stage.server.faults.drop("messages.sendMessage", "after")
+        assert await stage.heard(stage.vera, 3, timeout_s=30) == ["one", "two", "three"]
+        await asyncio.sleep(0.3)
+        assert len(stage.replies(stage.vera)) == 3
