@@ -8,7 +8,7 @@
 
         client = TelegramClient(MemorySession(), 1, "hash")
         server.endpoint.apply(client.session)                      # before connect(); to_json() for a subprocess
-        await client.start(phone="+10000000001", code_callback=lambda: server.login_code)
+        await server.log_in(client, owner)                         # or client.start(...) with server.login_code
 
         await server.send(alice, owner, "hi")                      # arrives as a live update
         await server.typing(alice, owner)
@@ -26,5 +26,15 @@ from userbot.loopback.faults import Faults
 from userbot.loopback.server import LoopbackTelegram
 from userbot.loopback.stage import SeenMessage
 from userbot.loopback.state import Channel, Group, User
+from userbot.loopback.thread import LoopbackThread
 
-__all__ = ["Channel", "Faults", "Group", "LoopbackEndpoint", "LoopbackTelegram", "SeenMessage", "User"]
+__all__ = [
+    "Channel",
+    "Faults",
+    "Group",
+    "LoopbackEndpoint",
+    "LoopbackTelegram",
+    "LoopbackThread",
+    "SeenMessage",
+    "User",
+]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -30,8 +31,8 @@ class Outgoing:
     media: Any = None
     entities: tuple[Any, ...] = ()
     action: Any = None
-    silent: bool = False
     date: datetime | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Actions:
@@ -54,6 +55,7 @@ class Actions:
         if chat_id in self._world.channels:
             box = self._world.channels[chat_id].box
             stored = self._copy(box, outgoing, uid=uid, chat_id=chat_id, sender=sender, date=date)
+            stored.mentioned_ids = self._mentioned(box, stored, members)
             event = box.add(stored)
             for member in members:
                 self._delivery.event(member, event, origin)
@@ -63,7 +65,8 @@ class Actions:
             own_chat_id = self._world.chat_id_for(member, sender=sender, chat_id=chat_id)
             stored = self._copy(member.box, outgoing, uid=uid, chat_id=own_chat_id, sender=sender, date=date)
             stored.reply_to_id = self._translate(outgoing.reply_to_id, sender.box, member.box)
-            stored.mentioned = chat_id < 0 and self._mentions(member, stored)
+            if chat_id < 0:
+                stored.mentioned_ids = self._mentioned(member.box, stored, members)
             event = member.box.add(stored)
             results.append((stored, event))
             self._delivery.event(member, event, origin)
@@ -201,15 +204,16 @@ class Actions:
                 self._delivery.short(other, update)
 
     def _mark_outbox(self, writer: User, chat_id: int, *, uid: int) -> None:
-        own = [
-            stored.id
-            for stored in self._world.history(writer, chat_id)
-            if stored.uid <= uid and stored.sender_id == writer.user_id
-        ]
+        own = 0
+        for number in reversed(writer.box.chats.get(chat_id, [])):
+            stored = writer.box.messages[number]
+            if stored.uid <= uid and stored.sender_id == writer.user_id:
+                own = number
+                break
         dialog = writer.dialog(chat_id)
-        if own and own[-1] > dialog.read_outbox_id:
-            dialog.read_outbox_id = own[-1]
-            self._delivery.event(writer, writer.box.record(EventKind.READ_OUTBOX, chat_id, [own[-1]]))
+        if own > dialog.read_outbox_id:
+            dialog.read_outbox_id = own
+            self._delivery.event(writer, writer.box.record(EventKind.READ_OUTBOX, chat_id, [own]))
 
     def _check_sendable(self, members: list[User], chat_id: int, outgoing: Outgoing) -> None:
         if not outgoing.text.strip() and outgoing.media is None and outgoing.action is None:
@@ -234,7 +238,7 @@ class Actions:
             media=outgoing.media,
             entities=list(outgoing.entities) or _entities(outgoing.text),
             action=outgoing.action,
-            silent=outgoing.silent,
+            fields=outgoing.fields,
         )
 
     def _translate(self, message_id: int | None, source: Box, target: Box) -> int | None:
@@ -242,12 +246,12 @@ class Actions:
             return None
         return target.by_uid.get(source.messages[message_id].uid)
 
-    def _mentions(self, member: User, stored: StoredMessage) -> bool:
-        if stored.sender_id == member.user_id:
-            return False
-        replied = member.box.messages.get(stored.reply_to_id or 0)
+    def _mentioned(self, box: Box, stored: StoredMessage, members: list[User]) -> frozenset[int]:
+        """Return whom a message names or answers, its writer excepted."""
         names = {name.lower() for name in _MENTION.findall(stored.text)}
-        return (replied is not None and replied.sender_id == member.user_id) or (member.username or "").lower() in names
+        named = {member.user_id for member in members if (member.username or "").lower() in names}
+        replied = box.messages.get(stored.reply_to_id or 0)
+        return frozenset(named | ({replied.sender_id} if replied else set())) - {stored.sender_id}
 
 
 def _forward_header(original: StoredMessage, *, to_self: bool) -> Any:

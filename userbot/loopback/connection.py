@@ -27,6 +27,7 @@ _KEY_UNKNOWN = struct.pack("<i", -404)
 _ID_TOO_LOW, _ID_TOO_HIGH, _ID_NOT_DIVISIBLE, _WRONG_SALT = 16, 17, 18, 48
 _OLDEST_S, _NEWEST_S = 300, 30
 _SESSIONS_KEPT = 4
+_ENDINGS = (OSError, EOFError, BufferError, UnicodeError, struct.error, TypeNotFoundError)
 
 
 class Host(Protocol):
@@ -67,7 +68,7 @@ class Connection:
             self._framing = await recognise(self._reader)
             while not self.closed:
                 self._receive(await self._framing.read(self._reader))
-        except (OSError, asyncio.IncompleteReadError):
+        except _ENDINGS:
             pass  # the client left, or sent what no client sends: either way there is nobody to tell
         finally:
             self.close()

@@ -81,8 +81,8 @@ def message(stored: StoredMessage, viewer: User) -> Any:
         "out": out,
         "from_id": types.PeerUser(stored.sender_id) if named else None,
         "reply_to": types.MessageReplyHeader(reply_to_msg_id=stored.reply_to_id) if stored.reply_to_id else None,
-        "mentioned": stored.mentioned,
-        "silent": stored.silent,
+        "mentioned": viewer.user_id in stored.mentioned_ids,
+        **stored.fields,
     }
     if stored.action is not None:
         return types.MessageService(**common, action=stored.action)

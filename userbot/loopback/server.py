@@ -12,7 +12,7 @@ from random import Random
 from types import TracebackType
 from typing import Any, Self
 
-from telethon.errors import RPCError
+from telethon.errors import RPCError, SessionPasswordNeededError
 from telethon.tl import types
 
 from userbot.loopback.actions import Actions
@@ -71,6 +71,7 @@ class LoopbackTelegram(Stage):
         self._server_key = server_key or _process_key()
         self._port = port
         self._server: asyncio.Server | None = None
+        self._crashes: list[Exception] = []
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         world = World(clock or _utc_now, self._random)
         self._delivery = Delivery(world, self.authorizations, changed=self._changed)
@@ -85,6 +86,19 @@ class LoopbackTelegram(Stage):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.stop()
+        if self._crashes and kind is None:
+            raise ExceptionGroup("The loopback Telegram itself failed; its clients saw error 500.", self._crashes)
+
+    async def log_in(self, client: Any, user: User) -> None:
+        """Connect a Telethon client and log it in as an account, which needs a phone number."""
+        self.endpoint.apply(client.session)
+        await client.connect()
+        if not await client.is_user_authorized():
+            sent = await client.send_code_request(user.phone)
+            try:
+                await client.sign_in(user.phone, self.login_code, phone_code_hash=sent.phone_code_hash)
+            except SessionPasswordNeededError:
+                await client.sign_in(password=user.password)
 
     async def start(self) -> None:
         """Listen; after a stop, on the same port as before."""
@@ -142,16 +156,20 @@ class LoopbackTelegram(Stage):
         elif fault.error is not None:
             session.answer(message_id, types.RpcError(*fault.error))
         else:
-            self._answer(session, message_id, respond(call, request), delay_s=fault.delay_s)
+            self._answer(call, message_id, request, delay_s=fault.delay_s)
             if fault.drop == "after":
                 connection.close()
         self._changed()
 
-    def _answer(self, session: Session, message_id: int, result: Any, *, delay_s: float) -> None:
-        session.answer(message_id, result)
+    def _answer(self, call: Call, message_id: int, request: Any, *, delay_s: float) -> None:
+        session = call.session
+        try:
+            session.answer(message_id, respond(call, request))
+        except Exception as exc:
+            self._crashes.append(exc)
+            session.answer(message_id, types.RpcError(500, "INTERNAL_SERVER_ERROR"))
         if delay_s:
-            late = session.withdraw(message_id)
-            asyncio.get_running_loop().call_later(delay_s, late)
+            asyncio.get_running_loop().call_later(delay_s, session.withdraw(message_id))
 
     def _services(self) -> Services:
         return Services(self.world, self._actions, self._delivery, self._logins, HOST, self._port, DC_ID)

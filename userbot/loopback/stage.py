@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -116,6 +116,7 @@ class Stage:
         reply_to: int | None = None,
         media: Any = None,
         date: datetime | None = None,
+        fields: Mapping[str, Any] | None = None,
     ) -> SeenMessage:
         """Write a message; return it as its sender sees it.
 
@@ -126,8 +127,9 @@ class Stage:
             reply_to: Id, in the sender's own count, of the message replied to.
             media: A TL `MessageMedia...` object to attach.
             date: Aware time to carry instead of now.
+            fields: Further fields of the TL message, such as `from_scheduled` or `grouped_id`.
         """
-        outgoing = Outgoing(text, reply_to_id=reply_to, media=media, date=date)
+        outgoing = Outgoing(text, reply_to_id=reply_to, media=media, date=date, fields=fields or {})
         stored, _ = self._actions.send(sender, id_of(to), outgoing)
         return self._seen(stored, sender)
 

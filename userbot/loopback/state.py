@@ -6,8 +6,8 @@ from -1000000000000 downwards.
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Callable, Iterable
+from bisect import bisect_right, insort
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -58,8 +58,8 @@ class StoredMessage:
     media: Any = None
     entities: list[Any] = field(default_factory=list)
     action: Any = None
-    mentioned: bool = False
-    silent: bool = False
+    mentioned_ids: frozenset[int] = frozenset()
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class Box:
 
     def since(self, pts: int) -> list[Event]:
         """Return the events after `pts`, oldest first."""
-        return [event for event in self.events if event.pts > pts]
+        return self.events[bisect_right(self.events, pts, key=lambda event: event.pts) :]
 
 
 @dataclass(slots=True)

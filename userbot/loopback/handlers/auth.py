@@ -134,6 +134,6 @@ def _admit(call: Call, user: User) -> Any:
 
 
 def _log_in(call: Call, user: User) -> Any:
-    call.authorization.password_pending_for = None
+    call.authorization.password_pending_for = call.authorization.refusal = None
     call.authorization.user_id = user.user_id
     return types.auth.Authorization(render.user(user, user, call.world.now()))

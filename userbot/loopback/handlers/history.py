@@ -5,6 +5,7 @@ Source for the paging: core.telegram.org/api/offsets.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Any
 
 from telethon.errors import RPCError
@@ -13,7 +14,7 @@ from telethon.tl import functions, types
 from userbot.loopback import render
 from userbot.loopback.handlers.peers import chat_id_of, given
 from userbot.loopback.handlers.registry import Call, handles
-from userbot.loopback.state import StoredMessage
+from userbot.loopback.state import Box, StoredMessage
 
 _LIMIT_DEFAULT = 20
 _LIMIT_MAX = 100
@@ -23,32 +24,30 @@ _LIMIT_MAX = 100
 def get_history(call: Call, request: Any) -> Any:
     """Return a page of a chat, newest first."""
     chat_id = _readable(call, request.peer)
-    found = call.world.history(call.account, chat_id)[::-1]
-    return _page(call, chat_id, found, request)
+    box = call.world.box(call.account, chat_id)
+    return _page(call, chat_id, box.chats.get(chat_id, []), request)
 
 
 @handles(functions.messages.SearchRequest)
 def search(call: Call, request: Any) -> Any:
     """Search a chat, or with an empty peer all chats, by text, sender and date; other filters find nothing."""
-    account, world = call.account, call.world
-    if isinstance(request.peer, types.InputPeerEmpty):
-        chat_id, found = account.user_id, sorted(account.box.messages.values(), key=lambda item: -item.id)
-    else:
-        chat_id = _readable(call, request.peer)
-        found = world.history(account, chat_id)[::-1]
+    everywhere = isinstance(request.peer, types.InputPeerEmpty)
+    chat_id = call.account.user_id if everywhere else _readable(call, request.peer)
+    box = call.world.box(call.account, chat_id)
+    found = list(box.messages.values()) if everywhere else call.world.history(call.account, chat_id)
+    sender_id = None if request.from_id is None else chat_id_of(call, request.from_id)
+    earliest, latest = given(request.min_date), given(request.max_date)
     if not isinstance(request.filter, types.InputMessagesFilterEmpty):
         found = []
-    if request.from_id is not None:
-        sender_id = chat_id_of(call, request.from_id)
-        found = [item for item in found if item.sender_id == sender_id]
-    if request.q:
-        found = [item for item in found if request.q.lower() in item.text.lower()]
-    earliest, latest = given(request.min_date), given(request.max_date)
-    if earliest is not None:
-        found = [item for item in found if item.date > earliest]
-    if latest is not None:
-        found = [item for item in found if item.date < latest]
-    return _page(call, chat_id, found, request)
+    numbers = [
+        item.id
+        for item in found
+        if (sender_id is None or item.sender_id == sender_id)
+        and request.q.lower() in item.text.lower()
+        and (earliest is None or item.date > earliest)
+        and (latest is None or item.date < latest)
+    ]
+    return _page(call, chat_id, numbers, request)
 
 
 @handles(functions.messages.GetMessagesRequest)
@@ -87,30 +86,32 @@ def _picked(call: Call, stored: dict[int, StoredMessage], request: Any) -> dict[
     return {"messages": shown, **render.companions(call.world, call.account, found)}
 
 
-def _page(call: Call, chat_id: int, found: list[StoredMessage], request: Any) -> Any:
-    """Cut a page out of `found`, newest first: the offsets first, then the id limits on what is left."""
+def _page(call: Call, chat_id: int, numbers: list[int], request: Any) -> Any:
+    """Cut a page out of ascending ids, newest first: by the offsets, then by the id limits on what is left."""
+    box = call.world.box(call.account, chat_id)
     limit = min(request.limit or _LIMIT_DEFAULT, _LIMIT_MAX)
-    start = _offset(found, request) + request.add_offset
-    page = found[max(start, 0) : max(start + limit, 0)]
+    newest = len(numbers) - _offset(box, numbers, request) - request.add_offset
+    chosen = numbers[max(newest - limit, 0) : max(newest, 0)][::-1]
     if request.max_id:
-        page = [item for item in page if item.id < request.max_id]
+        chosen = [number for number in chosen if number < request.max_id]
     if request.min_id:
-        page = [item for item in page if item.id > request.min_id]
+        chosen = [number for number in chosen if number > request.min_id]
+    page = [box.messages[number] for number in chosen]
     body = {
         "messages": [render.message(item, call.account) for item in page],
         "topics": [],
         **render.companions(call.world, call.account, page, [chat_id]),
     }
     if chat_id in call.world.channels:
-        return types.messages.ChannelMessages(call.world.channels[chat_id].box.pts, len(found), **body)
-    if len(page) == len(found):
+        return types.messages.ChannelMessages(box.pts, len(numbers), **body)
+    if len(page) == len(numbers):
         return types.messages.Messages(**body)
-    return types.messages.MessagesSlice(len(found), **body)
+    return types.messages.MessagesSlice(len(numbers), **body)
 
 
-def _offset(found: list[StoredMessage], request: Any) -> int:
+def _offset(box: Box, numbers: list[int], request: Any) -> int:
     """Return how many messages lie before the page's zero point; an id goes before a date."""
     if request.offset_id:
-        return sum(item.id >= request.offset_id for item in found)
+        return len(numbers) - bisect_left(numbers, request.offset_id)
     date = given(getattr(request, "offset_date", None))
-    return 0 if date is None else sum(item.date >= date for item in found)
+    return 0 if date is None else sum(box.messages[number].date >= date for number in numbers)

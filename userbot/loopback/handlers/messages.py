@@ -25,7 +25,10 @@ def send_message(call: Call, request: Any) -> Any:
         return repeated
     reply_to = request.reply_to.reply_to_msg_id if isinstance(request.reply_to, types.InputReplyToMessage) else None
     outgoing = Outgoing(
-        request.message, reply_to_id=reply_to, entities=tuple(request.entities or ()), silent=bool(request.silent)
+        request.message,
+        reply_to_id=reply_to,
+        entities=tuple(request.entities or ()),
+        fields={"silent": bool(request.silent)},
     )
     stored, event = call.actions.send(account, chat_id, outgoing, origin=call.session)
     account.sent[request.random_id] = (chat_id, stored.id)

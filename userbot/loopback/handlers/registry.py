@@ -53,7 +53,8 @@ class Call:
 
     @property
     def account(self) -> User:
-        """Who is logged in; raises AUTH_KEY_UNREGISTERED when nobody is."""
+        """Who is logged in; raises the authorization's refusal, or AUTH_KEY_UNREGISTERED when nobody is."""
+        refuse(self.authorization)
         if self.authorization.user_id is None:
             raise RPCError(None, "AUTH_KEY_UNREGISTERED", 401)
         return self.world.user(self.authorization.user_id)
@@ -61,6 +62,7 @@ class Call:
 
 Handler = Callable[[Call, Any], Any]
 _HANDLERS: dict[type, Handler] = {}
+_KEY_UNUSABLE = 406
 _PLAIN_WRAPPERS = (
     functions.InvokeWithLayerRequest,
     functions.InitConnectionRequest,
@@ -103,11 +105,22 @@ def respond(call: Call, request: Any) -> Any:
     """Return the result of an unwrapped request, or the RpcError that it earns."""
     handler = _HANDLERS.get(type(request))
     try:
-        if call.authorization.refusal is not None:
-            code, text = call.authorization.refusal
-            raise RPCError(None, text, code)
+        refuse(call.authorization, at_once=True)
         if handler is None:
             raise RPCError(None, f"INPUT_METHOD_INVALID_{type(request).CONSTRUCTOR_ID}", 400)
         return handler(call, request)
     except RPCError as exc:
         return types.RpcError(exc.code, exc.message)
+
+
+def refuse(authorization: Authorization, *, at_once: bool = False) -> None:
+    """Raise the error under which an authorization has ended.
+
+    A revoked session (401) can still ask for what needs no login, such as a new login; a duplicated key (406) can't,
+    and is refused `at_once`.
+    """
+    if authorization.refusal is None:
+        return
+    code, text = authorization.refusal
+    if code == _KEY_UNUSABLE or not at_once:
+        raise RPCError(None, text, code)

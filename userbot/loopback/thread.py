@@ -1,0 +1,61 @@
+"""A loopback Telegram in a thread of its own, for programs and tests that own the main thread's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from userbot.loopback.server import LoopbackTelegram
+
+T = TypeVar("T")
+
+
+class LoopbackThread:
+    """Run a server beside synchronous code; use it with `with`.
+
+    Touch the server through `run` and `look` only: its objects belong to its own loop.
+
+    Args:
+        make: Makes the server; called in the new thread.
+    """
+
+    def __init__(self, make: Callable[[], LoopbackTelegram] = LoopbackTelegram) -> None:
+        self._make = make
+        self._ready = Event()
+        self._thread = Thread(target=lambda: asyncio.run(self._serve()), name="loopback-telegram", daemon=True)
+        self._loop: asyncio.AbstractEventLoop
+        self._stop: asyncio.Event
+        self.server: LoopbackTelegram
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def run(self, coroutine: Coroutine[Any, Any, T], *, timeout_s: float = 30.0) -> T:
+        """Run one of the server's coroutines, such as `thread.server.send(...)`, and return its result."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout_s)
+
+    def look(self, question: Callable[[], T]) -> T:
+        """Call a function, such as `lambda: thread.server.conversation(...)`, in the server's thread."""
+
+        async def ask() -> T:
+            return question()
+
+        return self.run(ask())
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self.server = self._make()
+        async with self.server:
+            self._ready.set()
+            await self._stop.wait()
