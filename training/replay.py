@@ -1,0 +1,84 @@
+"""Going on from an adapter: what it has not seen yet, and enough of the old that it doesn't forget."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from training.samples import Sample
+from userbot.errors import TooLittleDataError
+
+Ranges = Mapping[str, Mapping[str, int]]
+"""By chat id: `first_id` and `last_id` of what was learned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Samples of a run that goes on: the new ones and the replayed ones, shuffled by whoever plans the updates."""
+
+    samples: tuple[Sample, ...]
+    new: int
+    replayed: int
+
+
+def choose_samples(
+    samples: Sequence[Sample], known: Ranges, *, replay: float, chance: random.Random, parent: str
+) -> Choice:
+    """Take all samples with something new in them, and a random part of the others.
+
+    A sample is new when one of its learned messages lies outside of what the parent, or one of its own parents, learned
+    in that chat. What was held out from the parent is therefore new.
+
+    Args:
+        samples: Training samples of the whole store.
+        known: Ranges of message ids that were learned before, from `list_known`.
+        replay: Share of replayed samples among all that are returned, as far as there are so many.
+        chance: Chooses them.
+        parent: Name of the parent, for the error.
+
+    Raises:
+        TooLittleDataError: There is nothing new.
+    """
+    new = [sample for sample in samples if is_new(sample, known)]
+    if not new:
+        raise TooLittleDataError(
+            f"Nothing that may be learned has come since adapter {parent} was trained. Wait for new messages, or train "
+            f"afresh: `clone train` without --parent."
+        )
+    old = [sample for sample in samples if not is_new(sample, known)]
+    wanted = round(len(new) * replay / (1 - replay))
+    replayed = chance.sample(old, min(wanted, len(old)))
+    return Choice((*new, *replayed), len(new), len(replayed))
+
+
+def is_new(sample: Sample, known: Ranges) -> bool:
+    """Tell whether a sample has a learned message outside of the known ranges; mixed-in instructions are never new."""
+    span = known.get(str(sample.chat_id))
+    ids = [
+        message.id
+        for turn, learned in zip(sample.turns, sample.learn, strict=True)
+        if learned
+        for message in turn.messages
+    ]
+    if span is None:
+        return bool(ids)
+    return any(not span["first_id"] <= number <= span["last_id"] for number in ids)
+
+
+def list_known(data: Mapping[str, Any]) -> Ranges:
+    """Return the ranges that an adapter and its parents have learned, from its manifest's `data`."""
+    found: Ranges = data.get("known") or data.get("train", {}).get("chats", {})
+    return found
+
+
+def merge_ranges(parts: Iterable[Ranges]) -> dict[str, dict[str, int]]:
+    """Return ranges, chat by chat, that hold all of the given ones."""
+    merged: dict[str, dict[str, int]] = {}
+    for part in parts:
+        for chat, span in part.items():
+            held = merged.setdefault(chat, {"first_id": span["first_id"], "last_id": span["last_id"]})
+            held["first_id"] = min(held["first_id"], span["first_id"])
+            held["last_id"] = max(held["last_id"], span["last_id"])
+    return merged
