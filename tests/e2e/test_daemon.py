@@ -66,9 +66,9 @@ async def test_owner_on_the_phone_takes_the_chat_over(stage: DaemonStage) -> Non
 
 async def test_own_answers_are_never_taken_for_the_owner(stage: DaemonStage) -> None:
     async with stage.daemon():
-        for number in range(4):
-            await stage.server.send(stage.vera, stage.owner, f"question {number}")
-            await stage.heard(stage.vera, number + 1)
+        for number, text in enumerate(["hi", "at home?", "shall I come", "bringing some cake then"], 1):
+            await stage.server.send(stage.vera, stage.owner, text)
+            await stage.heard(stage.vera, number)
         await asyncio.sleep(1.2)  # a round of the reconciler, which reads the chat's history
     with stage.open_store() as store:
         chat = store.chats.get(stage.vera.user_id)
