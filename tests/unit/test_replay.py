@@ -24,12 +24,16 @@ def sample(*ids: int, chat_id: int = 101) -> Sample:
     return Sample(tuple(turns), tuple(turn.mine for turn in turns), None, chat_id, START)
 
 
+def dice(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - a choice of samples, no secret
+
+
 OLD = [sample(number) for number in range(2, 42, 2)]
 NEW = [sample(number) for number in range(102, 112, 2)]
 
 
 def test_everything_new_is_taken_with_its_share_of_the_old() -> None:
-    found = choose_samples([*OLD, *NEW], KNOWN, replay=0.5, chance=random.Random(1), parent="a")
+    found = choose_samples([*OLD, *NEW], KNOWN, replay=0.5, chance=dice(1), parent="a")
 
     assert (found.new, found.replayed) == (5, 5)
     assert all(one in found.samples for one in NEW)
@@ -37,19 +41,17 @@ def test_everything_new_is_taken_with_its_share_of_the_old() -> None:
 
 
 def test_no_replay_takes_the_new_alone() -> None:
-    assert choose_samples([*OLD, *NEW], KNOWN, replay=0.0, chance=random.Random(1), parent="a").samples == tuple(NEW)
+    assert choose_samples([*OLD, *NEW], KNOWN, replay=0.0, chance=dice(1), parent="a").samples == tuple(NEW)
 
 
 def test_a_large_share_takes_all_there_is() -> None:
-    found = choose_samples([*OLD, *NEW], KNOWN, replay=0.9, chance=random.Random(1), parent="a")
+    found = choose_samples([*OLD, *NEW], KNOWN, replay=0.9, chance=dice(1), parent="a")
 
     assert (found.new, found.replayed) == (5, 20)
 
 
 def test_equal_seeds_replay_the_same() -> None:
-    one, other = (
-        choose_samples([*OLD, *NEW], KNOWN, replay=0.5, chance=random.Random(3), parent="a") for _ in range(2)
-    )
+    one, other = (choose_samples([*OLD, *NEW], KNOWN, replay=0.5, chance=dice(3), parent="a") for _ in range(2))
 
     assert one == other
 
@@ -82,7 +84,7 @@ def test_context_that_is_not_learned_makes_no_sample_new() -> None:
 
 def test_nothing_new_is_refused() -> None:
     with pytest.raises(TooLittleDataError) as caught:
-        choose_samples(OLD, KNOWN, replay=0.5, chance=random.Random(1), parent="a1")
+        choose_samples(OLD, KNOWN, replay=0.5, chance=dice(1), parent="a1")
 
     assert str(caught.value) == (
         "Nothing that may be learned has come since adapter a1 was trained. Wait for new messages, or train afresh: "
