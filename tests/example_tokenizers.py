@@ -45,6 +45,7 @@ ENDLESS = (
     "{% for m in messages %}{{ '### Human: ' if m['role'] == 'user' else '### Assistant: ' }}{{ m['content'] }}\n"
     "{% endfor %}{% if add_generation_prompt %}### Assistant:{% endif %}"
 )
+REFUSING = "{{ raise_exception('one message only') }}"
 POSITIONAL = "{% for m in messages %}{% if loop.last %}<|im_start|>{% endif %}{{ m['content'] }}<|im_end|>{% endfor %}"
 
 SPECIALS = ["<s>", "</s>", "[INST]", "[/INST]", "<|im_start|>", "<|im_end|>"]

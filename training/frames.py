@@ -101,11 +101,17 @@ def make_chat_frame(tokenizer: Any, specials: re.Pattern[str]) -> Frame:
 
 def _cut(tokenizer: Any, turns: int) -> list[str]:
     """Render the marker words as a conversation and return what stands before, between and after them."""
+    # Comes with transformers, which the base install lacks.
+    from jinja2 import TemplateError
+
     words = _WORDS[:turns]
     messages = [{"role": ("user", "assistant")[i % 2], "content": word} for i, word in enumerate(words)]
-    text = tokenizer.apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=turns % 2 == 1, date_string=_FIXED_DATE
-    )
+    try:
+        text = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=turns % 2 == 1, date_string=_FIXED_DATE
+        )
+    except TemplateError as exc:
+        raise _refuse("fails on a conversation of user and assistant") from exc
     parts = re.split("|".join(words), text)
     if len(parts) != turns + 1:
         raise _refuse("leaves turns out, or repeats them")

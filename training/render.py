@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from training.frames import OWNER_MARK, PEER_MARK, Frame, make_chat_frame, make_text_frame
+from userbot.errors import ConfigError
 from userbot.messages import Turn
 
 if TYPE_CHECKING:
@@ -64,10 +65,15 @@ class Renderer:
             first where there is a template.
 
     Raises:
-        ConfigError: The chat template can't be used, or no token ends a turn.
+        ConfigError: The tokenizer or its chat template can't be used, or no token ends a turn.
     """
 
     def __init__(self, tokenizer: Any, text_format: Literal["auto", "chat", "text"] = "auto") -> None:
+        if not tokenizer.is_fast:
+            raise ConfigError(
+                f"The base model's tokenizer {type(tokenizer).__name__} is not of the `tokenizers` library. Choose a "
+                f"base with a tokenizer.json by --base."
+            )
         if text_format == "auto":
             text_format = "chat" if tokenizer.chat_template else "text"
         self.text_format: str = text_format

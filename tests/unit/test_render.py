@@ -151,12 +151,29 @@ def test_thinking_template_is_used_in_the_form_of_past_turns() -> None:
     assert "<think>" not in tokenizer.decode(Renderer(tokenizer).encode(sample_of("hi", "hey", "how", "ok")).ids)
 
 
-def test_template_that_depends_on_position_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        (tokenizers.POSITIONAL, "renders the turns of a long conversation unlike those of a short one"),
+        (tokenizers.REFUSING, "fails on a conversation of user and assistant"),
+        ("{{ messages[0]['content'] }}", "leaves turns out, or repeats them"),
+    ],
+)
+def test_template_that_can_not_be_followed_is_refused(template: str, why: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        Renderer(tokenizers.byte_level(tokenizers.POSITIONAL))
+        Renderer(tokenizers.byte_level(template))
+    assert str(raised.value) == (f"The base model's chat template {why}. Use plain text instead: --text-format text.")
+
+
+def test_tokenizer_of_another_library_is_refused() -> None:
+    class Slow:
+        is_fast = False
+
+    with pytest.raises(ConfigError) as raised:
+        Renderer(Slow())
     assert str(raised.value) == (
-        "The base model's chat template renders the turns of a long conversation unlike those of a short one. "
-        "Use plain text instead: --text-format text."
+        "The base model's tokenizer Slow is not of the `tokenizers` library. Choose a base with a tokenizer.json by "
+        "--base."
     )
 
 
