@@ -67,7 +67,7 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    preset: str = Field("default", description="default, small or article")
+    preset: str = Field("default", description="default, tiny, small or article")
     base: str | None = Field(None, description="tiny, a hub name or a folder; None chooses by the machine")
     load_in_4bit: bool = Field(True, description="NF4 with double quantisation")
     compute_dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
@@ -85,10 +85,15 @@ class TrainConfig(BaseModel):
     weight_decay: float = Field(0.0, ge=0, description="AdamW's weight decay")
     max_grad_norm: float = Field(1.0, gt=0, description="Clip gradients to this norm")
     batch_tokens: int = Field(8192, ge=64, description="Tokens of one optimiser update, packed")
+    batch_samples: int | None = Field(None, ge=1, description="Most samples of one update; None: as many as fit")
     row_tokens: int | None = Field(None, ge=64, description="Tokens of one forward pass; None fits the machine")
     checkpointing: bool | None = Field(
         None, description="Recompute activations to save memory; None decides by the machine"
     )
+    attention: Literal["auto", "varlen", "segments", "sdpa", "alone"] = Field(
+        "auto", description="How samples of a row are kept apart; auto takes the quickest that is right here"
+    )
+    compile: bool | None = Field(None, description="Compile the layers with torch.compile; None: with CUDA")
     optimizer: Literal["adamw", "paged_adamw_8bit"] = Field("adamw", description="Optimiser")
     save_every: int = Field(100, ge=1, description="Updates between checkpoints")
     evaluate_every: int | None = Field(None, ge=1, description="Updates between evaluations; None: once an epoch")
@@ -97,6 +102,8 @@ class TrainConfig(BaseModel):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
+    # Chosen by itself for the embedded base, which is small enough to learn much faster and needs smaller updates.
+    "tiny": {"learning_rate": 1e-3, "batch_tokens": 2048, "data": {"max_tokens": 512}},
     "small": {"row_tokens": 1024, "checkpointing": True, "optimizer": "paged_adamw_8bit", "data": {"max_tokens": 512}},
     "article": {
         "base": "mistralai/Mistral-7B-v0.1",
@@ -136,8 +143,23 @@ def make_config(preset: str = "default", *layers: Mapping[str, Any]) -> TrainCon
         first = exc.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
-            f"Training setting {name} = {first.get('input')!r}: {first['msg']}. `clone train --help` lists the settings."
+            f"Training setting {name} = {first.get('input')!r}: {first['msg']}. "
+            f"`clone train --help` lists the settings."
         ) from None
+
+
+def adapt_to_base(config: TrainConfig, base: str) -> tuple[TrainConfig, str | None]:
+    """Take the preset `tiny` in place of `default` for the embedded base, below everything that was set explicitly.
+
+    Returns:
+        The configuration, and a line that says what was changed, or None.
+    """
+    if base != TINY or config.preset != "default":
+        return config, None
+    chosen = config.model_dump(exclude_unset=True)
+    chosen.pop("preset", None)
+    note = f"preset: tiny in place of default, because the base is {TINY} (--preset names another)"
+    return make_config("tiny", chosen), note
 
 
 def read_layer(path: Path) -> dict[str, Any]:

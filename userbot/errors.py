@@ -21,6 +21,7 @@
     │   ├── TooLittleDataError          exit 3
     │   ├── NotQuantisedError                    4 bit was asked for and not applied
     │   ├── OutOfMemoryError (MemoryError)
+    │   ├── TrainingStoppedError    exit 130         stopped on request; a checkpoint is written
     │   └── MissingExtraError (ImportError)      exit 2   an optional dependency is not installed
     ├── GeneratorError
     │   └── GeneratorAwayError (ConnectionError) the model server can't be reached: try later
@@ -126,6 +127,12 @@ class NotQuantisedError(TrainingError):
 
 class OutOfMemoryError(TrainingError, MemoryError):
     """The model does not fit, even with the smallest micro-batch."""
+
+
+class TrainingStoppedError(TrainingError):
+    """Training was stopped on request; its checkpoint is written."""
+
+    exit_code = 130
 
 
 class MissingExtraError(TrainingError, ImportError):

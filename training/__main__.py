@@ -1,0 +1,101 @@
+"""Train in a process of its own: `python -m training --home FOLDER`. Events go to stdout as JSON lines.
+
+Exit codes: 0 an adapter is ready, 2 bad configuration, 3 too little data, 4 the adapter is there but its held-out loss
+is worse than the one's in service, 130 stopped (`--resume` goes on), 1 anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from training.config import PRESETS, TrainConfig, make_config, read_layer
+from training.progress import JsonLines
+from training.run import Places, resume, train
+from userbot.errors import CloneError, ConfigError
+from userbot.settings import Settings, load_settings
+from userbot.store import Store
+
+WORSE = 4
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a training and return the exit code."""
+    given = _parse(arguments)
+    progress = JsonLines(sys.stdout)
+    stop = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    try:
+        settings = load_settings(given.home)
+        places = Places(adapters=settings.adapters, runs=settings.runs, models=settings.models)
+        if given.resume:
+            manifest = resume(places, progress=progress, should_stop=stop.is_set)
+        else:
+            config = configure(settings, given)
+            with Store.open(settings.database) as store:
+                manifest = train(
+                    store, config, places=places, parent=given.parent, progress=progress, should_stop=stop.is_set
+                )
+    except CloneError as exc:
+        progress.report("error", text=str(exc), exit_code=exc.exit_code)
+        return exc.exit_code
+    return WORSE if manifest.metrics["worse"] else 0
+
+
+def configure(settings: Settings, given: argparse.Namespace) -> TrainConfig:
+    """Put the configuration together: preset, settings, file, flags; later ones win.
+
+    Raises:
+        ConfigError: A name or a value is wrong.
+    """
+    layers: list[dict[str, Any]] = [{"base": settings.base}] if settings.base else []
+    layers.append(settings.train)
+    if given.config:
+        layers.append(read_layer(given.config))
+    layers.append(dict(map(parse_setting, given.set)))
+    if given.base:
+        layers.append({"base": given.base})
+    return make_config(given.preset or str(settings.train.get("preset", "default")), *layers)
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Read `key=value`; the value is what TOML takes it for, else a text.
+
+    Raises:
+        ConfigError: There is no `=`.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"{text!r} is no setting: write --set NAME=VALUE, such as --set epochs=2")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m training", description="Train an adapter.")
+    parser.add_argument("--home", type=Path, help="folder of the database and the adapters")
+    parser.add_argument("--preset", choices=sorted(PRESETS))
+    parser.add_argument("--config", type=Path, help="TOML file of training settings")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one training setting")
+    parser.add_argument("--base", help="tiny, a hub name or a folder")
+    parser.add_argument("--parent", metavar="ID", help="go on from this adapter")
+    parser.add_argument("--resume", action="store_true", help="go on with the run that was interrupted")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

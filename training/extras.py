@@ -1,0 +1,28 @@
+"""The packages that training needs and the daemon does without."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from userbot.errors import MissingExtraError
+
+NEEDED = ("torch", "transformers", "peft", "accelerate")
+
+
+def check_extras(*more: str) -> None:
+    """Make sure that what training imports is installed, without importing it.
+
+    Args:
+        more: Further packages that this run needs.
+
+    Raises:
+        MissingExtraError: Something is missing; the text names it and the command that installs it.
+    """
+    missing = [name for name in (*NEEDED, *more) if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(describe_missing(", ".join(missing)))
+
+
+def describe_missing(names: str) -> str:
+    """Say what is missing, and how it is installed."""
+    return f'Training and local replies need {names}: pip install "telegram-clone[train]"'

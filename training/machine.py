@@ -1,0 +1,88 @@
+"""What this machine can compute with: device, memory, and the number format that is quick on it."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+GIB = 2**30
+_FASTER = 1.5  # bfloat16 must be this much quicker than float32 to be worth its rounding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """The device that a model is trained on.
+
+    Args:
+        device: `cuda` or `cpu`.
+        name: As its maker calls it.
+        free_bytes: Memory that training may take.
+        bfloat16: bfloat16 is quick here.
+        flash: The FlashAttention inside torch runs here (compute capability 8 and up).
+    """
+
+    device: str
+    name: str
+    free_bytes: int
+    bfloat16: bool
+    flash: bool = False
+
+    def choose_dtype(self, wanted: str = "auto") -> torch.dtype:
+        """Turn a `compute_dtype` setting into the format to compute in."""
+        if wanted != "auto":
+            found: torch.dtype = getattr(torch, wanted)
+            return found
+        if self.bfloat16:
+            return torch.bfloat16
+        return torch.float16 if self.device == "cuda" else torch.float32
+
+
+def inspect_machine() -> Machine:
+    """Look at this machine; on a CPU without CUDA, time bfloat16 against float32, which takes some milliseconds."""
+    if torch.cuda.is_available():
+        free, _ = torch.cuda.mem_get_info()
+        major, _ = torch.cuda.get_device_capability()
+        return Machine(
+            device="cuda",
+            name=torch.cuda.get_device_name(),
+            free_bytes=free,
+            bfloat16=torch.cuda.is_bf16_supported(including_emulation=False),
+            flash=major >= 8,
+        )
+    name = f"CPU, {torch.get_num_threads()} threads"
+    return Machine(device="cpu", name=name, free_bytes=read_free_memory(), bfloat16=_is_bfloat16_quick())
+
+
+def read_free_memory() -> int:
+    """Return how much main memory can be taken, in bytes, within the limit of a container too."""
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text("ascii"))
+        return min(free, max(0, limit - int((group / "memory.current").read_text("ascii"))))
+    except (OSError, ValueError):  # no such file, or "max"
+        return free
+
+
+def _is_bfloat16_quick() -> bool:
+    return _time_product(torch.float32) > _FASTER * _time_product(torch.bfloat16)
+
+
+def _time_product(dtype: torch.dtype, *, rounds: int = 5) -> float:
+    """Return the best of some timings of a matrix product as training makes them, seconds."""
+    left, right = torch.ones(512, 384, dtype=dtype), torch.ones(1024, 384, dtype=dtype)
+    torch.nn.functional.linear(left, right)
+    best = float("inf")
+    for _ in range(rounds):
+        start = time.perf_counter()
+        torch.nn.functional.linear(left, right)
+        best = min(best, time.perf_counter() - start)
+    return best

@@ -1,0 +1,41 @@
+"""Optimiser and learning rate."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from training.config import TrainConfig
+
+
+def make_optimizer(parameters: list[torch.nn.Parameter], config: TrainConfig, *, device: str) -> torch.optim.Optimizer:
+    """Make the configured optimiser."""
+    if config.optimizer == "paged_adamw_8bit":
+        import bitsandbytes
+
+        made: torch.optim.Optimizer = bitsandbytes.optim.PagedAdamW8bit(
+            parameters, lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        return made
+    return torch.optim.AdamW(
+        parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=device == "cuda"
+    )
+
+
+def set_rate(optimizer: torch.optim.Optimizer, config: TrainConfig, *, step: int, total: int) -> float:
+    """Set the learning rate of an update, counted from 0, and return it."""
+    rate = config.learning_rate * shape_rate(config.schedule, config.warmup_steps, step=step, total=total)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    return rate
+
+
+def shape_rate(schedule: str, warmup: int, *, step: int, total: int) -> float:
+    """Return the learning rate as a share of its peak: up in a line, then along the schedule to 0."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(1, total - warmup)
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * done))
+    return 1 - done if schedule == "linear" else 1.0

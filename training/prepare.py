@@ -1,0 +1,80 @@
+"""From the store to arrays: what a run learns, and what its manifest says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from training.config import TrainConfig
+from training.dataset import DataSet, Sample, build
+from training.packing import Tokens, flatten
+from training.render import Renderer
+from userbot.store import Store
+
+TRAIN, HELD_OUT = "train", "held_out"
+
+
+def prepare_data(store: Store, config: TrainConfig, *, tokenizer: Any, folder: Path) -> dict[str, Any]:
+    """Build the data set, encode it once, and write it as arrays.
+
+    Args:
+        store: Chats and messages.
+        config: What becomes a sample.
+        tokenizer: Of the base model.
+        folder: The run's folder; gets a folder of arrays for training and one for evaluation.
+
+    Returns:
+        What the manifest says: text format, counts, and for each chat the range of message ids that was learned.
+
+    Raises:
+        TooLittleDataError: There is too little to learn from.
+        ConsentError: No chat has consent.
+    """
+    renderer = Renderer(tokenizer, config.text_format)
+    found = build(store, config.data, count_tokens=renderer.count, seed=config.seed)
+    parts = {TRAIN: found.train, HELD_OUT: found.held_out}
+    arrays = {name: encode(samples, renderer, tokenizer) for name, samples in parts.items()}
+    for name, tokens in arrays.items():
+        tokens.save(folder / name)
+    return {"text_format": renderer.text_format, **describe_data(found, arrays)}
+
+
+def encode(samples: Sequence[Sample], renderer: Renderer, tokenizer: Any) -> Tokens:
+    """Encode samples, counting the characters of what is learned."""
+
+    def count(ids: Sequence[int]) -> int:
+        return len(tokenizer.decode(ids, skip_special_tokens=True))
+
+    # All samples need a learned token, else flatten would leave one out; the data set makes no other.
+    return flatten(map(renderer.encode, samples), chats=[sample.chat_id for sample in samples], count=count)
+
+
+def describe_data(found: DataSet, arrays: dict[str, Tokens]) -> dict[str, Any]:
+    """Return what a manifest says about a data set: counts and ranges, no words."""
+    said: dict[str, Any] = {}
+    for name, samples in ((TRAIN, found.train), (HELD_OUT, found.held_out)):
+        tokens = arrays[name]
+        said[name] = {
+            "samples": len(tokens),
+            "tokens": int(tokens.lengths.sum()),
+            "learned_tokens": int(tokens.learned.sum()),
+            "turns": sum(sum(sample.learn) for sample in samples),
+            "chats": _list_ranges(samples),
+        }
+    return said
+
+
+def _list_ranges(samples: Sequence[Sample]) -> dict[str, dict[str, int]]:
+    """Return, for each chat, the first and last id of the learned messages, and how many learned turns there are."""
+    ranges: dict[str, dict[str, int]] = {}
+    for sample in samples:
+        for turn, learned in zip(sample.turns, sample.learn, strict=True):
+            ids = [message.id for message in turn.messages]
+            if not learned or not ids:
+                continue
+            known = ranges.setdefault(str(sample.chat_id), {"first_id": ids[0], "last_id": ids[-1], "turns": 0})
+            known["first_id"] = min(known["first_id"], *ids)
+            known["last_id"] = max(known["last_id"], *ids)
+            known["turns"] += 1
+    return ranges
