@@ -32,7 +32,7 @@ class Sample:
     """One conversation to learn from. It ends with a learned owner turn.
 
     Args:
-        turns: Oldest first, sides alternate.
+        turns: Oldest first, sides alternate. Learned turns keep the messages that they were made from.
         learn: As long as `turns`: whether the turn is learned; only owner turns are.
         system: A line on who the peer is.
         chat_id: Where it was; 0 for mixed-in instruction data.

@@ -17,7 +17,7 @@ class Session:
 
     Args:
         chat_id: The chat.
-        turns: Oldest first, sides alternate.
+        turns: Oldest first, sides alternate. Owner turns in his own words keep their messages, others don't.
         learn: Which turns may be learned: owner turns in his own words.
         newest_at: Time of its newest message.
     """
@@ -82,13 +82,13 @@ def _make_session(chat: Chat, turns: Sequence[Turn], after_clone: bool, left_out
             kept.append(Turn(False, turn.bubbles))
             learn.append(False)
             continue
-        own = tuple(message.text.strip() for message in turn.messages if message.is_own_words)
+        own = tuple(message for message in turn.messages if message.is_own_words)
         orphan = after_clone and not kept
         if not own:
             left_out[Reason.NO_OWN_WORDS] += 1
         elif orphan:
             left_out[Reason.AFTER_CLONE] += 1
-        kept.append(Turn(True, own or turn.bubbles))
+        kept.append(Turn(True, tuple(message.text.strip() for message in own) or turn.bubbles, own))
         learn.append(bool(own) and not orphan)
     if any(learn):
         yield Session(chat.id, tuple(kept), tuple(learn), turns[-1].messages[-1].sent_at)

@@ -66,6 +66,7 @@ def test_bursts_become_turns_and_bubbles_stay_apart(store: Store, say: Say) -> N
     (old, new) = make(store).train
     assert [turn.bubbles for turn in new.turns] == [("hi", "you there?"), ("yes", "what's up")]
     assert new.learn == (False, True)
+    assert [[message.id for message in turn.messages] for turn in new.turns] == [[], [3, 4]]
     assert (new.chat_id, new.system) == (101, None)
     assert new.newest_at == START + timedelta(minutes=3)
     assert old.newest_at < new.newest_at
