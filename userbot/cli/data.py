@@ -1,0 +1,204 @@
+"""Commands on data: import, chats, data set."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from userbot.cli.screen import byte_progress, console, errors, session_of
+from userbot.errors import ConfigError, ExportTruncatedError
+from userbot.importers import FORMATS, ImportSummary, import_file
+from userbot.messages import Chat, ChatKind, Mode, Origin
+from userbot.store import Store
+
+chats = typer.Typer(no_args_is_help=True, help="Who is in the store, who may be answered, who agreed to training.")
+
+SHOWN_CHATS = 40
+
+ChatNames = Annotated[list[str], typer.Argument(metavar="CHAT...", help="Id, @username, or (part of) the title.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("import")(import_export)
+    app.add_typer(chats, name="chats")
+
+
+def import_export(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="result.json, a folder or file of another messenger's export.")],
+    format_name: Annotated[
+        str | None, typer.Option("--format", help=f"Instead of looking at the content: {', '.join(FORMATS)}.")
+    ] = None,
+    me: Annotated[str | None, typer.Option(help="Your name or id in the export, where it doesn't say.")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Read and count only; store nothing.")] = False,
+) -> None:
+    """Read an export into the store. Importing again, or an overlapping export, adds only what is new.
+
+    Telegram Desktop: Settings → Advanced → Export Telegram data → Personal chats, format JSON.
+    """
+    session = session_of(context)
+    with session.store() as store:
+        with byte_progress(f"Reading {path.name}") as progress:
+            summary = import_file(
+                store,
+                path,
+                format_name=format_name,
+                me=me,
+                owner_id=store.facts.get("owner_id"),
+                dry_run=dry_run,
+                progress=progress,
+            )
+        show_summary(summary, dry_run=dry_run)
+    if summary.truncated_after:
+        raise ExportTruncatedError(
+            f"{path} ends early, {summary.truncated_after}. What was whole is stored; export again for the rest, and import "
+            f"that too: nothing comes twice."
+        )
+
+
+def show_summary(summary: ImportSummary, *, dry_run: bool = False) -> None:
+    """Print what an import found: chats, messages by origin, what was skipped and why."""
+    table = Table(title=f"{summary.format}: the export of {escape(summary.owner_name or 'you')}", title_justify="left")
+    table.add_column("chat")
+    table.add_column("kind")
+    for title in ("theirs", "yours"):
+        table.add_column(title, justify="right")
+    table.add_column("note")
+    for row in summary.chats[:SHOWN_CHATS]:
+        counts = [f"{row.counts.get(origin, 0):,}" for origin in (Origin.PEER, Origin.OWNER)]
+        note = "only your messages: not for training" if row.chat.own_only else ""
+        table.add_row(escape(row.chat.title), row.chat.kind, *counts, note)
+    if len(summary.chats) > SHOWN_CHATS:
+        table.add_row(f"… and {len(summary.chats) - SHOWN_CHATS} more", "", "", "", "`clone chats list` shows all")
+    console.print(table)
+    new = f"{summary.added:,} new, {summary.known:,} known before" if not dry_run else "nothing stored, as asked"
+    console.print(f"{summary.messages:,} messages in {len(summary.chats)} chats: {new}.")
+    if summary.skipped:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(summary.skipped.items()))
+        console.print(f"Skipped: {escape(reasons)}.")
+    for warning in summary.warnings:
+        errors.print(f"[yellow]Note:[/] {escape(warning)}")
+
+
+@chats.command("list")
+def list_chats(
+    context: typer.Context,
+    allowed: Annotated[bool, typer.Option("--allowed", help="Only those that may be answered.")] = False,
+) -> None:
+    """Show the chats with their counts, mode and consent."""
+    with session_of(context).store() as store:
+        rows = [row for row in store.chats.count() if not allowed or row.chat.mode is not Mode.OFF]
+        if not rows:
+            hint = (
+                "`clone chats allow CHAT` adds one" if allowed else "`clone import FILE` or `clone login` brings them"
+            )
+            console.print(f"No chats yet; {hint}.")
+            return
+        now = store.clock()
+    table = Table()
+    table.add_column("id", no_wrap=True)
+    table.add_column("chat")
+    for title in ("theirs", "yours", "clone"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("answers")
+    table.add_column("training")
+    for row in rows:
+        counts = [f"{count:,}" for count in (row.peer, row.owner, row.clone)]
+        table.add_row(str(row.chat.id), _name(row.chat), *counts, _mode(row.chat, now), _training(row.chat))
+    console.print(table)
+
+
+@chats.command("allow")
+def allow(context: typer.Context, names: ChatNames) -> None:
+    """Let the clone answer these chats."""
+    _set_mode(context, names, Mode.AUTO, "The clone answers {}.")
+
+
+@chats.command("draft")
+def draft(context: typer.Context, names: ChatNames) -> None:
+    """Let the clone write its answers into the drafts of these chats; you send them, or not."""
+    _set_mode(context, names, Mode.DRAFT, "The clone writes drafts for {}.")
+
+
+@chats.command("deny")
+def deny(context: typer.Context, names: ChatNames) -> None:
+    """Leave these chats alone again."""
+    _set_mode(context, names, Mode.OFF, "The clone leaves {} alone.")
+
+
+@chats.command("consent")
+def consent(
+    context: typer.Context,
+    names: ChatNames,
+    by: Annotated[str, typer.Option(help='Who agreed, and how: "Vera, asked on 3 May". Recorded with the time.')],
+) -> None:
+    """Record that a chat may be trained on. Without this, nothing is learned from it."""
+    if not by.strip():
+        raise ConfigError("--by is empty: say who agreed, such as --by 'Vera, asked on 3 May'.")
+    with session_of(context).store() as store:
+        for chat in _find(store, names):
+            store.chats.record_consent(chat.id, by=by)
+            console.print(f"Consent for {escape(chat.title)} recorded.")
+
+
+@chats.command("withdraw")
+def withdraw(context: typer.Context, names: ChatNames) -> None:
+    """Take a consent back: the next training leaves these chats out. Adapters trained before still know them."""
+    with session_of(context).store() as store:
+        for chat in _find(store, names):
+            store.chats.withdraw_consent(chat.id)
+            console.print(
+                f"Consent for {escape(chat.title)} withdrawn. To forget it fully: `clone train`, then "
+                f"`clone adapters rm` for every older adapter."
+            )
+
+
+@chats.command("about")
+def about(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="CHAT")],
+    words: Annotated[str, typer.Argument(help='Who they are to you: "my sister". Empty forgets it.')],
+) -> None:
+    """Tell the clone who the peer is: one line that it sees in training and before each answer."""
+    with session_of(context).store() as store:
+        chat = store.chats.find(name)
+        store.chats.set_relationship(chat.id, words.strip() or None)
+        console.print(f"{escape(chat.title)}: {escape(words.strip() or 'forgotten')}.")
+
+
+def _find(store: Store, names: list[str]) -> list[Chat]:
+    # All names are looked up before anything changes, so that a typing error changes nothing.
+    return [store.chats.find(name) for name in names]
+
+
+def _set_mode(context: typer.Context, names: list[str], mode: Mode, text: str) -> None:
+    with session_of(context).store() as store:
+        for chat in _find(store, names):
+            store.chats.set_mode(chat.id, mode)
+            console.print(text.format(escape(chat.title)))
+
+
+def _name(chat: Chat) -> str:
+    name = escape(chat.title) + (f" @{chat.username}" if chat.username else "")
+    return name if chat.kind is ChatKind.PRIVATE else f"{name} [dim]({chat.kind})[/]"
+
+
+def _mode(chat: Chat, now: datetime) -> str:
+    shown = {Mode.OFF: "off", Mode.DRAFT: "[yellow]draft[/]", Mode.AUTO: "[green]auto[/]"}[chat.mode]
+    if chat.paused_until and chat.paused_until > now:
+        return f"{shown}, paused until {chat.paused_until.astimezone():%d %b %H:%M}"
+    return shown
+
+
+def _training(chat: Chat) -> str:
+    if chat.own_only:
+        return "no: only yours"
+    if not chat.kind.is_conversation:
+        return "never"
+    return f"[green]{escape(chat.consent_by or '')}[/]" if chat.consent_at else "no consent"

@@ -1,0 +1,86 @@
+"""What the commands share: consoles, the opened home folder, progress bars, the notice of terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from userbot.settings import Settings, load_settings
+from userbot.store import Store
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+TERMS = (
+    "Telegram's API terms (1.5) forbid the use of data from Telegram to train models, and its content-licensing page "
+    "allows exceptions only where all users concerned have agreed, each for the very chat. This program therefore "
+    "trains on a chat only after you record who agreed to it ([cyan]clone chats consent[/]), and answers only chats "
+    "that you allow. Accounts that log in through unofficial programs are watched by Telegram, and some were banned. "
+    "Everything stays on this machine. Whether to go on is your decision, and your responsibility."
+)
+
+
+class Session:
+    """One run of the command line: its settings and its store, opened on first use.
+
+    Args:
+        home: Folder given by `--home`, or None.
+    """
+
+    def __init__(self, home: Path | None) -> None:
+        self._home = home
+        self._settings: Settings | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings."""
+        if self._settings is None:
+            self._settings = load_settings(self._home)
+        return self._settings
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """Open the store for the length of a command; show the terms once."""
+        with Store.open(self.settings.database) as store:
+            show_terms_once(store)
+            yield store
+
+
+def show_terms_once(store: Store) -> None:
+    """Print Telegram's terms in short, the first time that this home folder is used."""
+    if store.facts.get("terms_shown") is None:
+        errors.print(Panel(TERMS, title="Before you start", border_style="yellow"))
+        store.facts.set("terms_shown", store.clock().isoformat())
+
+
+def session_of(context: typer.Context) -> Session:
+    """Return the session that the top command made."""
+    found = context.obj
+    if not isinstance(found, Session):
+        raise TypeError("The command runs outside of `clone`")
+    return found
+
+
+@contextmanager
+def byte_progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar by bytes; gives the function to report `(done, total)` to."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+
+        def report(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield report

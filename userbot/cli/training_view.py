@@ -1,0 +1,128 @@
+"""A training run as a person sees it: the process, its progress bar, its results."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from userbot.cli.screen import console
+from userbot.errors import CloneError
+
+GIB = 2**30
+WORSE = 4
+
+
+class TrainingFailed(CloneError):
+    """The training process ended without an adapter.
+
+    Args:
+        text: What it said last.
+        exit_code: Its exit code: 2 bad configuration, 3 too little data, 130 stopped.
+    """
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a finished run has told.
+
+    Args:
+        adapter_id: The new adapter.
+        worse: It is kept, but worse than the one in service.
+        losses: Held-out loss, nats a learned token, by name: `before`, `after`.
+        error: Its last error.
+    """
+
+    adapter_id: str | None = None
+    worse: bool = False
+    losses: dict[str, float] = field(default_factory=dict)
+    error: str | None = None
+
+
+def run_training(arguments: Sequence[str]) -> Outcome:
+    """Train in a process of its own, showing its progress; Ctrl-C lets it write a checkpoint first.
+
+    Args:
+        arguments: For `python -m training`.
+
+    Raises:
+        TrainingFailed: It ended without an adapter.
+    """
+    command = [sys.executable, "-m", "training", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:  # noqa: S603  # ourselves
+        outcome = _watch(process)
+    if process.returncode not in (0, WORSE):
+        text = outcome.error or f"Training stopped with exit code {process.returncode}; run it again with `--resume`."
+        raise TrainingFailed(text, process.returncode if process.returncode > 0 else 130)
+    return outcome
+
+
+def _watch(process: subprocess.Popen[str]) -> Outcome:
+    outcome = Outcome()
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("training", total=None, figures="", visible=False)
+        for event in _read_events(process):
+            _show(event, bar, task, outcome=outcome)
+    return outcome
+
+
+def _read_events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    if process.stdout is None:
+        return
+    lines = iter(process.stdout)
+    while True:
+        try:
+            line = next(lines)
+            yield json.loads(line)
+        except StopIteration:
+            return
+        except json.JSONDecodeError:
+            console.print(escape(line.rstrip()))  # a library that prints to stdout
+        except KeyboardInterrupt:
+            # The terminal has told the process too; it writes a checkpoint and says how to go on.
+            console.print("Stopping at the next checkpoint…")
+
+
+def _show(event: dict[str, Any], bar: Progress, task: TaskID, *, outcome: Outcome) -> None:
+    match event:
+        case {"event": "note", "text": text}:
+            bar.console.print(f"[dim]{escape(text)}[/]")
+        case {"event": "data"}:
+            bar.console.print(_describe_data(event))
+        case {"event": "step", "step": step, "total": total, "loss": loss}:
+            speed = f"{event['tokens_per_s']:,.0f} tok/s" if event.get("tokens_per_s") else ""
+            memory = f"{event['memory_bytes'] / GIB:.1f} GiB" if event.get("memory_bytes") else ""
+            figures = "  ".join(part for part in (f"loss {loss:.3f}", speed, memory) if part)
+            bar.update(task, completed=step, total=total, figures=figures, visible=True)
+        case {"event": "evaluation", "name": str(name), "loss": loss}:
+            outcome.losses[name] = loss
+            bits = f", {event['bits_per_char']:.3f} bits a character" if event.get("bits_per_char") else ""
+            bar.console.print(
+                f"held-out loss {name if name != 'during' else 'now'}: [b]{loss:.3f}[/] nats a token{bits}"
+            )
+        case {"event": "done"}:
+            outcome.adapter_id, outcome.worse = event.get("adapter_id"), bool(event.get("worse"))
+        case {"event": "error", "text": text}:
+            outcome.error = text
+
+
+def _describe_data(event: dict[str, Any]) -> str:
+    known = {key: value for key, value in event.items() if isinstance(value, int)}
+    return "  ".join(f"{name.replace('_', ' ')}: {value:,}" for name, value in known.items())
