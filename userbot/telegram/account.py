@@ -123,9 +123,7 @@ class TelegramAccount:
             client.on_gap = missed.set
             reader = UpdateReader(client, events.put_nowait, traces=traces, on_gap=missed.set)
             reader.attach()
-            connection = Connection(
-                client, on_state=note_state, count_updates=lambda: reader.seen, sleep=sleep, watch_s=watch_s
-            )
+            connection = Connection(client, on_state=note_state, sleep=sleep, watch_s=watch_s)
             try:
                 me = await connection.connect(attempts=attempts)
                 reader.begin(me.id)

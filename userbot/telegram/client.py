@@ -63,6 +63,12 @@ class PatientClient(TelegramClient):  # type: ignore[misc]  # Telethon has no an
         self._started = True
         self.caught_up.clear()
 
+    @property
+    def pts(self) -> int:
+        """The number of the account's last event that was taken in; Telegram counts the same way."""
+        state, _ = self._message_box.session_state()
+        return int(state["pts"])
+
     async def wait_closed(self) -> None:
         """Wait until the connection ends; raise what ended it, if that is known."""
         await self.disconnected

@@ -25,8 +25,8 @@ BACKOFF_MAX_S = 60.0
 CATCH_UP_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 20.0
 WATCH_S = 60.0
-# Silent checks after which the connection is replaced; after the first one, the difference is asked for.
-_SILENCE_MAX = 2
+# Checks that find the client behind, one after another, after which the connection is replaced.
+_BEHIND_MAX = 2
 
 
 class ConnectionState(StrEnum):
@@ -46,9 +46,8 @@ class Connection:
     Args:
         client: Made by `make_client`, not connected yet.
         on_state: Called with each new state.
-        count_updates: Returns how many updates have been seen, to notice a connection that is up but deaf.
         sleep: Waits for a number of seconds.
-        watch_s: Seconds between two checks.
+        watch_s: Seconds between two checks that the connection is not up but deaf.
     """
 
     def __init__(
@@ -56,13 +55,11 @@ class Connection:
         client: PatientClient,
         *,
         on_state: Callable[[ConnectionState], None],
-        count_updates: Callable[[], int],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         watch_s: float = WATCH_S,
     ) -> None:
         self._client = client
         self._on_state = on_state
-        self._count_updates = count_updates
         self._sleep = sleep
         self._watch_s = watch_s
         self.state = ConnectionState.DISCONNECTED
@@ -164,24 +161,21 @@ class Connection:
         self._enter(ConnectionState.CONNECTED)
 
     async def _wait_deaf(self) -> None:
-        """Return when Telegram no longer answers, or reports events of which no update came."""
-        known_pts, known_count, silences = None, self._count_updates(), 0
+        """Return when Telegram no longer answers, or counts events that never come."""
+        behind = 0
         while True:
             await self._sleep(self._watch_s)
             try:
                 async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                    pts = (await self._client(functions.updates.GetStateRequest())).pts
+                    state = await self._client(functions.updates.GetStateRequest())
             except FloodWaitError:
                 continue
-            count = self._count_updates()
-            moved = known_pts is not None and pts != known_pts
-            silences = silences + 1 if moved and count == known_count else 0
-            known_pts, known_count = pts, count
-            if silences >= _SILENCE_MAX:
-                logger.warning("Telegram reports events, and no updates come: connecting again")
+            behind = behind + 1 if state.pts > self._client.pts else 0
+            if behind >= _BEHIND_MAX:
+                logger.warning("Telegram counts events that never come: connecting again")
                 return
-            if silences:
-                # What this program itself does counts as an event too, so the first silence proves nothing.
+            if behind:
+                # An update may just be on its way, so at first only the difference is asked for.
                 await self._client.catch_up()
 
     async def _give_up(self, exc: SessionLostError) -> TelegramError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
@@ -27,6 +28,7 @@ messages, channels = functions.messages, functions.channels
 _SEARCHED_FOR_DUPLICATE = 50
 _DELETED_AT_ONCE = 100
 _TEXT_CHARS_MAX = 4096
+_CAPTION_CHARS_MAX = 1024
 _random = SystemRandom()
 
 
@@ -117,6 +119,16 @@ class Sender:
             random_id = _random.getrandbits(63) or 1
             await self._send(types.InputPeerSelf(), self._me_id, piece, random_id=random_id)
 
+    async def show_owner(self, picture: Path, caption: str) -> None:
+        """Send a picture to the owner's Saved Messages; a caption that is too long for Telegram is cut."""
+        caption = caption[:_CAPTION_CHARS_MAX]
+        with translated("upload a picture"):
+            file = await self._client.upload_file(picture)
+        media = types.InputMediaUploadedPhoto(file)
+        random_id = _random.getrandbits(63) or 1
+        request = messages.SendMediaRequest(types.InputPeerSelf(), media, caption, random_id=random_id)
+        await self._deliver(request, self._me_id)
+
     async def address(self, chat: Chat) -> Any:
         """Return the TL input peer of a chat, from its id and access hash.
 
@@ -145,6 +157,10 @@ class Sender:
     ) -> Message:
         reply_to = None if reply_to_id is None else types.InputReplyToMessage(reply_to_id)
         request = messages.SendMessageRequest(peer, text, random_id=random_id, reply_to=reply_to)
+        return await self._deliver(request, chat_id)
+
+    async def _deliver(self, request: Any, chat_id: int) -> Message:
+        peer, text = request.peer, request.message
         self._traces.expect(chat_id, text)
         try:
             with translated(f"send a message to chat {chat_id}"):

@@ -62,7 +62,6 @@ class UpdateReader:
         self._on_gap = on_gap
         self._chats: dict[int, Chat] = {}
         self._contents: OrderedDict[tuple[int, int], str] = OrderedDict()
-        self.seen = 0
         self._readers: dict[type, Callable[[Any], Awaitable[None] | None]] = {
             types.UpdateNewMessage: self._read_new,
             types.UpdateNewChannelMessage: self._read_new,
@@ -112,7 +111,6 @@ class UpdateReader:
 
     async def _read(self, update: Any) -> None:
         await self._begun.wait()
-        self.seen += 1
         reader = self._readers.get(type(update))
         if reader is None:
             return
