@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from random import Random
 
 from fakes import FakeClock
 
-from userbot.errors import TelegramError
+from userbot.errors import AdapterError, TelegramError
 from userbot.events import Arrived, Event
 from userbot.generator import Generator, Prompt
 from userbot.messages import Chat, Message, Origin, Reply
@@ -103,6 +104,9 @@ class FakeWire:
     async def tell_owner(self, text: str) -> None:
         self.told.append(text)
 
+    async def show_owner(self, picture: Path, caption: str) -> None:
+        self.told.append(caption)
+
 
 class ScriptedGenerator:
     """Answers each prompt with the next scripted reply, or with an echo of the last bubble.
@@ -137,6 +141,8 @@ class ScriptedGenerator:
         return step
 
     async def use_adapter(self, adapter_id: str | None) -> None:
+        if adapter_id == "missing":
+            raise AdapterError("There is no adapter of that name.")
         self._adapter_id = adapter_id
 
     async def close(self) -> None:

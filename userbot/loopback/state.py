@@ -134,6 +134,7 @@ class User:
     box: Box = field(default_factory=Box, repr=False)
     dialogs: dict[int, Dialog] = field(default_factory=dict, repr=False)
     sent: dict[int, tuple[int, int]] = field(default_factory=dict, repr=False)
+    uploads: dict[int, dict[int, bytes]] = field(default_factory=dict, repr=False)
     drafts_log: list[tuple[datetime, int, object]] = field(default_factory=list, repr=False)
     missed_updates: int = 0
     too_long_differences: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from userbot.messages import Chat, Message
@@ -40,4 +41,8 @@ class Wire(Protocol):
 
     async def tell_owner(self, text: str) -> None:
         """Write to the owner's Saved Messages."""
+        ...
+
+    async def show_owner(self, picture: Path, caption: str) -> None:
+        """Send a picture to the owner's Saved Messages."""
         ...

@@ -1,6 +1,6 @@
 """Answers to API requests, one module a namespace or theme; importing this package registers them all."""
 
-from userbot.loopback.handlers import auth, channels, dialogs, history, messages, people, updates
+from userbot.loopback.handlers import auth, channels, dialogs, history, media, messages, people, updates
 from userbot.loopback.handlers.registry import Call, Services, respond, unwrap
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "channels",
     "dialogs",
     "history",
+    "media",
     "messages",
     "people",
     "respond",

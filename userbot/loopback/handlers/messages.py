@@ -19,10 +19,6 @@ messages = functions.messages
 @handles(messages.SendMessageRequest)
 def send_message(call: Call, request: Any) -> Any:
     """Send a text; a `random_id` seen before gets the original message again instead."""
-    account, chat_id = call.account, chat_id_of(call, request.peer)
-    repeated = _repeated(call, [request.random_id])
-    if repeated is not None:
-        return repeated
     reply_to = request.reply_to.reply_to_msg_id if isinstance(request.reply_to, types.InputReplyToMessage) else None
     outgoing = Outgoing(
         request.message,
@@ -30,6 +26,15 @@ def send_message(call: Call, request: Any) -> Any:
         entities=tuple(request.entities or ()),
         fields={"silent": bool(request.silent)},
     )
+    return send(call, request, outgoing)
+
+
+def send(call: Call, request: Any, outgoing: Outgoing) -> Any:
+    """Send a message that a request describes, once for each `random_id`, and return what Telegram answers."""
+    account, chat_id = call.account, chat_id_of(call, request.peer)
+    repeated = _repeated(call, [request.random_id])
+    if repeated is not None:
+        return repeated
     stored, event = call.actions.send(account, chat_id, outgoing, origin=call.session)
     account.sent[request.random_id] = (chat_id, stored.id)
     if request.clear_draft:
