@@ -2,11 +2,123 @@
 
 from __future__ import annotations
 
+import re
+from typing import NoReturn
+
+import ijson
+
+from userbot.errors import ConfigError, ExportFormatError
+from userbot.importers import FORMATS
+from userbot.importers.discord import read_discord
 from userbot.importers.found import Reader
+from userbot.importers.json_stream import repair
+from userbot.importers.meta import read_instagram, read_messenger
 from userbot.importers.source import Source
+from userbot.importers.telegram.html import is_page, read_html
 from userbot.importers.telegram.json import read_telegram
+from userbot.importers.whatsapp import LINE, read_whatsapp
+
+READERS: dict[str, Reader] = {
+    "telegram": read_telegram,
+    "telegram-html": read_html,
+    "whatsapp": read_whatsapp,
+    "instagram": read_instagram,
+    "messenger": read_messenger,
+    "discord": read_discord,
+}
+
+_HEAD_BYTES = 256 << 10
+_SHOWN = 6
+_TELEGRAM_KEYS = {"personal_information", "chats", "left_chats", "frequent_contacts", "profile_pictures"}
 
 
 def choose_reader(source: Source, format_name: str | None) -> tuple[str, Reader]:
-    """Return the format's name and its reader."""
-    return "telegram", read_telegram
+    """Return the name and the reader of the format that the user named, or that the content shows.
+
+    Raises:
+        ConfigError: There is no format of that name.
+        ExportFormatError: The content is of no known format; the text names what was seen.
+    """
+    name = format_name or _detect(source)
+    if name not in READERS:
+        raise ConfigError(f"There is no format {name!r}. Use --format with one of {', '.join(FORMATS)}.")
+    return name, READERS[name]
+
+
+def _detect(source: Source) -> str:
+    if source.is_folder or source.is_archive:
+        return _detect_parts(source)
+    (part,) = source.parts()
+    found, seen = _detect_content(source, part)
+    return found or _refuse(source.where(part), seen)
+
+
+def _detect_parts(source: Source) -> str:
+    """Tell the format of a folder or an archive by its first telling part."""
+    names = source.parts()
+    if not names:
+        _refuse(str(source.path), "it is empty")
+    for part in sorted(names, key=lambda name: (name.rsplit("/", 1)[-1] != "result.json", name.count("/"))):
+        if part.rsplit("/", 1)[-1].startswith(".") or not part.lower().endswith((".json", ".html", ".txt")):
+            continue
+        found, _ = _detect_content(source, part)
+        if found is not None:
+            return found
+    shown = ", ".join(names[:_SHOWN])
+    return _refuse(str(source.path), f"its files are {shown}{' and more' if len(names) > _SHOWN else ''}")
+
+
+def _detect_content(source: Source, part: str) -> tuple[str | None, str]:
+    """Return the format of one part, or None; and what was seen in it."""
+    head = source.head(part, _HEAD_BYTES)
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start[:1] in (b"{", b"["):
+        return _detect_json(start, f"{source.path}/{part}")
+    text = start.decode("utf-8", "replace")
+    if start[:1] == b"<":
+        telling = is_page(part) or 'class="page_wrap"' in text
+        return ("telegram-html" if telling else None), "it is an HTML page that Telegram Desktop did not write"
+    if any(LINE.match(line) for line in text.splitlines()[:200]):
+        return "whatsapp", ""
+    if b"\0" in head:
+        return None, "it is no text"
+    return None, "it is text without lines that begin with a time"
+
+
+def _detect_json(start: bytes, name: str) -> tuple[str | None, str]:
+    keys, inner = _read_keys(start)
+    if keys & _TELEGRAM_KEYS or ({"messages", "type", "id"} <= keys | inner and "type" in keys):
+        return "telegram", ""
+    if {"channel", "guild"} <= keys:
+        return "discord", ""
+    if "participants" in keys and ("messages" in keys or "threadName" in keys):
+        hints = name.casefold() + (" instagram" if b"instagram" in start.lower() else "")
+        return ("instagram" if "instagram" in hints else "messenger"), ""
+    if start[:1] == b"[":
+        return None, f"it is a JSON list{_shown(inner, ' of objects with the keys ')}"
+    return None, f"it is a JSON object{_shown(keys, ' with the keys ')}"
+
+
+def _read_keys(start: bytes) -> tuple[set[str], set[str]]:
+    """Return the keys of the top level, and of the first level of what lies in it, as far as the beginning shows."""
+    keys: set[str] = set()
+    inner: set[str] = set()
+    try:
+        for prefix, event, value in ijson.parse(repair(start)):
+            if event == "map_key":
+                (inner if prefix else keys).add(value)
+    except ijson.JSONError:
+        pass  # The beginning of a file ends somewhere.
+    return keys, inner
+
+
+def _shown(keys: set[str], words: str) -> str:
+    plain = sorted(key for key in keys if re.fullmatch(r"[\w-]{1,40}", key))
+    return words + ", ".join(plain[:_SHOWN]) if plain else ""
+
+
+def _refuse(where: str, seen: str) -> NoReturn:
+    raise ExportFormatError(
+        f"{where} is no export that is known: {seen}. "
+        f"Give Telegram Desktop's result.json, or name the format with --format: {', '.join(FORMATS)}."
+    )

@@ -14,6 +14,7 @@ from userbot.importers.detection import choose_reader
 from userbot.importers.found import Found, Hints, Notice, Owner, Skipped, Truncated
 from userbot.importers.source import Progress, Source
 from userbot.importers.summary import ChatRow, ImportSummary
+from userbot.importers.telegram.html import is_page
 from userbot.messages import Chat, ChatKind, Message, Origin
 from userbot.store import Store
 from userbot.store.facts import OWNER_ID, OWNER_NAME
@@ -31,7 +32,9 @@ def run_import(
     progress: Progress | None,
 ) -> ImportSummary:
     """Import an export; see `import_file`."""
-    source = Source(path.expanduser(), progress)
+    path = path.expanduser()
+    # The pages of one chat belong together, so the first stands for all.
+    source = Source(path.parent if is_page(path.name) and path.is_file() else path, progress)
     known_name = store.facts.get(OWNER_NAME) if store is not None else None
     hints = Hints(me=me, owner_id=owner_id, owner_name=known_name)
     try:

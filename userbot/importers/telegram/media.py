@@ -7,9 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from userbot.importers.placeholders import bracket, format_duration
 from userbot.importers.telegram.rows import Row
-
-NAME_LIMIT = 80
 
 
 def describe_media(row: Row) -> str | None:
@@ -29,21 +28,6 @@ def describe_media(row: Row) -> str | None:
     if row.todo_list is not None:
         return bracket("to-do:", _nested(row.todo_list, "title"))
     return _describe_rare(row)
-
-
-def bracket(kind: str, detail: str | None = None) -> str:
-    """Write a placeholder on one line, with a detail of bounded length."""
-    words = " ".join((detail or "").split())
-    if len(words) > NAME_LIMIT:
-        words = words[: NAME_LIMIT - 1] + "…"
-    return f"[{kind} {words}]" if words else f"[{kind.rstrip(':')}]"
-
-
-def format_duration(seconds: int | None) -> str | None:
-    """Write a duration as minutes and seconds; None for none or nonsense."""
-    if seconds is None or not 0 <= seconds < 360_000:
-        return None
-    return f"{seconds // 60}:{seconds % 60:02d}"
 
 
 def join_text(value: Any) -> str:

@@ -1,0 +1,142 @@
+"""Instagram's and Messenger's JSON: one file or more a thread, newest message first.
+
+Both write UTF-8 bytes as if each were a character; that is undone. Messenger's export of encrypted chats has other keys
+and no such fault.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from userbot.errors import ExportFormatError
+from userbot.importers.found import Found, Hints, Owner, Skipped
+from userbot.importers.json_stream import parse_events, parse_items
+from userbot.importers.meta_rows import convert_row, mend, read_sender
+from userbot.importers.names import MessageIds, choose_by_name, derive_chat_id
+from userbot.importers.source import Source
+from userbot.messages import Chat, ChatKind, Message
+
+BATCH = 1000
+
+
+@dataclass(slots=True)
+class _Thread:
+    """A conversation with the files that hold it."""
+
+    key: str
+    title: str
+    participants: list[str]
+    parts: list[str] = field(default_factory=list)
+    senders: Counter[str] = field(default_factory=Counter)
+
+
+def read_instagram(source: Source, hints: Hints) -> Iterator[Found]:
+    """Yield what Instagram's `message_*.json` files hold; see `_read`."""
+    return _read(source, hints, "instagram")
+
+
+def read_messenger(source: Source, hints: Hints) -> Iterator[Found]:
+    """Yield what Messenger's files hold; see `_read`."""
+    return _read(source, hints, "messenger")
+
+
+def _read(source: Source, hints: Hints, name: str) -> Iterator[Found]:
+    """Yield chats and messages of all threads.
+
+    Raises:
+        ExportFormatError: There is no thread, or one is damaged.
+        OwnerUnknownError: Neither several threads nor a title nor a hint tells who the owner is.
+    """
+    parts = [part for part in source.parts(".json") or source.parts() if _is_thread(part) or not source.is_folder]
+    source.expect(parts, passes=3)
+    threads = _find_threads(source, parts)
+    if not threads:
+        raise ExportFormatError(
+            f"{source.path} holds no conversations: expected `participants` and `messages` in message_1.json. "
+            f"Download your information again, format JSON, with messages ticked."
+        )
+    owner = _find_owner(source, threads, hints)
+    yield Owner(None, owner)
+    for thread in threads:
+        yield from _read_thread(source, thread, name, owner)
+
+
+def _is_thread(part: str) -> bool:
+    return part.rsplit("/", 1)[-1].startswith("message_") or "/" not in part
+
+
+def _find_threads(source: Source, parts: list[str]) -> list[_Thread]:
+    threads: dict[str, _Thread] = {}
+    for part in parts:
+        found = _read_head(source, part)
+        if found is None:
+            continue
+        thread = threads.setdefault(found.key, found)
+        thread.parts.append(part)
+        with source.open(part) as stream:
+            for row in parse_items(stream, "messages.item"):
+                if sender := read_sender(row):
+                    thread.senders[sender] += 1
+    return list(threads.values())
+
+
+def _read_head(source: Source, part: str) -> _Thread | None:
+    """Read what is not messages; None if the file is no thread."""
+    heads: dict[str, str] = {}
+    participants: list[str] = []
+    has_messages = False
+    with source.open(part) as stream:
+        for prefix, event, value in parse_events(stream):
+            if event == "string" and prefix in ("participants.item.name", "participants.item"):
+                participants.append(mend(value))
+            elif event == "string" and prefix in ("title", "thread_path", "threadName"):
+                heads[prefix] = mend(value)
+            has_messages |= prefix == "messages" and event == "start_array"
+    if not has_messages or not participants:
+        return None
+    encrypted = heads.get("threadName", "")
+    title = heads.get("title") or encrypted.rsplit("_", 1)[0] or ", ".join(participants)
+    return _Thread(heads.get("thread_path") or encrypted or title, title, participants)
+
+
+def _find_owner(source: Source, threads: list[_Thread], hints: Hints) -> str:
+    senders: Counter[str] = Counter()
+    presence: Counter[str] = Counter()
+    for thread in threads:
+        senders.update(thread.senders)
+        presence.update(set(thread.participants))
+    ranked = presence.most_common(2)
+    usual = ranked[0][0] if len(ranked) > 1 and ranked[0][1] > ranked[1][1] else None
+    if len(threads) == 1:
+        senders.update(dict.fromkeys(threads[0].participants, 0))
+    return choose_by_name(senders, hints, where=str(source.path), peer=threads[0].title, usual=usual)
+
+
+def _read_thread(source: Source, thread: _Thread, name: str, owner: str) -> Iterator[Found]:
+    others = {*thread.participants, *thread.senders} - {owner}
+    chat = Chat(
+        id=derive_chat_id(name, thread.key),
+        kind=ChatKind.GROUP if len(others) > 1 else ChatKind.PRIVATE,
+        title=thread.title,
+        source=name,
+    )
+    yield chat
+    ids = MessageIds()
+    skipped: Counter[str] = Counter()
+    for part in thread.parts:
+        batch: list[Message] = []
+        with source.open(part) as stream:
+            for row in parse_items(stream, "messages.item"):
+                message = convert_row(row, chat, owner, ids)
+                if isinstance(message, str):
+                    skipped[message] += 1
+                    continue
+                batch.append(message)
+                if len(batch) == BATCH:
+                    yield batch
+                    batch = []
+        yield batch
+    for reason, count in skipped.items():
+        yield Skipped(reason, count)

@@ -1,0 +1,96 @@
+"""Rows of Instagram's and Messenger's threads to messages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from userbot.importers.names import MessageIds
+from userbot.importers.placeholders import bracket, describe_file, format_duration
+from userbot.messages import Chat, ChatKind, Message, Origin
+
+_MEDIA = {"photos": "photo", "videos": "video", "gifs": "gif", "sticker": "sticker"}
+_CALLS = ("call", "subscribe", "unsubscribe")
+# What the app writes in the sender's name, in English exports; nobody typed it.
+_SHARED = (
+    "sent an attachment.",
+    "shared a story.",
+    "shared a link.",
+    "sent a link.",
+    "sent a photo.",
+    "sent a video.",
+    "sent a voice message.",
+    "sent a GIF.",
+    "sent a sticker.",
+)
+
+
+def mend(text: Any) -> str:
+    """Undo UTF-8 bytes written as characters; what is no such text, or no text, comes back as it is or empty."""
+    if not isinstance(text, str):
+        return ""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+def read_sender(row: Any) -> str:
+    """Return who sent a row; "" if it does not tell."""
+    return mend(row.get("sender_name") or row.get("senderName")) if isinstance(row, dict) else ""
+
+
+def convert_row(row: Any, chat: Chat, owner: str | None, ids: MessageIds) -> Message | str:
+    """Return the message that a row holds, or why it holds none."""
+    sender = read_sender(row)
+    if not sender:
+        return "row without a sender"
+    at = row.get("timestamp_ms", row.get("timestamp"))
+    sent_at = _read_time(at)
+    if sent_at is None:
+        return "row without a time"
+    if row.get("is_unsent") is True or row.get("isUnsent") is True:
+        return "deleted message"
+    if "call_duration" in row or str(row.get("type")).casefold() in _CALLS:
+        return "service message"
+    text = mend(row.get("content") or row.get("text")).strip()
+    if text == "Liked a message" or (text.startswith("Reacted ") and text.endswith("to your message")):
+        return "reaction"
+    media = _describe_media(row)
+    if text.endswith(_SHARED):
+        media, text = media or "[attachment]", ""
+    if not text and media is None:
+        return "empty message"
+    return Message(
+        chat_id=chat.id,
+        id=ids.derive(str(at), sender, text or media or ""),
+        origin=Origin.OWNER if sender == owner else Origin.PEER,
+        sent_at=sent_at,
+        text=text,
+        media=media,
+        sender_name=sender if chat.kind is ChatKind.GROUP else None,
+    )
+
+
+def _read_time(value: Any) -> datetime | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(value / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _describe_media(row: dict[str, Any]) -> str | None:
+    for key, kind in _MEDIA.items():
+        if row.get(key):
+            return bracket(kind)
+    for key in ("audio_files", "files", "media"):
+        found = row.get(key)
+        if isinstance(found, list) and found and isinstance(found[0], dict):
+            if key == "audio_files":
+                seconds = found[0].get("duration")
+                return bracket("voice", format_duration(seconds if isinstance(seconds, int) else None))
+            return describe_file(mend(found[0].get("uri")).rsplit("/", 1)[-1])
+    share = row.get("share")
+    return "[link]" if isinstance(share, dict) and share else None

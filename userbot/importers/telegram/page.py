@@ -1,0 +1,185 @@
+"""One page of Telegram Desktop's HTML export, parsed piece by piece.
+
+Source: Telegram Desktop 6.1.2, export/output/export_output_html.cpp, for classes and their nesting.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+
+from userbot.importers.placeholders import bracket, describe_file
+from userbot.importers.source import MeteredFile
+
+_CHUNK_BYTES = 64 << 10
+_GO_TO = re.compile(r"go_to_message(-?\d{1,18})$")
+_ROW_ID = re.compile(r"message(-?\d{1,18})$")
+_DURATION = re.compile(r"\b0?(\d+:\d{2}(?::\d{2})?)\b")
+_VOID = frozenset({"br", "img", "meta", "link", "hr", "input", "source"})
+_MEDIA = {
+    "media_photo": "photo",
+    "media_voice_message": "voice",
+    "media_video": "video",
+    "media_audio_file": "audio",
+    "media_file": "file",
+    "media_contact": "contact",
+    "media_location": "location",
+    "media_live_location": "live location",
+    "media_venue": "location",
+    "media_poll": "poll:",
+    "media_game": "game",
+    "media_invoice": "invoice",
+    "media_call": "call",
+    "photo_wrap": "photo",
+    "sticker_wrap": "sticker",
+    "video_file_wrap": "video",
+    "animated_wrap": "gif",
+}
+_TITLES = {"Sticker": "sticker", "Video message": "video message", "Animation": "gif", "GIF": "gif"}
+
+
+@dataclass(slots=True)
+class HtmlRow:
+    """One message or service row of a page, as far as it was read."""
+
+    id: int | None
+    is_service: bool
+    joined: bool
+    sender: str = ""
+    time: str = ""
+    text: str = ""
+    forwarded: bool = False
+    via_bot: bool = False
+    reply_to_id: int | None = None
+    kind: str | None = None
+    title: str = ""
+    status: str = ""
+    question: str = ""
+
+    @property
+    def media(self) -> str | None:
+        """Placeholder of the attachment."""
+        if self.kind is None:
+            return None
+        kind = _TITLES.get(self.title.strip(), self.kind)
+        if kind == "sticker":
+            emoji = self.status.split(",")[0].strip()
+            return emoji if emoji and not emoji.isascii() else "[sticker]"
+        if kind in ("voice", "video", "video message"):
+            found = _DURATION.search(self.status)
+            return bracket(kind, found[1] if found else None)
+        if kind == "file":
+            return describe_file(self.title.strip() or None) if self.title.strip() != "File" else "[file]"
+        if kind == "poll:":
+            return bracket(kind, self.question)
+        return bracket(kind)
+
+
+def parse_page(stream: MeteredFile) -> Iterator[HtmlRow | str]:
+    """Yield the chat's title, then its rows; date bars are left out."""
+    page = _Page()
+    decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
+    while piece := stream.read(_CHUNK_BYTES):
+        page.feed(decoder.decode(piece))
+        yield from page.take()
+    page.close()
+    page.finish()
+    yield from page.take()
+
+
+class _Page(HTMLParser):
+    """Keeps the classes of the open elements, and the row that is being read."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._open: list[tuple[str, frozenset[str]]] = []
+        self._row: HtmlRow | None = None
+        self._row_depth = 0
+        self._title = ""
+        self._found: list[HtmlRow | str] = []
+
+    def take(self) -> list[HtmlRow | str]:
+        """Return what is complete, and forget it."""
+        found, self._found = self._found, []
+        return found
+
+    def finish(self) -> None:
+        """Complete the last row."""
+        if self._row is not None:
+            self._found.append(self._row)
+            self._row = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Open an element."""
+        values = {key: value or "" for key, value in attrs}
+        if tag in _VOID:
+            if tag == "br" and self._row is not None and self._in("text"):
+                self._row.text += "\n"
+            return
+        classes = frozenset(values.get("class", "").split())
+        self._open.append((tag, classes))
+        if tag == "div" and "message" in classes:
+            self._begin(values.get("id", ""), classes)
+        elif self._row is not None:
+            self._look(self._row, classes, values)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close an element, and those in it that were left open."""
+        depth = len(self._open)
+        while depth and self._open[depth - 1][0] != tag:
+            depth -= 1
+        if not depth:
+            return
+        if (
+            "page_header" in {name for _, classes in self._open[depth - 1 :] for name in classes}
+            and self._title.strip()
+        ):
+            self._found.append(self._title.strip())
+        del self._open[depth - 1 :]
+        if self._row is not None and len(self._open) < self._row_depth:
+            self.finish()
+
+    def handle_data(self, data: str) -> None:
+        """Take text where it belongs."""
+        if self._row is None:
+            if self._in("page_header") and self._in("text"):
+                self._title += data
+        elif self._in("from_name"):
+            if not self._in("forwarded") and not self._in("reply_to"):
+                self._row.sender = f"{self._row.sender} {' '.join(data.split())}".strip()
+        elif self._in("text"):
+            self._row.text += data.strip("\n") if data.strip() else ""
+        elif self._in("question"):
+            self._row.question += data
+        elif self._in("media") and self._in("title"):
+            self._row.title += data
+        elif self._in("media") and self._in("status"):
+            self._row.status += data
+
+    def _begin(self, row_id: str, classes: frozenset[str]) -> None:
+        self.finish()
+        found = _ROW_ID.match(row_id)
+        # Date bars have ids below zero; a true service row has a positive one, or that of a basic group.
+        if "service" in classes and (found is None or found[1].startswith("-")):
+            return
+        self._row = HtmlRow(int(found[1]) if found else None, "service" in classes, "joined" in classes)
+        self._row_depth = len(self._open)
+
+    def _look(self, row: HtmlRow, classes: frozenset[str], values: dict[str, str]) -> None:
+        if "date" in classes and "pull_right" in classes:
+            row.time = values.get("title", "")
+        elif "forwarded" in classes:
+            row.forwarded = True
+        elif self._in("reply_to"):
+            target = _GO_TO.search(
+                values.get("href", "") or values.get("onclick", "").removeprefix("return ").strip("()")
+            )
+            row.reply_to_id = int(target[1]) if target else row.reply_to_id
+        for name in classes & _MEDIA.keys():
+            row.kind = _MEDIA[name]
+
+    def _in(self, name: str) -> bool:
+        return any(name in classes for _, classes in self._open[self._row_depth - 1 if self._row else 0 :])
