@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from userbot.cli.orders import give_order
 from userbot.cli.screen import byte_progress, console, errors, session_of
 from userbot.errors import ConfigError, ExportTruncatedError
 from userbot.importers import FORMATS, ImportSummary, import_file
@@ -57,8 +58,8 @@ def import_export(
         show_summary(summary, dry_run=dry_run)
     if summary.truncated_after:
         raise ExportTruncatedError(
-            f"{path} ends early, {summary.truncated_after}. What was whole is stored; export again for the rest, and import "
-            f"that too: nothing comes twice."
+            f"{path} ends early, {summary.truncated_after}. What was whole is stored; export again for the rest, and "
+            f"import that too: nothing comes twice."
         )
 
 
@@ -117,19 +118,19 @@ def list_chats(
 @chats.command("allow")
 def allow(context: typer.Context, names: ChatNames) -> None:
     """Let the clone answer these chats."""
-    _set_mode(context, names, Mode.AUTO, "The clone answers {}.")
+    _order(context, "allow", names)
 
 
 @chats.command("draft")
 def draft(context: typer.Context, names: ChatNames) -> None:
     """Let the clone write its answers into the drafts of these chats; you send them, or not."""
-    _set_mode(context, names, Mode.DRAFT, "The clone writes drafts for {}.")
+    _order(context, "draft", names)
 
 
 @chats.command("deny")
 def deny(context: typer.Context, names: ChatNames) -> None:
     """Leave these chats alone again."""
-    _set_mode(context, names, Mode.OFF, "The clone leaves {} alone.")
+    _order(context, "off", names)
 
 
 @chats.command("consent")
@@ -177,11 +178,10 @@ def _find(store: Store, names: list[str]) -> list[Chat]:
     return [store.chats.find(name) for name in names]
 
 
-def _set_mode(context: typer.Context, names: list[str], mode: Mode, text: str) -> None:
-    with session_of(context).store() as store:
-        for chat in _find(store, names):
-            store.chats.set_mode(chat.id, mode)
-            console.print(text.format(escape(chat.title)))
+def _order(context: typer.Context, verb: str, names: list[str]) -> None:
+    session = session_of(context)
+    for name in names:
+        console.print(escape(give_order(session, verb, name)))
 
 
 def _name(chat: Chat) -> str:

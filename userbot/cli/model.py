@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from userbot.adapters import AdapterShelf, Manifest
-from userbot.cli.screen import Session, console, session_of
+from userbot.cli.screen import console, session_of
 from userbot.cli.training_view import Outcome, run_training
 from userbot.errors import NoAdapterError
 

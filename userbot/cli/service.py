@@ -1,9 +1,211 @@
-"""Commands on the model: train, adapters, chat."""
+"""Commands on the account and the daemon: log in and out, pull, run, and its orders."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from typing import Annotated
+
+import segno
 import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from userbot.cli.orders import give_order
+from userbot.cli.screen import Session, console, errors, session_of
+from userbot.errors import LoginError
+from userbot.messages import Chat
+from userbot.settings import Settings
+from userbot.store import Store
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    app.command("login")(login)
+    app.command("logout")(logout)
+    app.command("pull")(pull)
+    app.command("run")(run)
+    for command in (status, pause, resume, why, undo):
+        app.command(command.__name__)(command)
+
+
+def login(
+    context: typer.Context,
+    qr: Annotated[bool, typer.Option("--qr", help="Show a QR code to scan with Telegram on your phone.")] = False,
+) -> None:
+    """Log in to Telegram as you: by phone number and code, and your two-step password if you have one.
+
+    Needs your own api_id and api_hash from my.telegram.org/apps; `clone init` asks for them.
+    """
+    session = session_of(context)
+    with session.store() as store:
+        name = asyncio.run(log_in(session.settings, store, qr=qr))
+    console.print(f"Logged in as [b]{escape(name)}[/]. Next: [cyan]clone chats allow CHAT[/], then [cyan]clone run[/]")
+
+
+async def log_in(settings: Settings, store: Store, *, qr: bool) -> str:
+    """Log in with questions on the terminal; return the account's name."""
+    from userbot.app import make_telegram_options
+    from userbot.store.facts import OWNER_ID, OWNER_NAME
+    from userbot.telegram import login as steps
+
+    async def ask_secret(text: str) -> str:
+        return await asyncio.to_thread(typer.prompt, text, hide_input=True)
+
+    async def ask_phone() -> str:
+        return str(await asyncio.to_thread(typer.prompt, "Phone number, with the country code"))
+
+    async def ask_code() -> str:
+        return await ask_secret("Code from your Telegram app (not shown)")
+
+    async def ask_password() -> str:
+        return await ask_secret("Two-step password (not shown)")
+
+    def show(text: str) -> None:
+        errors.print(escape(text))
+
+    def show_qr(url: str) -> None:
+        errors.print("Telegram on your phone: Settings → Devices → Link Desktop Device, and scan:")
+        segno.make(url).terminal(sys.stderr, compact=True)
+
+    try:
+        async with steps.connect_for_login(make_telegram_options(settings)) as client:
+            account = await steps.read_account(client)
+            if account is None and qr:
+                account = await steps.login_by_qr(client, show_code=show_qr, ask_password=ask_password, show=show)
+            elif account is None:
+                account = await steps.login(
+                    client, ask_phone=ask_phone, ask_code=ask_code, ask_password=ask_password, show=show
+                )
+    except typer.Abort:
+        raise LoginError("Nothing was entered, so nobody is logged in. Try again: clone login") from None
+    store.facts.set(OWNER_ID, account.id)
+    store.facts.set(OWNER_NAME, account.name)
+    return account.name
+
+
+def logout(context: typer.Context) -> None:
+    """End this session at Telegram and delete its file."""
+    asyncio.run(_log_out(session_of(context).settings))
+    console.print("Logged out; the session file is gone.")
+
+
+async def _log_out(settings: Settings) -> None:
+    from userbot.app import make_telegram_options
+    from userbot.telegram.login import connect_for_login, log_out
+
+    async with connect_for_login(make_telegram_options(settings)) as client:
+        await log_out(client)
+
+
+def pull(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="CHAT...", help="Id, @username, or (part of) the title.")],
+    takeout: Annotated[bool, typer.Option(help="Ask Telegram for an export session, which has gentler limits.")] = True,
+) -> None:
+    """Fetch the history of chosen chats, newest first; an interrupted pull goes on where it stopped.
+
+    Nothing is pulled that you do not name. Stop the daemon first: one session, one process.
+    """
+    session = session_of(context)
+    with session.store() as store:
+        asyncio.run(_pull(session, store, names, takeout=takeout))
+
+
+async def _pull(session: Session, store: Store, names: list[str], *, takeout: bool) -> None:
+    from userbot.app import make_telegram_options
+    from userbot.telegram.account import TelegramAccount
+    from userbot.telegram.history import Progress as Pulled
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    async with TelegramAccount.open(make_telegram_options(session.settings), attempts=3) as account:
+        chats = await find_chats(account, store, names)
+        with Progress(*columns, console=errors, transient=True) as bar:
+            tasks = {chat.id: bar.add_task(escape(chat.title), total=None) for chat in chats}
+
+            def show(at: Pulled) -> None:
+                waiting = f" (Telegram asks to wait {at.waiting_s:.0f} s)" if at.waiting_s else ""
+                bar.update(
+                    tasks[at.chat_id], completed=at.fetched, total=at.total, description=escape(at.title) + waiting
+                )
+
+            report = await account.pull(store, chats, on_progress=show, takeout=takeout)
+    console.print(f"{report.messages:,} new messages; {report.chats} of {len(chats)} chats fetched to their beginning.")
+    if report.takeout_from is not None:
+        at = f"{report.takeout_from.astimezone():%d %b %H:%M}"
+        errors.print(
+            f"[yellow]Note:[/] Telegram grants an export session from {at}, or once you approve it in its chat."
+        )
+    for reason in report.refused:
+        errors.print(f"[yellow]Note:[/] {escape(reason)}")
+
+
+async def find_chats(account: object, store: Store, names: list[str]) -> list[Chat]:
+    """Find chats by name among the account's own, storing those that are new."""
+    from userbot.telegram.account import TelegramAccount
+
+    if not isinstance(account, TelegramAccount):
+        raise TypeError("an open TelegramAccount is needed")
+    known = {chat.id: chat for chat in await account.dialogs()}
+    wanted = []
+    for name in names:
+        bare = name.strip().removeprefix("@").casefold()
+        fits = [c for c in known.values() if bare in (str(c.id), (c.username or "").casefold(), c.title.casefold())]
+        if len(fits) == 1:
+            store.chats.save(fits)
+        wanted.append(store.chats.find(name))
+    return wanted
+
+
+def run(context: typer.Context) -> None:
+    """Answer the allowed chats until stopped (Ctrl-C, SIGTERM). This is what a service manager starts."""
+    from userbot import app
+    from userbot.logs import set_up_logging
+
+    session = session_of(context)
+    with session.store():
+        pass  # shows the terms once, and fails early on a damaged database
+    set_up_logging(session.settings.log_format, session.settings.log_level)
+    raise typer.Exit(asyncio.run(app.run(session.settings)))
+
+
+def status(context: typer.Context) -> None:
+    """Show what the daemon does, which chats it answers, and what it held back."""
+    _order(context, "status")
+
+
+def pause(
+    context: typer.Context,
+    span: Annotated[str, typer.Argument(help="30m, 2h, 1d; empty: until `clone resume`.")] = "",
+    chat: Annotated[str, typer.Argument(metavar="[CHAT]", help="Only this chat.")] = "",
+) -> None:
+    """Answer nothing for a while, everywhere or in one chat."""
+    _order(context, "pause", f"{span} {chat}".strip())
+
+
+def resume(
+    context: typer.Context,
+    chat: Annotated[str, typer.Argument(metavar="[CHAT]", help="Only this chat.")] = "",
+) -> None:
+    """End the pause."""
+    _order(context, "resume", chat)
+
+
+def why(
+    context: typer.Context,
+    chat: Annotated[str, typer.Argument(metavar="[CHAT]", help="Of this chat.")] = "",
+) -> None:
+    """Tell how the last answer came about: what the model saw, which adapter, how long, the guard's verdict."""
+    _order(context, "why", chat)
+
+
+def undo(
+    context: typer.Context,
+    chat: Annotated[str, typer.Argument(metavar="[CHAT]", help="Of this chat.")] = "",
+) -> None:
+    """Delete the last answer for both sides. The daemon must run."""
+    _order(context, "undo", chat)
+
+
+def _order(context: typer.Context, verb: str, argument: str = "") -> None:
+    console.print(escape(give_order(session_of(context), verb, argument)))

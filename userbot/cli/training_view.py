@@ -19,7 +19,7 @@ GIB = 2**30
 WORSE = 4
 
 
-class TrainingFailed(CloneError):
+class TrainingFailedError(CloneError):
     """The training process ended without an adapter.
 
     Args:
@@ -56,14 +56,14 @@ def run_training(arguments: Sequence[str]) -> Outcome:
         arguments: For `python -m training`.
 
     Raises:
-        TrainingFailed: It ended without an adapter.
+        TrainingFailedError: It ended without an adapter.
     """
     command = [sys.executable, "-m", "training", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:  # noqa: S603  # ourselves
         outcome = _watch(process)
     if process.returncode not in (0, WORSE):
         text = outcome.error or f"Training stopped with exit code {process.returncode}; run it again with `--resume`."
-        raise TrainingFailed(text, process.returncode if process.returncode > 0 else 130)
+        raise TrainingFailedError(text, process.returncode if process.returncode > 0 else 130)
     return outcome
 
 
