@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from telethon import TelegramClient
@@ -66,33 +67,29 @@ async def test_iterating_forwards_gives_every_message_once(client: TelegramClien
     assert [message.id async for message in client.iter_messages(alice.user_id, reverse=True, wait_time=0)] == ids
 
 
-@pytest.mark.parametrize("limit", [1, 7, 99, 100, 101, 200, 1000])
 @pytest.mark.parametrize("reverse", [False, True])
 async def test_limits_cut_both_directions(
-    client: TelegramClient, alice: User, ids: list[int], *, limit: int, reverse: bool
+    client: TelegramClient, alice: User, ids: list[int], *, reverse: bool
 ) -> None:
     await client.get_dialogs()
-    got = [
-        message.id async for message in client.iter_messages(alice.user_id, limit=limit, reverse=reverse, wait_time=0)
-    ]
-    assert got == (ids if reverse else ids[::-1])[:limit]
+    for limit in (1, 7, 99, 100, 101, 200, 1000):
+        got = await client.get_messages(alice.user_id, limit=limit, reverse=reverse)
+        assert [message.id for message in got] == (ids if reverse else ids[::-1])[:limit], limit
 
 
-@pytest.mark.parametrize("position", [0, 1, 30, 130, 238, 239])
-async def test_minimum_and_offset_ids_cut_both_directions(
-    client: TelegramClient, alice: User, ids: list[int], position: int
-) -> None:
+async def test_minimum_and_offset_ids_cut_both_directions(client: TelegramClient, alice: User, ids: list[int]) -> None:
     await client.get_dialogs()
-    edge, chat = ids[position], alice.user_id
-    assert [m.id async for m in client.iter_messages(chat, min_id=edge, reverse=True, wait_time=0)] == ids[
-        position + 1 :
-    ]
-    assert [m.id async for m in client.iter_messages(chat, min_id=edge, wait_time=0)] == ids[position + 1 :][::-1]
-    assert [m.id async for m in client.iter_messages(chat, max_id=edge, wait_time=0)] == ids[:position][::-1]
-    assert [m.id async for m in client.iter_messages(chat, offset_id=edge, wait_time=0)] == ids[:position][::-1]
-    assert [m.id async for m in client.iter_messages(chat, offset_id=edge, reverse=True, wait_time=0)] == ids[
-        position + 1 :
-    ]
+
+    async def listed(**arguments: Any) -> list[int]:
+        return [message.id for message in await client.get_messages(alice.user_id, limit=1000, **arguments)]
+
+    for position in (0, 1, 30, 130, 238, 239):
+        edge, older, newer = ids[position], ids[:position], ids[position + 1 :]
+        assert await listed(min_id=edge, reverse=True) == newer, position
+        assert await listed(min_id=edge) == newer[::-1], position
+        assert await listed(max_id=edge) == older[::-1], position
+        assert await listed(offset_id=edge) == older[::-1], position
+        assert await listed(offset_id=edge, reverse=True) == newer, position
 
 
 async def test_offset_date_starts_before_that_moment(client: TelegramClient, alice: User, ids: list[int]) -> None:

@@ -16,7 +16,7 @@ from userbot.loopback.state import User
 auth, account = functions.auth, functions.account
 
 
-@handles(auth.SendCodeRequest)
+@handles(auth.SendCodeRequest, auth.ResendCodeRequest)
 def send_code(call: Call, request: Any) -> Any:
     """Pretend to send the code to the app; the test reads it from the server."""
     code_hash = call.services.logins.send_code(request.phone_number)

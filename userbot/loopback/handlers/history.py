@@ -80,7 +80,7 @@ def _picked(call: Call, stored: dict[int, StoredMessage], request: Any) -> dict[
     numbers = [number for number in numbers if isinstance(number, int)]
     found = [stored[number] for number in numbers if number in stored]
     shown = [
-        render.message(stored[number], call.account) if number in stored else types.MessageEmpty(number)
+        render.message(stored[number], call.account) if number in stored else types.MessageEmpty(number, None)
         for number in numbers
     ]
     return {"messages": shown, **render.companions(call.world, call.account, found)}
