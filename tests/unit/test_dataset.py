@@ -11,7 +11,7 @@ from fakes import START, bubble
 from training.config import DataConfig
 from training.dataset import DataSet, Reason, build, describe, preview
 from userbot.errors import ConsentError, TooLittleDataError
-from userbot.messages import Chat, ChatKind, Message, Origin, Turn
+from userbot.messages import Chat, ChatKind, Message, Origin, Turn, system_line
 from userbot.store import Store
 
 DAY_S = 86_400.0
@@ -201,6 +201,19 @@ def test_system_line_says_who_the_peer_is(store: Store, say: Say, friend: Chat) 
     store.chats.set_relationship(friend.id, "my sister")
     say((PEER, "a"), (OWNER, "b one"), (PEER, "c"), (OWNER, "d two"))
     assert make(store, system_line=True).train[0].system == "Chat with Vera (my sister)."
+
+
+@pytest.mark.parametrize(
+    ("kind", "title", "relationship", "line"),
+    [
+        (ChatKind.PRIVATE, "Vera  \n K", None, "Chat with Vera K."),
+        (ChatKind.GROUP, "Team", "work", "Group chat Team (work)."),
+        (ChatKind.PRIVATE, "", "my sister", "my sister"),
+        (ChatKind.PRIVATE, " ", None, None),
+    ],
+)
+def test_system_line_is_one_line(kind: ChatKind, title: str, relationship: str | None, line: str | None) -> None:
+    assert system_line(Chat(id=1, kind=kind, title=title, relationship=relationship)) == line
 
 
 def test_newest_sessions_of_all_chats_are_held_out(store: Store, say: Say) -> None:
