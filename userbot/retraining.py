@@ -17,12 +17,9 @@ from userbot.power import IDLE_PERCENT, GpuLoad, is_on_mains, read_gpu_load
 from userbot.store import Store
 from userbot.store.thread import StoreThread
 from userbot.training_process import Ended
+from userbot.training_state import SEEN_AT, TRAINING, UNDER_WAY, WANTED, read_training
 
 log = logging.getLogger(__name__)
-
-TRAINING = "training"
-WANTED = "retrain_wanted"
-SEEN_AT = "retrain_seen_at"
 
 _READY = (0, 4)  # 4: held-out loss is worse; by how much, and whether that matters, is the gate's business
 _REFUSED = 4
@@ -40,6 +37,7 @@ class Rules:
         zone: Time zone of the hours; None is the machine's.
         only_on_ac: Only start on mains power.
         only_idle_gpu: Only start while the GPU has nothing else to compute.
+        gpu_free_mb: GPU memory that training needs, MiB: where less is free, the clone pauses and its model makes room.
         go_on: Train on from the adapter in service rather than afresh.
     """
 
@@ -48,6 +46,7 @@ class Rules:
     zone: tzinfo | None = None
     only_on_ac: bool = False
     only_idle_gpu: bool = False
+    gpu_free_mb: int | None = None
     go_on: bool = False
 
 
@@ -86,6 +85,18 @@ class Process(Protocol):
         ...
 
 
+class Room(Protocol):
+    """Makes room on the GPU; `userbot.generator.resting.RestingGenerator` is one."""
+
+    async def rest(self) -> None:
+        """Release the model; answers wait from now on."""
+        ...
+
+    async def wake(self) -> None:
+        """Load the model again, with the adapter that is in service now."""
+        ...
+
+
 class Retraining:
     """Retrains when it is time.
 
@@ -99,6 +110,7 @@ class Retraining:
         process: Trains and compares.
         owner: Hears of beginnings and ends.
         swap: Makes the daemon write with the adapter that is in service now; returns the id it then writes with.
+        room: Releases the model that serves while training needs its memory; None leaves it serving.
         on_mains: Tells whether the machine is on mains power.
         gpu_load: Tells how busy the GPU is.
     """
@@ -113,6 +125,7 @@ class Retraining:
         process: Process,
         owner: Owner,
         swap: Callable[[], Awaitable[str | None]],
+        room: Room | None = None,
         on_mains: Callable[[], bool] = is_on_mains,
         gpu_load: Callable[[], GpuLoad | None] = read_gpu_load,
     ) -> None:
@@ -123,6 +136,7 @@ class Retraining:
         self._process = process
         self._owner = owner
         self._swap = swap
+        self._room = room
         self._on_mains = on_mains
         self._gpu_load = gpu_load
         self._task: asyncio.Task[None] | None = None
@@ -138,7 +152,7 @@ class Retraining:
     async def recover(self) -> None:
         """After a start: if the last training died with the daemon, go on with it when conditions allow."""
         found = await self._thread.run(read_training, self._store)
-        if found.get("state") in ("training", "judging"):
+        if found.get("state") in UNDER_WAY:
             log.warning("the last training was interrupted; it goes on when conditions allow")
             if found.get("pid"):
                 await asyncio.to_thread(self._process.end_orphan, found["pid"])
@@ -234,28 +248,44 @@ class Retraining:
         await self._tell(f"Training a new adapter, because: {reason}.")
         try:
             current = await self._thread.run(self._shelf.current)
-            parent = current.id if current is not None and self._rules.go_on else None
-            ended = await self._process.train(parent, resume=resume, on_event=self._hear)
-            candidate = ended.values.get("adapter_id")
-            if ended.code not in _READY or candidate is None:
+            ended = await self._learn(current.id if current else None, resume=resume)
+            if ended.code == _REFUSED:
+                await self._finish("refused", ended)
+            elif ended.code != 0:
                 await self._fail(ended)
-                return
-            await self._judge(str(candidate), current.id if current else None)
-        except asyncio.CancelledError:
-            raise
+            elif await self._promote(str(self._shown["adapter_id"])):
+                await self._finish("promoted", ended)
         except Exception as exc:
             log.exception("retraining failed")
             await self._fail(Ended(1, {"text": f"{type(exc).__name__} in the daemon; its log says more"}))
 
-    async def _judge(self, candidate: str, current: str | None) -> None:
-        await self._show(state="judging", adapter_id=candidate)
-        ended = await self._process.compare(candidate, current, on_event=self._hear)
-        if ended.code == _REFUSED:
-            await self._finish("refused", ended)
-        elif ended.code != 0:
-            await self._fail(ended)
-        elif await self._promote(candidate):
-            await self._finish("promoted", ended)
+    async def _learn(self, current: str | None, *, resume: bool) -> Ended:
+        """Train and compare, with room on the GPU; return how the gate ended, or what went wrong before it."""
+        rests = await self._make_room()
+        try:
+            parent = current if self._rules.go_on else None
+            ended = await self._process.train(parent, resume=resume, on_event=self._hear)
+            candidate = ended.values.get("adapter_id")
+            if ended.code not in _READY or candidate is None:
+                # Ready without an adapter is no success, and no refusal either.
+                return Ended(1 if ended.code in _READY else ended.code, ended.values)
+            await self._show(state="judging", adapter_id=candidate)
+            return await self._process.compare(str(candidate), current, on_event=self._hear)
+        finally:
+            if rests and self._room is not None:
+                await self._room.wake()
+
+    async def _make_room(self) -> bool:
+        needed = self._rules.gpu_free_mb
+        load = await asyncio.to_thread(self._gpu_load) if self._room is not None and needed is not None else None
+        if self._room is None or needed is None or load is None or load.free_mb >= needed:
+            return False
+        await self._tell(
+            f"The GPU has {load.free_mb} MiB free and training needs {needed}: answers wait until it is over."
+        )
+        await self._show(text="answers wait until it is over")
+        await self._room.rest()
+        return True
 
     async def _promote(self, candidate: str) -> bool:
         """Put the adapter in service; where the daemon can't write with it, take that back."""
@@ -310,30 +340,6 @@ class Retraining:
             await self._owner.tell_owner(text)
         except TelegramError as exc:
             log.warning("the owner can't be told: %s", exc)
-
-
-def read_training(store: Store) -> dict[str, Any]:
-    """Return what is known of the last training: `state`, `reason`, `step`, `total`, `loss`, `eta_s`, `text`, …"""
-    found: dict[str, Any] = store.facts.get(TRAINING) or {}
-    return found
-
-
-def describe_training(store: Store) -> str | None:
-    """Describe the last or the waiting training in a line for `clone status`; None where there was none."""
-    wish = store.facts.get(WANTED)
-    found = read_training(store)
-    if wish is not None and found.get("state") not in ("training", "judging"):
-        return f"Training waits ({wish['reason']})" + (f": {wish['waits']}" if "waits" in wish else "")
-    if not found:
-        return None
-    state = found["state"]
-    if state == "training" and found.get("total"):
-        loss = f", loss {found['loss']:.3f}" if "loss" in found else ""
-        left = f", {found['eta_s'] / 60:.0f} min left" if found.get("eta_s") else ""
-        return f"Training: update {found['step']} of {found['total']}{loss}{left}"
-    if state == "judging":
-        return f"Training: adapter {found['adapter_id']} is at the gate"
-    return f"Training: {state}" + (f": {found['text']}" if found.get("text") else "")
 
 
 def is_within(hours: tuple[time, time], clock: time) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Collection, Iterator
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
-from userbot.adapters import AdapterShelf, Manifest
+from userbot.adapters import AdapterShelf
 from userbot.errors import StoreError
 
 
@@ -79,20 +80,38 @@ def prune_adapters(shelf: AdapterShelf, *, keep_last: int, budget_bytes: int | N
     return gone
 
 
-def prune_runs(runs: Path, *, adapters: list[Manifest], keep_last: int) -> list[str]:
-    """Delete folders of finished training runs, but those of adapters that still exist and the newest few.
+def prune_runs(runs: Path, *, adapters: Collection[str], keep_last: int) -> list[str]:
+    """Delete folders of training runs, but those of adapters that still exist and the newest few.
 
     Args:
         runs: `<home>/runs`.
-        adapters: Those that exist; a manifest names its run in `metrics`.
+        adapters: Ids of those that exist.
         keep_last: Newest runs to keep whatever became of them.
     """
-    named = {str(manifest.metrics.get("run")) for manifest in adapters}
     found = [path for path in sorted(runs.glob("*")) if path.is_dir()] if runs.is_dir() else []
-    gone = [path for path in found[: max(0, len(found) - keep_last)] if path.name not in named]
+    gone = [path for path in found[: max(0, len(found) - keep_last)] if _read_adapter(path) not in adapters]
     for path in gone:
         shutil.rmtree(path, ignore_errors=True)
     return [path.name for path in gone]
+
+
+def prune_reports(reports: Path, *, adapters: Collection[str]) -> list[str]:
+    """Delete the reports of adapters that are gone.
+
+    Args:
+        reports: `<home>/reports`, a folder an adapter.
+        adapters: Ids of those that exist.
+    """
+    gone = [path for path in sorted(reports.glob("*")) if path.is_dir() and path.name not in adapters]
+    for path in gone:
+        shutil.rmtree(path, ignore_errors=True)
+    return [path.name for path in gone]
+
+
+def _read_adapter(run: Path) -> str | None:
+    with suppress(OSError, ValueError, KeyError):
+        return str(json.loads((run / "run.json").read_text("utf-8"))["adapter_id"])
+    return None
 
 
 def measure_folder(folder: Path) -> int:

@@ -15,10 +15,11 @@ from userbot.adapters import AdapterShelf, Manifest
 from userbot.errors import OfflineError
 from userbot.messages import Chat, Origin
 from userbot.power import GpuLoad
-from userbot.retraining import SEEN_AT, TRAINING, WANTED, Retraining, Rules, describe_training, is_within
+from userbot.retraining import Retraining, Rules, is_within
 from userbot.store import Store
 from userbot.store.thread import StoreThread
 from userbot.training_process import Ended
+from userbot.training_state import SEEN_AT, TRAINING, WANTED, describe_training
 
 Listener = Callable[[dict[str, Any]], None]
 
@@ -92,8 +93,15 @@ class Machine:
         self.shelf = shelf
         self.serves: str | None = None
         self.unloadable: set[str] = set()
+        self.rested: list[str] = []
         self.mains = True
         self.load: GpuLoad | None = None
+
+    async def rest(self) -> None:
+        self.rested.append("rest")
+
+    async def wake(self) -> None:
+        self.rested.append("wake")
 
     async def swap(self) -> str | None:
         current = self.shelf.current()
@@ -127,6 +135,7 @@ class Bench:
             process=self.process,
             owner=self.inbox,
             swap=self.machine.swap,
+            room=self.machine,
             on_mains=lambda: self.machine.mains,
             gpu_load=lambda: self.machine.load,
         )
@@ -438,3 +447,30 @@ async def test_an_owner_who_cannot_be_told_does_not_stop_it(bench: Bench) -> Non
 )
 def test_hours_may_span_midnight(clock_time: time, expected: bool) -> None:
     assert is_within((time(23), time(6)), clock_time) is expected
+
+
+@pytest.mark.parametrize(("free_mb", "rested"), [(4000, ["rest", "wake"]), (9000, [])])
+async def test_the_model_makes_room_where_the_gpu_is_too_small_for_both(
+    bench: Bench, free_mb: int, rested: list[str]
+) -> None:
+    bench.machine.load = GpuLoad(0, free_mb)
+    retraining = bench.make(gpu_free_mb=8000)
+
+    await retraining.want()
+    await retraining.wait()
+
+    assert bench.machine.rested == rested
+    told = "The GPU has 4000 MiB free and training needs 8000: answers wait until it is over."
+    assert (told in bench.inbox.texts) is bool(rested)
+
+
+async def test_the_model_comes_back_however_training_ends(bench: Bench) -> None:
+    bench.machine.load = GpuLoad(0, 1)
+    bench.process.hold.clear()
+    retraining = bench.make(gpu_free_mb=8000)
+    await retraining.order()
+    await bench.process.began.wait()
+
+    await retraining.cancel()
+
+    assert bench.machine.rested == ["rest", "wake"]

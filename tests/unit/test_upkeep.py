@@ -10,18 +10,16 @@ from pathlib import Path
 import pytest
 from fakes import START, bubble
 
-from userbot.adapters import AdapterShelf, Manifest
+from userbot.adapters import AdapterShelf, Manifest, write_json
 from userbot.errors import StoreError
 from userbot.messages import Chat
 from userbot.store import Store
-from userbot.upkeep import back_up, prune_adapters, prune_runs
+from userbot.upkeep import back_up, prune_adapters, prune_reports, prune_runs
 
 
 def make_adapters(shelf: AdapterShelf, *names: str, size: int = 1000) -> None:
     for name in names:
-        manifest = Manifest(
-            id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00", metrics={"run": f"run-{name}"}
-        )
+        manifest = Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00")
         with shelf.write(manifest) as folder:
             (folder / "adapter_model.safetensors").write_bytes(b"x" * size)
 
@@ -109,12 +107,22 @@ def test_within_limits_nothing_goes(shelf: AdapterShelf) -> None:
     assert prune_adapters(shelf, keep_last=2, budget_bytes=10**9) == []
 
 
-def test_runs_of_living_adapters_stay(shelf: AdapterShelf, tmp_path: Path) -> None:
-    make_adapters(shelf, "a")
-    for name in ("run-a", "run-b", "run-c", "run-d"):
-        (tmp_path / "runs" / name).mkdir(parents=True)
+def test_runs_of_living_adapters_stay(tmp_path: Path) -> None:
+    for name, adapter in (("r1", "a"), ("r2", "b"), ("r3", None), ("r4", "c")):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        write_json(folder / "run.json", {"state": "done", "adapter_id": adapter} if adapter else {"state": "running"})
 
-    gone = prune_runs(tmp_path / "runs", adapters=shelf.all(), keep_last=1)
+    gone = prune_runs(tmp_path / "runs", adapters={"a"}, keep_last=1)
 
-    assert gone == ["run-b", "run-c"]
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["run-a", "run-d"]
+    assert gone == ["r2", "r3"]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["r1", "r4"]
+
+
+def test_reports_go_with_their_adapters(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.html").touch()
+
+    assert prune_reports(tmp_path, adapters={"b"}) == ["a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
