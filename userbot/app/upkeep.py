@@ -17,8 +17,10 @@ from userbot.settings import ScheduleSettings, Settings
 from userbot.store import Store
 from userbot.store.thread import StoreThread
 from userbot.training_process import TrainingProcess
-from userbot.upkeep import back_up, prune_adapters, prune_runs
+from userbot.upkeep import back_up, prune_adapters, prune_reports, prune_runs
 from userbot.watch import propose_rollback
+
+REPORTS = "reports"
 
 log = logging.getLogger(__name__)
 
@@ -98,9 +100,9 @@ class Upkeep:
         schedule = self._settings.schedule
         budget = schedule.adapters_mb * 2**20 if schedule.adapters_mb else None
         gone = await self._thread.run(prune_adapters, self._shelf, keep_last=schedule.keep_last, budget_bytes=budget)
-        runs = await self._thread.run(
-            prune_runs, self._settings.runs, adapters=self._shelf.all(), keep_last=schedule.keep_last
-        )
+        left = {manifest.id for manifest in await self._thread.run(self._shelf.all)}
+        runs = await self._thread.run(prune_runs, self._settings.runs, adapters=left, keep_last=schedule.keep_last)
+        await self._thread.run(prune_reports, self._settings.home / REPORTS, adapters=left)
         if gone or runs:
             log.info("pruned %d adapters and %d run folders", len(gone), len(runs))
 
