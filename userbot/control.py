@@ -59,8 +59,8 @@ class Daemon(Protocol):
         """Begin to train; return what to tell the owner."""
         ...
 
-    async def swap_adapter(self) -> None:
-        """Take up the adapter that is now in service."""
+    async def swap_adapter(self) -> str | None:
+        """Take up the adapter that is now in service; return the one that now writes."""
         ...
 
 
@@ -230,8 +230,8 @@ async def _list_adapters(_argument: str, desk: Desk) -> str:
 
 async def _roll_back(_argument: str, desk: Desk) -> str:
     manifest = await desk.thread.run(desk.shelf.roll_back)
-    if desk.daemon is not None:
-        await desk.daemon.swap_adapter()
+    if desk.daemon is not None and await desk.daemon.swap_adapter() != manifest.id:
+        return f"Adapter {manifest.id} is in service again, but could not be loaded; the daemon's log says why."
     return f"Back to adapter {manifest.id}."
 
 

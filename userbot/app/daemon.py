@@ -65,6 +65,7 @@ class Daemon:
         self.thread = StoreThread()
         self._desk = control.Desk(store=store, thread=self.thread, shelf=shelf, daemon=self)
         self._forwarded: dict[int, Decision] = {}
+        self._refused: str | None = None
 
     async def run(self, generator: Generator | None, *, ready: asyncio.Event, stop: asyncio.Event) -> None:
         """Connect, answer, and leave in good order."""
@@ -206,11 +207,11 @@ class Daemon:
         """Begin to train; return what to tell the owner."""
         return "Train with `clone train`." if self._retrain is None else await self._retrain()
 
-    async def swap_adapter(self) -> None:
-        """Take up the adapter that is now in service; a failure keeps the old one."""
+    async def swap_adapter(self) -> str | None:
+        """Take up the adapter that is now in service; a failure keeps the old one. Return the one that now writes."""
         manifest = await self.thread.run(self._shelf.current)
         if manifest is None or manifest.id in (self._generator.adapter_id, self._refused):
-            return
+            return self._generator.adapter_id
         try:
             await self._generator.use_adapter(manifest.id)
         except CloneError as exc:
@@ -218,8 +219,7 @@ class Daemon:
             log.error("adapter %s can't be used, the old one stays: %s", manifest.id, exc)
         else:
             log.info("now writing with adapter %s", manifest.id)
-
-    _refused: str | None = None
+        return self._generator.adapter_id
 
     async def _hear_owner(self, message: Message) -> None:
         if message.forwarded:

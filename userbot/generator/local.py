@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any, Protocol, Self
@@ -123,6 +125,7 @@ class LocalGenerator:
         await asyncio.to_thread(self._thread.shutdown, wait=True)
 
     def _reply(self, prompt: Prompt, should_stop: Callable[[], bool]) -> Reply:
+        started = time.monotonic()
         try:
             reply = self._model.reply(
                 prompt.turns, system=prompt.system, sampling=self._sampling, should_stop=should_stop
@@ -134,4 +137,4 @@ class LocalGenerator:
                 f"The model failed ({type(exc).__name__}). If it goes on, lower CLONE_REPLY__CONTEXT_TOKENS or "
                 f"restart with `clone run`."
             ) from exc
-        return reply
+        return replace(reply, adapter_id=self._adapter_id, seconds=time.monotonic() - started)

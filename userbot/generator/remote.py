@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import httpx
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from userbot.errors import AdapterError, GeneratorAwayError, GeneratorError
 from userbot.generator import Prompt, Sampling
@@ -108,7 +109,7 @@ class RemoteGenerator:
         return AsyncRetrying(
             retry=retry_if_exception_type(GeneratorAwayError),
             stop=stop_after_attempt(self._tries),
-            wait=wait_exponential_jitter(initial=0.2, max=5.0),
+            wait=wait_random_exponential(multiplier=0.2, max=5.0),
             reraise=True,
         )
 
@@ -129,8 +130,9 @@ class RemoteGenerator:
         try:
             async with self._client.stream("POST", f"{self._url}/chat/completions", json=request) as response:
                 await self._check(response)
-                async for event in _read_events(response):
-                    _add_event(answer, event)
+                async with aclosing(_read_events(response)) as events:
+                    async for event in events:
+                        _add_event(answer, event)
         except httpx.HTTPError as exc:
             raise self._away(type(exc).__name__) from exc
         except (ValueError, KeyError, TypeError, IndexError) as exc:
@@ -188,17 +190,18 @@ def _split_bubbles(text: str) -> tuple[str, ...]:
     return tuple(line for line in lines if line)
 
 
-async def _read_events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
-    async for line in response.aiter_lines():
-        if not line.startswith("data:"):
-            continue
-        data = line.removeprefix("data:").strip()
-        if data == "[DONE]":
-            return
-        event = json.loads(data)
-        if "error" in event:
-            raise ValueError("the stream holds an error")
-        yield event
+async def _read_events(response: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
+    async with aclosing(cast(AsyncGenerator[str, None], response.aiter_lines())) as lines:
+        async for line in lines:
+            if not line.startswith("data:"):
+                continue
+            data = line.removeprefix("data:").strip()
+            if data == "[DONE]":
+                return
+            event = json.loads(data)
+            if "error" in event:
+                raise ValueError("the stream holds an error")
+            yield event
 
 
 def _add_event(answer: _Answer, event: dict[str, Any]) -> None:

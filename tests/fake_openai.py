@@ -1,0 +1,97 @@
+"""A model server that speaks OpenAI's streaming form over real HTTP, with scripted misfortune."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+
+class FakeOpenAI:
+    """Answers `/v1/chat/completions` and `/v1/models` on 127.0.0.1.
+
+    Args:
+        answer: Returns text, finish reason and seconds of work for the last user message.
+        models: What it serves.
+    """
+
+    def __init__(self, answer: Callable[[str], tuple[str, str, float]], models: list[str]) -> None:
+        self._answer = answer
+        self.models = models
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.statuses: list[int] = []
+        self.raw: bytes | None = None
+        self.gone_away = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.url = ""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[FakeOpenAI]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        try:
+            yield self
+        finally:
+            server.close()
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                lines = head.split("\r\n")
+                headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:] if line)}
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                self.headers.append(headers)
+                await self._respond(lines[0].split()[1], body, reader, writer)
+        finally:
+            writer.close()
+            self._tasks.discard(task)
+
+    async def _respond(
+        self, path: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        status = self.statuses.pop(0) if self.statuses else 200
+        kind = "text/event-stream" if path.endswith("completions") else "application/json"
+        writer.write(f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n".encode())
+        if status != 200:
+            writer.write(b'{"error": {"message": "no"}}')
+        elif self.raw is not None:
+            writer.write(self.raw)
+        elif path.endswith("/models"):
+            writer.write(json.dumps({"data": [{"id": name} for name in self.models]}).encode())
+        else:
+            request = json.loads(body)
+            self.requests.append(request)
+            await self._stream(request, reader, writer)
+        await writer.drain()
+
+    async def _stream(
+        self, request: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        text, finish, seconds = self._answer(request["messages"][-1]["content"])
+        hung_up = asyncio.create_task(reader.read(1))
+        try:
+            await asyncio.wait({hung_up}, timeout=seconds)
+            if hung_up.done():
+                self.gone_away += 1
+                return
+        finally:
+            hung_up.cancel()
+        pieces = [text[n : n + 3] for n in range(0, len(text), 3)]
+        events: list[dict[str, Any]] = [{"choices": [{"delta": {"role": "assistant"}}]}]
+        events += [{"choices": [{"delta": {"content": piece}, "finish_reason": None}]} for piece in pieces]
+        events.append({"choices": [{"delta": {}, "finish_reason": finish}]})
+        events.append({"choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": len(pieces)}})
+        for event in events:
+            writer.write(f"data: {json.dumps(event)}\n\n".encode())
+        writer.write(b"data: [DONE]\n\n")
