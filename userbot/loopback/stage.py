@@ -77,7 +77,8 @@ class Stage:
             deleted: Whether it is a deleted account.
             user_id: An id to have, such as 777000; the next free one when omitted.
         """
-        number = user_id or _FIRST_USER_ID + len(self.world.users)
+        used = [known for known in self.world.users if known < _FIRST_CHAT_NUMBER]
+        number = user_id or max(used, default=_FIRST_USER_ID - 1) + 1
         user = User(number, self.world.long(), first_name, last_name, phone=phone, username=username)
         user.password, user.bot, user.deleted = password, bot, deleted
         self.world.users[number] = user

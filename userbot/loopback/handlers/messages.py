@@ -9,7 +9,7 @@ from telethon.tl import functions, types
 
 from userbot.loopback import render
 from userbot.loopback.actions import Outgoing
-from userbot.loopback.handlers.peers import chat_id_of
+from userbot.loopback.handlers.peers import chat_id_of, given
 from userbot.loopback.handlers.registry import Call, handles
 from userbot.loopback.state import Event, StoredMessage
 
@@ -18,7 +18,9 @@ messages = functions.messages
 
 @handles(messages.SendMessageRequest)
 def send_message(call: Call, request: Any) -> Any:
-    """Send a text; a `random_id` seen before gets the original message again instead."""
+    """Send a text; a `random_id` seen before gets the original message again instead. Nothing can be scheduled."""
+    if given(request.schedule_date) is not None:
+        raise RPCError(None, "SCHEDULE_DATE_INVALID", 400)
     reply_to = request.reply_to.reply_to_msg_id if isinstance(request.reply_to, types.InputReplyToMessage) else None
     outgoing = Outgoing(
         request.message,
