@@ -1,0 +1,5 @@
+"""`python -m userbot` is `clone`."""
+
+from userbot.cli import main
+
+main()

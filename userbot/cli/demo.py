@@ -1,0 +1,114 @@
+"""`clone demo`: the whole product on this machine, without an account."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.rule import Rule
+from rich.table import Table
+
+from userbot.adapters import AdapterShelf
+from userbot.cli.data import show_summary
+from userbot.cli.model import finish_training
+from userbot.cli.screen import byte_progress, console
+from userbot.cli.talk import open_generator
+from userbot.cli.training_view import run_training
+from userbot.demo.export import EXPORT_PATH, FRIEND_ID, OWNER_NAME, PROMPTS
+from userbot.demo.scene import Scene, write_settings
+from userbot.errors import ConfigError
+from userbot.generator import Prompt
+from userbot.importers import import_file
+from userbot.messages import ChatKind, Mode, Turn
+from userbot.settings import Settings, load_settings
+from userbot.store import Store
+
+MARK = ".telegram-clone-demo"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where to work; an earlier demo there is replaced.")] = Path("demo-run"),
+    talk: Annotated[bool, typer.Option("--talk", help="Be the friend yourself.")] = False,
+) -> None:
+    """Show everything without an account: example chats, training, and a conversation on a local Telegram."""
+    began = time.monotonic()
+    home = _prepare(folder)
+    settings = load_settings(home)
+    with Store.open(settings.database) as store:
+        _import(store)
+    _title(f"2. Learning to write like {OWNER_NAME}")
+    outcome = run_training(["--home", str(home)])
+    finish_training(AdapterShelf(settings.adapters), outcome, promote=True)
+    _title("3. The same questions, before and after")
+    asyncio.run(_compare(settings))
+    _title("4. A Telegram server on this machine, the real daemon, a friend and a stranger")
+    asyncio.run(Scene(settings, show=console.print).play(talk=talk))
+    _title("Done")
+    console.print(
+        f"Everything worked, in {time.monotonic() - began:.0f} s. What it made lies in {escape(str(home))}:\n"
+        f"  [cyan]clone --home {escape(str(home))} chat[/]    talk to this clone\n"
+        f"  [cyan]clone demo --talk[/]    be the friend on the local Telegram\n"
+        f"With your own chats: README.md, “Quick start with a real account”; it begins with [cyan]clone import[/]."
+    )
+
+
+def _prepare(folder: Path) -> Path:
+    home = folder.expanduser().absolute()
+    if home.exists() and not (home / MARK).exists() and any(home.iterdir()):
+        raise ConfigError(f"{home} holds something else than a demo. Name another folder: clone demo --folder FOLDER")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True, mode=0o700)
+    (home / MARK).touch()
+    # The demo must not be changed by the settings of a real clone.
+    for name in [name for name in os.environ if name.startswith("CLONE_")]:
+        del os.environ[name]
+    os.chdir(home)
+    write_settings(home)
+    return home
+
+
+def _import(store: Store) -> None:
+    _title(f"1. An example export: a year of chats of {OWNER_NAME}, who does not exist")
+    with byte_progress("Reading") as progress:
+        show_summary(import_file(store, EXPORT_PATH, progress=progress))
+    for chat in store.chats.all():
+        if chat.kind is ChatKind.PRIVATE:
+            store.chats.record_consent(chat.id, by="an invented person")
+    store.chats.set_mode(FRIEND_ID, Mode.AUTO)
+    store.facts.set("terms_shown", store.clock().isoformat())
+    console.print("Consent to training is recorded for the ten people, and one friend is on the allow-list.")
+
+
+async def _compare(settings: Settings) -> None:
+    generator = await open_generator(settings)
+    trained = generator.adapter_id
+    answers: list[list[str]] = []
+    try:
+        for adapter_id in (None, trained):
+            await generator.use_adapter(adapter_id)
+            replies = [await generator.generate(Prompt(turns=(Turn(False, (text,)),))) for text in PROMPTS]
+            answers.append([" / ".join(reply.bubbles) or "(nothing)" for reply in replies])
+    finally:
+        await generator.close()
+    table = Table(show_lines=True)
+    for title in ("question", "the base model", f"the clone of {OWNER_NAME}"):
+        table.add_column(title)
+    for row in zip(PROMPTS, *answers, strict=True):
+        table.add_row(*(escape(text) for text in row))
+    console.print(table)
+
+
+def _title(text: str) -> None:
+    console.print()
+    console.print(Rule(escape(text), align="left"))
