@@ -14,7 +14,7 @@ from userbot.events import Arrived
 from userbot.loopback import LoopbackTelegram
 from userbot.messages import Chat, ChatKind, Mode, Origin
 from userbot.store import Store
-from userbot.telegram import connection
+from userbot.telegram import client, connection
 from userbot.telegram.account import TelegramAccount
 from userbot.telegram.connection import ConnectionState
 from userbot.telegram.reconcile import FIRST_LOOK
@@ -179,6 +179,13 @@ async def test_a_server_that_stops_answering_is_left_for_a_new_connection(
         stage.server.faults.delay("updates.getState", 30.0)
         await wait_until(lambda: stage.states.count(ConnectionState.CONNECTING) == 2)
         await stage.wait_state(account, ConnectionState.CONNECTED)
+
+
+async def test_a_first_answer_that_never_comes_is_tried_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "CONNECT_TIMEOUT_S", 0.3)
+    stage.server.faults.delay("help.getConfig", 30.0)
+    async with stage.account():
+        assert stage.naps[0] == 1.0
 
 
 async def test_pauses_between_tries_grow(stage: Stage) -> None:

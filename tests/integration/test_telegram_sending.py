@@ -231,3 +231,11 @@ async def test_a_picture_reaches_the_owners_saved_messages(stage: Stage, tmp_pat
     assert shown.sender is stage.owner
     [parts] = stage.owner.uploads.values()
     assert b"".join(parts[number] for number in sorted(parts)) == picture.read_bytes()
+
+
+async def test_a_key_that_telegram_forgot_is_a_lost_session(stage: Stage) -> None:
+    async with stage.account(held=False) as account:
+        stage.server.faults.forget_keys(stage.owner)
+        with pytest.raises(SessionLostError) as caught:
+            await account.run_until_lost()
+    assert str(caught.value) == "Telegram does not accept this session (AuthKeyNotFound). Log in again: clone login"

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from telethon.tl import types
 
+from userbot.importers.telegram.media import describe_media as describe_exported
+from userbot.importers.telegram.rows import Row
 from userbot.messages import ChatKind, Message, Origin
 from userbot.telegram.convert import describe_media, is_automatic, read_chat, read_message
 
@@ -116,33 +119,92 @@ def test_replies_and_topics_are_told_apart(header: Any, reply_to_id: int | None,
 
 
 @pytest.mark.parametrize(
+    ("media", "exported", "placeholder"),
+    [
+        (types.MessageMediaPhoto(), {"photo": "a.jpg"}, "[photo]"),
+        (
+            document(types.DocumentAttributeAudio(7, voice=True), voice=True),
+            {"media_type": "voice_message", "duration_seconds": 7},
+            "[voice 0:07]",
+        ),
+        (
+            document(types.DocumentAttributeAudio(200, title="Aria", performer="Bach")),
+            {"media_type": "audio_file", "performer": "Bach", "title": "Aria", "duration_seconds": 200},
+            "[audio Bach – Aria]",
+        ),
+        (
+            document(types.DocumentAttributeVideo(12.4, 1, 1, round_message=True), round=True),
+            {"media_type": "video_message", "duration_seconds": 12},
+            "[video message 0:12]",
+        ),
+        (
+            document(types.DocumentAttributeVideo(65.0, 1, 1)),
+            {"media_type": "video_file", "duration_seconds": 65},
+            "[video 1:05]",
+        ),
+        (
+            document(types.DocumentAttributeVideo(2.0, 1, 1), types.DocumentAttributeAnimated()),
+            {"media_type": "animation", "duration_seconds": 2},
+            "[gif]",
+        ),
+        (
+            document(types.DocumentAttributeFilename("a\n [1].pdf")),
+            {"file": "files/a", "file_name": "a\n [1].pdf"},
+            "[file a [1].pdf]",
+        ),
+        (document(), {"file": "(File not included.)"}, "[file]"),
+        (
+            document(types.DocumentAttributeSticker("😺", types.InputStickerSetEmpty())),
+            {"media_type": "sticker", "sticker_emoji": "😺"},
+            "😺",
+        ),
+        (
+            document(types.DocumentAttributeSticker("", types.InputStickerSetEmpty())),
+            {"media_type": "sticker"},
+            "[sticker]",
+        ),
+        (types.MessageMediaGeo(types.GeoPointEmpty()), {"location_information": {"latitude": 1}}, "[location]"),
+        (
+            types.MessageMediaVenue(types.GeoPointEmpty(), "Café", "", "", "", ""),
+            {"place_name": "Café", "location_information": {"latitude": 1}},
+            "[location Café]",
+        ),
+        (
+            types.MessageMediaGeoLive(types.GeoPointEmpty(), 60),
+            {"location_information": {"latitude": 1}, "live_location_period_seconds": 60},
+            "[live location]",
+        ),
+        (types.MessageMediaContact("+1", "A", "B", "", 1), {"contact_information": {"first_name": "A"}}, "[contact]"),
+        (
+            types.MessageMediaPoll(types.Poll(1, types.TextWithEntities("Pizza?", []), [], 0), types.PollResults()),
+            {"poll": {"question": "Pizza?"}},
+            "[poll: Pizza?]",
+        ),
+        (
+            types.MessageMediaToDo(types.TodoList(types.TextWithEntities("Buy", []), [])),
+            {"todo_list": {"title": "Buy"}},
+            "[to-do: Buy]",
+        ),
+    ],
+)
+def test_an_attachment_reads_the_same_live_and_from_an_export(
+    media: Any, exported: dict[str, Any], placeholder: str
+) -> None:
+    assert describe_media(media) == placeholder
+    assert describe_exported(msgspec.convert({"id": 1, **exported}, Row)) == placeholder
+
+
+@pytest.mark.parametrize(
     ("media", "placeholder"),
     [
         (None, None),
         (types.MessageMediaWebPage(types.WebPageEmpty(1)), None),
-        (types.MessageMediaPhoto(), "[photo]"),
-        (document(types.DocumentAttributeAudio(7, voice=True), voice=True), "[voice 0:07]"),
-        (document(types.DocumentAttributeAudio(200, title="Aria", performer="Bach")), "[audio Bach - Aria]"),
-        (document(types.DocumentAttributeVideo(12.4, 1, 1, round_message=True), round=True), "[video message 0:12]"),
-        (document(types.DocumentAttributeVideo(65.0, 1, 1)), "[video 1:05]"),
-        (document(types.DocumentAttributeVideo(2.0, 1, 1), types.DocumentAttributeAnimated()), "[gif]"),
-        (document(types.DocumentAttributeFilename("a [1].pdf")), "[file a (1).pdf]"),
-        (document(), "[file]"),
-        (document(types.DocumentAttributeSticker("😺", types.InputStickerSetEmpty())), "😺"),
-        (document(types.DocumentAttributeSticker("", types.InputStickerSetEmpty())), "[sticker]"),
-        (types.MessageMediaGeo(types.GeoPointEmpty()), "[location]"),
-        (types.MessageMediaContact("", "A", "B", "", 1), "[contact]"),
         (types.MessageMediaDice(6, "🎲"), "🎲"),
         (types.MessageMediaUnsupported(), "[attachment]"),
     ],
 )
-def test_attachments_become_placeholders(media: Any, placeholder: str | None) -> None:
+def test_what_exports_leave_out_is_described_too(media: Any, placeholder: str | None) -> None:
     assert describe_media(media) == placeholder
-
-
-def test_a_poll_shows_its_question() -> None:
-    poll = types.Poll(1, types.TextWithEntities("Pizza?", []), [], 0)
-    assert describe_media(types.MessageMediaPoll(poll, types.PollResults())) == "[poll: Pizza?]"
 
 
 @pytest.mark.parametrize(

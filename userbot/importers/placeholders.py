@@ -1,23 +1,10 @@
-"""How attachments are written: compact, on one line, and never with a phone number."""
+"""How attachments of other messengers are written, which name files and no kinds."""
 
 from __future__ import annotations
 
-NAME_LIMIT = 80
+from userbot.placeholders import bracket, format_duration
 
-
-def bracket(kind: str, detail: str | None = None) -> str:
-    """Write a placeholder on one line, with a detail of bounded length."""
-    words = " ".join((detail or "").split())
-    if len(words) > NAME_LIMIT:
-        words = words[: NAME_LIMIT - 1] + "…"
-    return f"[{kind} {words}]" if words else f"[{kind.rstrip(':')}]"
-
-
-def format_duration(seconds: int | None) -> str | None:
-    """Write a duration as minutes and seconds; None for none or nonsense."""
-    if seconds is None or not 0 <= seconds < 360_000:
-        return None
-    return f"{seconds // 60}:{seconds % 60:02d}"
+__all__ = ["bracket", "describe_file", "format_duration"]
 
 
 def describe_file(name: str | None) -> str:

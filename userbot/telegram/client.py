@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 updates, messages = functions.updates, functions.messages
 
+CONNECT_TIMEOUT_S = 60.0
+
 _DIFFERENCES = (updates.GetDifferenceRequest, updates.GetChannelDifferenceRequest)
 _PATIENT = (
     *_DIFFERENCES,
@@ -55,10 +57,16 @@ class PatientClient(TelegramClient):  # type: ignore[misc]  # Telethon has no an
         self._settled = False
 
     async def connect(self) -> None:
-        """Connect; `caught_up` is set later, when what was missed has been read."""
+        """Connect; `caught_up` is set later, when what was missed has been read.
+
+        Raises:
+            TimeoutError: Telegram did not answer within a minute.
+        """
         self.refused.clear()
         self.refusal = None
-        await super().connect()
+        # Telethon limits the time of the TCP connection only, and would wait for ever for the first answer.
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            await super().connect()
         # The update loop starts at the next turn of the event loop; a difference before that was part of a login.
         self._started = True
         self.caught_up.clear()

@@ -126,7 +126,8 @@ class Connection:
         with translated("connect"):
             await self._client.connect()
             # Unlike get_me, this says why a session is refused.
-            users = await self._client(functions.users.GetUsersRequest([types.InputUserSelf()]))
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                users = await self._client(functions.users.GetUsersRequest([types.InputUserSelf()]))
         self._enter(ConnectionState.CATCHING_UP)
         return users[0]
 

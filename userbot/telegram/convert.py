@@ -13,29 +13,25 @@ from typing import Any
 from telethon.tl import types
 from telethon.utils import get_display_name, get_peer_id
 
-from userbot import placeholders
 from userbot.messages import Chat, ChatKind, Message, Origin
+from userbot.placeholders import bracket, describe_audio, format_duration
 
 # Telegram's notices and login codes, support, forwarded replies, verification codes: accounts, but nobody to talk to.
 # Source for the first two: Telegram Desktop, data/data_peer.h, isNotificationsUser.
 SERVICE_IDS = frozenset({333000, 777000, 42777, 1271266957, 489000})
 
 _ALONE = {
-    types.MessageMediaPhoto: placeholders.PHOTO,
-    types.MessageMediaGeo: placeholders.LOCATION,
-    types.MessageMediaGeoLive: placeholders.LOCATION,
-    types.MessageMediaVenue: placeholders.LOCATION,
-    types.MessageMediaContact: placeholders.CONTACT,
-    types.MessageMediaGame: placeholders.GAME,
-    types.MessageMediaInvoice: placeholders.INVOICE,
-    types.MessageMediaPaidMedia: placeholders.INVOICE,
-    types.MessageMediaGiveaway: placeholders.GIVEAWAY,
-    types.MessageMediaGiveawayResults: placeholders.GIVEAWAY,
-    types.MessageMediaStory: placeholders.STORY,
-    types.MessageMediaToDo: placeholders.TODO,
-    types.MessageMediaVideoStream: placeholders.OTHER,
-    types.MessageMediaUnsupported: placeholders.OTHER,
+    types.MessageMediaPhoto: "[photo]",
+    types.MessageMediaGeo: "[location]",
+    types.MessageMediaGeoLive: "[live location]",
+    types.MessageMediaContact: "[contact]",
+    types.MessageMediaInvoice: "[invoice]",
+    types.MessageMediaPaidMedia: "[paid media]",
+    types.MessageMediaGiveaway: "[giveaway]",
+    types.MessageMediaGiveawayResults: "[giveaway]",
+    types.MessageMediaStory: "[story]",
 }
+_OTHER = "[attachment]"
 
 
 def read_chat(entity: Any, me_id: int) -> Chat:
@@ -105,32 +101,42 @@ def describe_media(media: Any) -> str | None:
             return None
         case types.MessageMediaDocument():
             return _describe_document(media)
+        case types.MessageMediaVenue():
+            return bracket("location", media.title)
+        case types.MessageMediaGame():
+            return bracket("game", media.game.title)
         case types.MessageMediaPoll():
-            question = media.poll.question
-            return placeholders.describe_poll(getattr(question, "text", question))
+            return bracket("poll:", media.poll.question.text)
+        case types.MessageMediaToDo():
+            return bracket("to-do:", media.todo.title.text)
         case types.MessageMediaDice():
-            return str(media.emoticon) or placeholders.DICE
-    return _ALONE.get(type(media), placeholders.OTHER)
+            return str(media.emoticon)
+    return _ALONE.get(type(media), _OTHER)
 
 
 def _describe_document(media: Any) -> str:
+    # The order of Telegram's own export, which decides for what is several things at once.
     attributes = {type(one): one for one in getattr(media.document, "attributes", None) or ()}
     audio = attributes.get(types.DocumentAttributeAudio)
     video = attributes.get(types.DocumentAttributeVideo)
-    name = attributes.get(types.DocumentAttributeFilename)
     if types.DocumentAttributeSticker in attributes:
-        return placeholders.describe_sticker(attributes[types.DocumentAttributeSticker].alt)
-    if media.voice or (audio is not None and audio.voice):
-        return placeholders.describe_voice(audio and audio.duration)
+        return attributes[types.DocumentAttributeSticker].alt or "[sticker]"
     if media.round or (video is not None and video.round_message):
-        return placeholders.describe_video_message(video and video.duration)
+        return _timed("video message", video)
+    if media.voice or (audio is not None and audio.voice):
+        return _timed("voice", audio)
     if types.DocumentAttributeAnimated in attributes:
-        return placeholders.GIF
+        return "[gif]"
     if video is not None or media.video:
-        return placeholders.describe_video(video and video.duration)
+        return _timed("video", video)
     if audio is not None:
-        return placeholders.describe_audio(audio.title or (name and name.file_name), audio.performer)
-    return placeholders.describe_file(name and name.file_name)
+        return describe_audio(audio.performer, audio.title, seconds=int(audio.duration))
+    name = attributes.get(types.DocumentAttributeFilename)
+    return bracket("file", name and name.file_name)
+
+
+def _timed(kind: str, attribute: Any) -> str:
+    return bracket(kind, None if attribute is None else format_duration(int(attribute.duration)))
 
 
 def _is_by_bot(message: Any) -> bool:

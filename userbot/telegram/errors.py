@@ -37,7 +37,8 @@ _LOST_REASONS: tuple[tuple[Any, str], ...] = (
     (errors.SessionExpiredError, "This session has expired"),
     (errors.AuthKeyUnregisteredError, "Telegram no longer knows this session"),
 )
-_LOST: tuple[Any, ...] = (errors.UnauthorizedError, errors.AuthKeyError, errors.AuthKeyNotFound)
+# Of the errors with code 406 only this one ends a session; Telegram uses the code for much else.
+_LOST: tuple[Any, ...] = (errors.UnauthorizedError, errors.AuthKeyDuplicatedError, errors.AuthKeyNotFound)
 _WAITS: tuple[Any, ...] = (
     errors.FloodWaitError,
     errors.FloodPremiumWaitError,

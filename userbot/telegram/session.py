@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import stat
 from collections.abc import Callable
@@ -131,11 +132,17 @@ def make_client(options: ClientOptions, *, sleep: Callable[[float], Any] | None 
         flood_sleep_threshold=0,
         raise_last_call_error=True,
     )
+    logging.getLogger("telethon.network.mtprotosender").addFilter(_hide_expected)
     if sleep is not None:
         client.sleep = sleep
     if options.endpoint_file is not None:
         _apply_endpoint(client, options.endpoint_file)
     return client
+
+
+def _hide_expected(record: logging.LogRecord) -> bool:
+    # With Telethon's own reconnection off, it reports each lost connection as an error; we report and repair it.
+    return not str(record.msg).startswith("Automatic reconnection failed")
 
 
 def _make_private(session: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from userbot.importers.placeholders import bracket, format_duration
-from userbot.importers.telegram.rows import Row
+from userbot.importers.telegram.rows import Row, join_text
+from userbot.placeholders import bracket, describe_audio, format_duration
 
 
 def describe_media(row: Row) -> str | None:
@@ -30,23 +30,9 @@ def describe_media(row: Row) -> str | None:
     return _describe_rare(row)
 
 
-def join_text(value: Any) -> str:
-    """Join a text that may be a string, or a list of strings and of objects with a `text`."""
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, list):
-        return ""
-    return "".join(_part_text(part) for part in value)
-
-
 def join_entities(row: Row) -> str:
     """Join the text of a row that has it only as entities."""
     return join_text(msgspec.json.decode(row.text_entities)) if row.text_entities else ""
-
-
-def _part_text(part: Any) -> str:
-    text = part.get("text") if isinstance(part, dict) else getattr(part, "text", part)
-    return text if isinstance(text, str) else ""
 
 
 def _describe_typed(row: Row) -> str:
@@ -54,8 +40,7 @@ def _describe_typed(row: Row) -> str:
     if kind == "sticker":
         return row.sticker_emoji or "[sticker]"
     if kind == "audio_file":
-        names = " – ".join(part for part in (row.performer, row.title) if part)
-        return bracket("audio", names or format_duration(row.duration_seconds))
+        return describe_audio(row.performer, row.title, seconds=row.duration_seconds)
     if kind == "animation":
         return "[gif]"
     words = {"voice_message": "voice", "video_message": "video message", "video_file": "video"}
