@@ -32,6 +32,9 @@ class DataConfig(BaseModel):
     system_line: bool = Field(True, description="Begin with a line that says who the peer is")
     instruct_mix: Path | None = Field(None, description="JSONL of instruction data (messages format) to mix in")
     instruct_ratio: float = Field(0.1, ge=0, lt=1, description="Share of mixed-in samples")
+    replay: float = Field(
+        0.5, ge=0, lt=1, description="When going on from an adapter: share of samples that it has learned before"
+    )
 
 
 class LoraSettings(BaseModel):

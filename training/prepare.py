@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,16 @@ from training.config import TrainConfig
 from training.dataset import DataSet, Sample, build
 from training.packing import Tokens, flatten
 from training.render import Renderer
+from training.replay import choose_samples, is_new, list_known, merge_ranges
+from userbot.adapters import Manifest
 from userbot.store import Store
 
 TRAIN, HELD_OUT = "train", "held_out"
 
 
-def prepare_data(store: Store, config: TrainConfig, *, tokenizer: Any, folder: Path) -> dict[str, Any]:
+def prepare_data(
+    store: Store, config: TrainConfig, *, tokenizer: Any, folder: Path, parent: Manifest | None = None
+) -> dict[str, Any]:
     """Build the data set, encode it once, and write it as arrays.
 
     Args:
@@ -23,21 +29,44 @@ def prepare_data(store: Store, config: TrainConfig, *, tokenizer: Any, folder: P
         config: What becomes a sample.
         tokenizer: Of the base model.
         folder: The run's folder; gets a folder of arrays for training and one for evaluation.
+        parent: Adapter to go on from: only what is new to it is learned, and a replayed part of the rest.
 
     Returns:
         What the manifest says: text format, counts, and for each chat the range of message ids that was learned.
 
     Raises:
-        TooLittleDataError: There is too little to learn from.
+        TooLittleDataError: There is too little to learn from, or nothing new to the parent.
         ConsentError: No chat has consent.
     """
     renderer = Renderer(tokenizer, config.text_format)
     found = build(store, config.data, count_tokens=renderer.count, seed=config.seed)
+    going_on: dict[str, Any] = {}
+    if parent is not None:
+        found, going_on = keep_new(found, parent, replay=config.data.replay, seed=config.seed)
     parts = {TRAIN: found.train, HELD_OUT: found.held_out}
     arrays = {name: encode(samples, renderer, tokenizer) for name, samples in parts.items()}
     for name, tokens in arrays.items():
         tokens.save(folder / name)
-    return {"text_format": renderer.text_format, **describe_data(found, arrays)}
+    said = describe_data(found, arrays)
+    if parent is not None:
+        going_on["known"] = merge_ranges([list_known(parent.data), said[TRAIN]["chats"]])
+    return {"text_format": renderer.text_format, **said, **going_on}
+
+
+def keep_new(found: DataSet, parent: Manifest, *, replay: float, seed: int) -> tuple[DataSet, dict[str, Any]]:
+    """Keep of a data set what is new to an adapter, with a replayed part of the rest.
+
+    What it has learned is no held-out sample either, as long as others are left.
+
+    Returns:
+        The smaller data set, and the counts for the manifest.
+    """
+    known = list_known(parent.data)
+    chance = random.Random(seed)  # noqa: S311 - a choice of samples, no secret
+    choice = choose_samples(found.train, known, replay=replay, chance=chance, parent=parent.id)
+    unseen = tuple(sample for sample in found.held_out if is_new(sample, known))
+    kept = replace(found, train=choice.samples, held_out=unseen or found.held_out)
+    return kept, {"new_samples": choice.new, "replayed_samples": choice.replayed}
 
 
 def encode(samples: Sequence[Sample], renderer: Renderer, tokenizer: Any) -> Tokens:

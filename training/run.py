@@ -94,7 +94,8 @@ def train(
             if line:
                 told.report("note", text=line)
         try:
-            data = prepare_data(store, adapted, tokenizer=load_tokenizer(base), folder=run.path)
+            known = None if parent is None else AdapterShelf(places.adapters).get(parent)
+            data = prepare_data(store, adapted, tokenizer=load_tokenizer(base), folder=run.path, parent=known)
         except BaseException:
             shutil.rmtree(run.path)  # nothing to resume
             raise
