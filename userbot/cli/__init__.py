@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from userbot.cli import data, demo, model, service, setup, talk
+from userbot.cli import data, dataset, demo, model, service, setup, talk
 from userbot.cli.screen import Session, errors
 from userbot.errors import CloneError
 
@@ -47,7 +47,7 @@ def _start(
     context.obj = Session(home)
 
 
-for part in (demo, setup, data, model, talk, service):
+for part in (demo, setup, data, dataset, model, talk, service):
     part.register(app)
 
 
