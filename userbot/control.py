@@ -27,6 +27,7 @@ off chat — leave a chat alone
 why [chat] — how the last answer came about; or send it in reply to a forwarded answer
 undo [chat] — delete the last answer for both sides
 retrain — train a new adapter
+retrain stop — stop the training; the adapter in service stays
 adapters — list adapters
 rollback — go back to the adapter before
 help — this list"""
@@ -57,6 +58,10 @@ class Daemon(Protocol):
 
     async def retrain(self) -> str:
         """Begin to train; return what to tell the owner."""
+        ...
+
+    async def cancel_training(self) -> str:
+        """Stop the training that is under way; return what to tell the owner."""
         ...
 
     async def swap_adapter(self) -> str | None:
@@ -215,10 +220,10 @@ async def _undo(argument: str, desk: Desk) -> str:
     return f"{len(ids)} messages deleted in {chat.title if chat else decision.chat_id}."
 
 
-async def _retrain(_argument: str, desk: Desk) -> str:
+async def _retrain(argument: str, desk: Desk) -> str:
     if desk.daemon is None:
         return "The daemon does not run. Train with `clone train`."
-    return await desk.daemon.retrain()
+    return await (desk.daemon.cancel_training() if argument == "stop" else desk.daemon.retrain())
 
 
 async def _list_adapters(_argument: str, desk: Desk) -> str:

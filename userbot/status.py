@@ -14,6 +14,7 @@ from userbot.messages import Chat
 from userbot.reply.situation import read_pause
 from userbot.store import Store
 from userbot.store.replies import Decision
+from userbot.training_state import describe_training
 
 DAEMON = "daemon"
 NOT_RUNNING = "not running"
@@ -33,6 +34,7 @@ class Status:
         paused_until: End of a pause of all chats.
         pending: Bubbles waiting to be sent.
         replies_in_day: Replies in the last 24 hours.
+        training: A line on the training under way, waiting, or last; None where there was none.
         newest: The newest decisions, newest first.
         now: When this was read.
     """
@@ -45,6 +47,7 @@ class Status:
     paused_until: datetime | None
     pending: int
     replies_in_day: int
+    training: str | None
     newest: tuple[Decision, ...]
     now: datetime
 
@@ -55,6 +58,8 @@ class Status:
         if self.paused_until and self.paused_until > self.now:
             lines.append(f"Everything is paused until {_tell(self.paused_until)}")
         lines.append(f"Replies in 24 h: {self.replies_in_day}, bubbles waiting: {self.pending}")
+        if self.training:
+            lines.append(self.training)
         if not self.allowed:
             lines.append("No chat is allowed, so nobody is answered")
         for chat in self.allowed:
@@ -104,6 +109,7 @@ def read_status(store: Store, shelf: AdapterShelf) -> Status:
         paused_until=read_pause(store),
         pending=len(store.replies.pending()),
         replies_in_day=store.replies.sent_since(now - timedelta(days=1)),
+        training=describe_training(store),
         newest=tuple(store.replies.newest(limit=3)),
         now=now,
     )

@@ -45,6 +45,9 @@ class FakeDaemon:
     async def retrain(self) -> str:
         return "Training begins."
 
+    async def cancel_training(self) -> str:
+        return "The training was cancelled."
+
     async def swap_adapter(self) -> str | None:
         return self.loaded
 
@@ -204,6 +207,7 @@ async def test_what_needs_the_daemon_says_so_without_it(desk: Desk) -> None:
     )
     assert await execute("retrain", "", alone) == "The daemon does not run. Train with `clone train`."
     assert await execute("retrain", "", desk) == "Training begins."
+    assert await execute("retrain", "stop", desk) == "The training was cancelled."
 
 
 async def test_adapters_are_listed_and_rolled_back(desk: Desk, daemon: FakeDaemon) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from userbot import control
 from userbot.adapters import AdapterShelf
 from userbot.app.parts import load_generator, make_manners, make_telegram_options
+from userbot.app.upkeep import Upkeep
 from userbot.errors import CloneError, LoginError, SessionLostError
 from userbot.generator import Generator
 from userbot.health import serve_health
@@ -113,12 +114,22 @@ class Daemon:
             metrics=self._metrics,
             on_saved=self._hear_owner,
         )
+        self._upkeep = Upkeep(
+            self._settings,
+            store=self._store,
+            thread=self.thread,
+            shelf=self._shelf,
+            wire=account.wire,
+            generator=self._generator,
+            swap=self.swap_adapter,
+        )
         work = asyncio.create_task(self._work(account, ready), name="daemon")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not work.done():
             await self._drain()
+        await self._upkeep.stop()
         work.cancel()
         with suppress(asyncio.CancelledError):
             try:
@@ -136,6 +147,7 @@ class Daemon:
                 name="reconciler",
             )
             tasks.create_task(self._poll(), name="poll")
+            await self._upkeep.start()
             await self._tell_allowed()
             ready.set()
 
@@ -205,7 +217,11 @@ class Daemon:
 
     async def retrain(self) -> str:
         """Begin to train; return what to tell the owner."""
-        return "Train with `clone train`." if self._retrain is None else await self._retrain()
+        return await (self._retrain or self._upkeep.retraining.order)()
+
+    async def cancel_training(self) -> str:
+        """Stop the training that is under way; return what to tell the owner."""
+        return await self._upkeep.retraining.cancel()
 
     async def swap_adapter(self) -> str | None:
         """Take up the adapter that is now in service; a failure keeps the old one. Return the one that now writes."""

@@ -9,6 +9,7 @@ from userbot.adapters import AdapterShelf
 from userbot.generator import Generator, Sampling
 from userbot.generator.local import LocalGenerator
 from userbot.generator.remote import RemoteGenerator
+from userbot.generator.resting import RestingGenerator
 from userbot.reply.answering import Manners
 from userbot.reply.pacing import Pace
 from userbot.reply.policy import Rules
@@ -17,7 +18,16 @@ from userbot.telegram.session import ClientOptions
 
 
 async def load_generator(settings: Settings, shelf: AdapterShelf) -> Generator:
-    """Make the generator that the settings name, with the adapter in service."""
+    """Make the generator that the settings name, with the adapter in service.
+
+    A model in this process can make room for training where the settings say that the GPU may be too small for both.
+    """
+    if settings.generator.kind == "local" and settings.schedule.gpu_free_mb is not None:
+        return RestingGenerator(lambda: _load(settings, shelf), await _load(settings, shelf))
+    return await _load(settings, shelf)
+
+
+async def _load(settings: Settings, shelf: AdapterShelf) -> Generator:
     manifest, reply = shelf.current(), settings.reply
     sampling = Sampling(
         temperature=reply.temperature,
