@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from telethon import TelegramClient, events
+from telethon._updates.messagebox import ENTRY_ACCOUNT
 from telethon.sessions import MemorySession, SQLiteSession
 from telethon.tl import functions, types
 
@@ -179,6 +180,39 @@ async def test_draft_of_a_client_is_kept_and_cleared_by_sending(
     assert not mine.of(types.UpdateDraftMessage)
     await mine.client.send_message(alice.user_id, "done", clear_draft=True)
     assert server.draft(owner, alice) == ""
+
+
+async def test_draft_that_was_missed_is_found_by_the_gap_it_leaves(
+    server: LoopbackTelegram, connect: Connect, owner: User, alice: User
+) -> None:
+    bob = server.add_user("Bob")
+    mine = await connect(owner)
+    server.faults.miss_updates(owner)
+    await server.save_draft(owner, alice, "missed")
+    await server.save_draft(owner, bob, "noticed")
+    await mine.until(lambda: len(mine.of(types.UpdateDraftMessage)) == 2)
+    assert {update.draft.message for update in mine.of(types.UpdateDraftMessage)} == {"missed", "noticed"}
+
+
+async def test_own_requests_leave_no_gap_in_the_numbering(
+    server: LoopbackTelegram, connect: Connect, owner: User, alice: User
+) -> None:
+    mine = await connect(owner)
+    await server.send(alice, owner, "hi")
+    await mine.until(lambda: mine.texts)
+    asked_before = len(server.calls_of("updates.getDifference", owner))
+    client, peer = mine.client, await mine.client.get_input_entity(alice.user_id)
+    await client.send_read_acknowledge(peer)
+    first = await client.send_message(peer, "one", clear_draft=True)
+    await client.edit_message(peer, first, "two")
+    await client.forward_messages("me", first)
+    await client.send_message("me", "note")
+    await client(functions.messages.SaveDraftRequest(peer, "draft"))
+    await client.delete_messages(peer, [first.id])
+    await server.send(alice, owner, "still in step")
+    await mine.until(lambda: "still in step" in mine.texts)
+    assert client._message_box.map[ENTRY_ACCOUNT].pts == owner.box.pts
+    assert len(server.calls_of("updates.getDifference", owner)) == asked_before
 
 
 async def test_edits_and_deletions_reach_both_sides(

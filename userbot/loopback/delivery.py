@@ -65,13 +65,12 @@ class Delivery:
             sequenced: Number it in the session's `seq`, so that a client notices when it misses one.
         """
         self._changed()
-        if self._misses(account):
-            return
+        missed = self._misses(account)
         for session in self._listening(account, origin):
-            seq = 0
-            if sequenced:
-                session.authorization.seq += 1
-                seq = session.authorization.seq
+            session.authorization.seq += sequenced
+            seq = session.authorization.seq if sequenced else 0
+            if missed:
+                continue
             companions = render.companions(self._world, account, [], chat_ids)
             session.post(self._wrap(account, update, companions, seq=seq), content=True)
             session.flush()
