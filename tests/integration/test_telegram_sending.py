@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -130,11 +131,24 @@ async def test_a_refusal_names_telegrams_reason(stage: Stage) -> None:
     assert str(caught.value) == f"Telegram refused to send a message to chat {chat.id}: UserIsBlocked."
 
 
-async def test_a_chat_that_telegram_never_showed_can_not_be_addressed(stage: Stage) -> None:
+async def test_an_imported_chat_is_found_in_the_list_of_chats(stage: Stage) -> None:
+    imported = replace(stage.chat(), access_hash=None)
+    async with stage.account(held=False) as account:
+        await account.wire.send(imported, "hello", random_id=5)
+    assert texts(stage) == ["hi", "hello"]
+
+
+async def test_a_chat_that_the_account_lacks_can_not_be_addressed(stage: Stage) -> None:
     unknown = Chat(id=-1_000_000_000_077, kind=ChatKind.GROUP, title="Old team")
-    async with stage.account() as account:
-        with pytest.raises(TelegramError, match="Telegram has not shown it to this session yet"):
-            await account.wire.send(unknown, "hello", random_id=5)
+    async with stage.account(held=False) as account:
+        for _ in range(2):
+            with pytest.raises(TelegramError) as caught:
+                await account.wire.send(unknown, "hello", random_id=5)
+    assert str(caught.value) == (
+        f"Chat {unknown.id} is not in this account's list of chats, so it can't be addressed. "
+        f"Write there once from Telegram itself, or switch it off: clone chats deny {unknown.id}"
+    )
+    assert len(stage.server.calls_of("messages.getDialogs")) == 1
 
 
 async def test_names_are_never_looked_up(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from userbot.errors import OfflineError, TelegramError
 from userbot.messages import Chat, Message, Origin
 from userbot.telegram.client import PatientClient
 from userbot.telegram.convert import read_message
+from userbot.telegram.dialogs import list_dialogs
 from userbot.telegram.errors import translated
 from userbot.telegram.traces import OwnTraces
 
@@ -47,6 +49,8 @@ class Sender:
         self._client = client
         self._traces = traces
         self._me_id = me_id
+        self._listing = asyncio.Lock()
+        self._listed = False
 
     async def send(self, chat: Chat, text: str, *, random_id: int, reply_to_id: int | None = None) -> Message:
         """Send a bubble and return it as stored by Telegram, origin `clone`.
@@ -133,7 +137,7 @@ class Sender:
         """Return the TL input peer of a chat, from its id and access hash.
 
         Raises:
-            TelegramError: The hash is known neither to the store nor to the session.
+            TelegramError: The account's list of chats does not have it.
         """
         number, kind = resolve_id(chat.id)
         if chat.id == self._me_id:
@@ -143,14 +147,29 @@ class Sender:
         if chat.access_hash is not None:
             wanted = types.InputPeerUser if kind is types.PeerUser else types.InputPeerChannel
             return wanted(number, chat.access_hash)
-        try:
-            with translated(f"find chat {chat.id}"):
-                return await self._client.get_input_entity(kind(number))
-        except ValueError as exc:
+        with translated(f"find chat {chat.id}"):
+            found = await self._find_peer(kind(number))
+        if found is None:
             raise TelegramError(
-                f"Chat {chat.id} can't be addressed: Telegram has not shown it to this session yet. "
-                f"Run `clone chats refresh`, which reads the list of chats, and try again."
-            ) from exc
+                f"Chat {chat.id} is not in this account's list of chats, so it can't be addressed. "
+                f"Write there once from Telegram itself, or switch it off: clone chats deny {chat.id}"
+            )
+        return found
+
+    async def _find_peer(self, peer: Any) -> Any:
+        try:
+            return await self._client.get_input_entity(peer)
+        except ValueError:
+            pass
+        # A chat that was imported has no access hash. The list of chats shows them all, and the session keeps them.
+        async with self._listing:
+            if not self._listed:
+                await list_dialogs(self._client, self._me_id)
+                self._listed = True
+        try:
+            return await self._client.get_input_entity(peer)
+        except ValueError:
+            return None
 
     async def _send(
         self, peer: Any, chat_id: int, text: str, *, random_id: int, reply_to_id: int | None = None
