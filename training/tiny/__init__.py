@@ -85,7 +85,8 @@ def _read_checked(source: Traversable, name: str, checksums: dict[str, str]) -> 
 def _refuse(source: Traversable, name: str) -> BaseDamagedError:
     return BaseDamagedError(
         f"the embedded base is damaged: {source.joinpath(name)} is missing or differs from its checksum; "
-        "install again with `pip install --force-reinstall telegram-clone[train]`, or in a checkout `git checkout -- training/tiny`"
+        "install again with `pip install --force-reinstall 'telegram-clone[train]'`, "
+        "or in a checkout run `git checkout -- training/tiny`"
     )
 
 
@@ -108,4 +109,4 @@ def _put_in_place(made: Path, folder: Path) -> None:
         if not _is_whole(folder):
             raise
         return
-    folder.chmod(0o755)  # noqa: S103 - public weights; mkdtemp made the folder private
+    folder.chmod(0o755)  # mkdtemp made it private, and its weights are public

@@ -60,7 +60,7 @@ def serialise_bfloat16(weights: Mapping[str, NDArray[np.float32]]) -> bytes:
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     chunks: list[bytes] = []
     offset = 0
-    for name, weight in weights.items():
+    for name, weight in sorted(weights.items()):  # loading shuffles the names, the file's digest must not
         bits = np.ascontiguousarray(weight, dtype=np.float32).view(np.uint32)
         chunk = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2").tobytes()
         header[name] = {"dtype": "BF16", "shape": list(weight.shape), "data_offsets": [offset, offset + len(chunk)]}
