@@ -29,6 +29,8 @@ READERS: dict[str, Reader] = {
 
 _HEAD_BYTES = 256 << 10
 _SHOWN = 6
+_TRIED_PARTS = 300
+_TRIED_LINES = 50
 _TELEGRAM_KEYS = {"personal_information", "chats", "left_chats", "frequent_contacts", "profile_pictures"}
 
 
@@ -58,9 +60,9 @@ def _detect_parts(source: Source) -> str:
     names = source.parts()
     if not names:
         _refuse(str(source.path), "it is empty")
-    for part in sorted(names, key=lambda name: (name.rsplit("/", 1)[-1] != "result.json", name.count("/"))):
-        if part.rsplit("/", 1)[-1].startswith(".") or not part.lower().endswith((".json", ".html", ".txt")):
-            continue
+    likely = [name for name in names if name.lower().endswith((".json", ".html", ".txt")) and "/." not in f"/{name}"]
+    likely.sort(key=lambda name: (not name.endswith("result.json"), name.count("/")))
+    for part in likely[:_TRIED_PARTS]:
         found, _ = _detect_content(source, part)
         if found is not None:
             return found
@@ -72,14 +74,14 @@ def _detect_content(source: Source, part: str) -> tuple[str | None, str]:
     """Return the format of one part, or None; and what was seen in it."""
     head = source.head(part, _HEAD_BYTES)
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = start.decode("utf-8", "replace")
+    if any(LINE.match(line) for line in text.splitlines()[:_TRIED_LINES]):
+        return "whatsapp", ""
     if start[:1] in (b"{", b"["):
         return _detect_json(start, f"{source.path}/{part}")
-    text = start.decode("utf-8", "replace")
     if start[:1] == b"<":
         telling = is_page(part) or 'class="page_wrap"' in text
         return ("telegram-html" if telling else None), "it is an HTML page that Telegram Desktop did not write"
-    if any(LINE.match(line) for line in text.splitlines()[:200]):
-        return "whatsapp", ""
     if b"\0" in head:
         return None, "it is no text"
     return None, "it is text without lines that begin with a time"

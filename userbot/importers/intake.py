@@ -33,8 +33,10 @@ def run_import(
 ) -> ImportSummary:
     """Import an export; see `import_file`."""
     path = path.expanduser()
-    # The pages of one chat belong together, so the first stands for all.
-    source = Source(path.parent if is_page(path.name) and path.is_file() else path, progress)
+    if is_page(path.name) and path.is_file():
+        # The pages of one chat belong together, so one stands for all.
+        path, format_name = path.parent, format_name or "telegram-html"
+    source = Source(path, progress)
     known_name = store.facts.get(OWNER_NAME) if store is not None else None
     hints = Hints(me=me, owner_id=owner_id, owner_name=known_name)
     try:

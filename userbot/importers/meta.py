@@ -106,12 +106,12 @@ def _find_owner(source: Source, threads: list[_Thread], hints: Hints) -> str:
     presence: Counter[str] = Counter()
     for thread in threads:
         senders.update(thread.senders)
-        presence.update(set(thread.participants))
+        people = set(thread.participants)
+        # A chat of two is titled by the other one, which tells more than any number of groups.
+        presence.update(people - {thread.title} if len(people) == 2 else people)
     ranked = presence.most_common(2)
-    usual = ranked[0][0] if len(ranked) > 1 and ranked[0][1] > ranked[1][1] else None
-    if len(threads) == 1:
-        senders.update(dict.fromkeys(threads[0].participants, 0))
-    return choose_by_name(senders, hints, where=str(source.path), peer=threads[0].title, usual=usual)
+    clear = len(ranked) == 1 or (len(ranked) > 1 and ranked[0][1] > ranked[1][1])
+    return choose_by_name(senders, hints, where=str(source.path), usual=ranked[0][0] if clear else None)
 
 
 def _read_thread(source: Source, thread: _Thread, name: str, owner: str) -> Iterator[Found]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, deque
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -11,6 +12,8 @@ from userbot.importers.found import Hints
 
 FIRST_DERIVED_ID = 2**61
 SHOWN_CANDIDATES = 8
+
+_PHONE = re.compile(r"\W*\d[\d\s()\u00a0\u202f‑-]{5,}\d\W*")
 
 
 def derive_chat_id(source: str, key: str) -> int:
@@ -80,9 +83,14 @@ def choose_by_name(
 def list_candidates(counts: Mapping[str, int]) -> str:
     """List names with their numbers of messages, most first."""
     ranked = Counter(counts).most_common()
-    shown = ", ".join(f"{name} ({count})" for name, count in ranked[:SHOWN_CANDIDATES])
+    shown = ", ".join(f"{_mask(name)} ({count})" for name, count in ranked[:SHOWN_CANDIDATES])
     rest = len(ranked) - SHOWN_CANDIDATES
     return f"{shown} and {rest} more" if rest > 0 else shown or "nobody"
+
+
+def _mask(name: str) -> str:
+    # Where there is no name, messengers show the phone number, which no error text may hold.
+    return f"{name[:3]}…{name[-2:]}" if _PHONE.fullmatch(name) else name
 
 
 def _digest(text: str, bits: int) -> int:

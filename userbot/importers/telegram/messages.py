@@ -9,10 +9,10 @@ from msgspec import UNSET
 
 from userbot.importers.found import Owner
 from userbot.importers.telegram.ids import MAX_MESSAGE_ID, mark_sender, read_time
-from userbot.importers.telegram.media import describe_media, join_entities, join_text
+from userbot.importers.telegram.media import describe_media, join_entities
 from userbot.importers.telegram.owner import OwnerRule
 from userbot.importers.telegram.quick import QuickMessage
-from userbot.importers.telegram.rows import Row
+from userbot.importers.telegram.rows import Row, join_text
 from userbot.messages import Chat, ChatKind, Message, Origin
 
 DELETED = "Deleted account"

@@ -141,8 +141,22 @@ def convert(kind: type[Shape], value: object) -> Shape:
     return shape
 
 
+def join_text(value: Any) -> str:
+    """Join a text that may be a string, or a list of strings and of objects with a `text`."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        return ""
+    return "".join(_part_text(part) for part in value)
+
+
 def _convert(value: object, field: msgspec.structs.FieldInfo) -> Any:
     try:
         return msgspec.convert(value, field.type)
     except (msgspec.ValidationError, RecursionError):
-        return field.default
+        return join_text(value) if field.name == "text" else field.default
+
+
+def _part_text(part: Any) -> str:
+    text = part.get("text") if isinstance(part, dict) else getattr(part, "text", part)
+    return text if isinstance(text, str) else ""
