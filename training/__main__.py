@@ -7,6 +7,7 @@ is worse than the one's in service, 130 stopped (`--resume` goes on), 1 anything
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -24,6 +25,10 @@ from userbot.settings import Settings, load_settings
 from userbot.store import Store
 
 WORSE = 4
+
+# Read when torch loads. Threads that spin while they wait for each other starve on a machine that does other work too:
+# with two cores and a load of eight, training ran at 153 tokens/s with spinning and at 561 without.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

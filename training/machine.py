@@ -32,8 +32,8 @@ class Machine:
     flash: bool = False
 
     def choose_dtype(self, wanted: str = "auto") -> torch.dtype:
-        """Turn a `compute_dtype` setting into the format to compute in."""
-        if wanted != "auto":
+        """Turn a `compute_dtype` setting into the format to compute in; float16 on a CPU means auto."""
+        if wanted != "auto" and not (wanted == "float16" and self.device == "cpu"):
             found: torch.dtype = getattr(torch, wanted)
             return found
         if self.bfloat16:
@@ -73,10 +73,15 @@ def read_free_memory() -> int:
 
 
 def _is_bfloat16_quick() -> bool:
-    return _time_product(torch.float32) > _FASTER * _time_product(torch.bfloat16)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # several wait for each other, which tells more about what else the machine does
+    try:
+        return _time_product(torch.float32) > _FASTER * _time_product(torch.bfloat16)
+    finally:
+        torch.set_num_threads(threads)
 
 
-def _time_product(dtype: torch.dtype, *, rounds: int = 5) -> float:
+def _time_product(dtype: torch.dtype, *, rounds: int = 9) -> float:
     """Return the best of some timings of a matrix product as training makes them, seconds."""
     left, right = torch.ones(512, 384, dtype=dtype), torch.ones(1024, 384, dtype=dtype)
     torch.nn.functional.linear(left, right)

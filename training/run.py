@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from training.config import TrainConfig
 from training.extras import check_extras
@@ -147,7 +147,7 @@ def _finish(
     config = TrainConfig.model_validate(saved["config"])
     shelf = AdapterShelf(places.adapters)
     progress.report("config", run=run.id, base=saved["base"], parent=saved["parent"], config=saved["config"])
-    progress.report("data", **saved["data"])
+    progress.report("data", **_count(saved["data"]))
     learner = Learner.load(
         config,
         base=saved["base"],
@@ -177,6 +177,12 @@ def _finish(
     run.clear()
     progress.report("done", adapter_id=manifest.id, worse=metrics["worse"], metrics=metrics)
     return shelf.get(manifest.id)
+
+
+def _count(data: Mapping[str, Any]) -> dict[str, int]:
+    train, held_out = data["train"], data["held_out"]
+    names = ("samples", "turns", "tokens", "learned_tokens")
+    return {name: train[name] for name in names} | {"held_out_turns": held_out["turns"]}
 
 
 def _find_parent(shelf: AdapterShelf, parent: str | None, base: str) -> Path | None:

@@ -15,6 +15,7 @@ from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.estimate import Memory
 from training.loss import Reader, learn_row
+from training.model import quiet_deprecations
 from training.optimizer import make_optimizer, set_rate
 from training.packing import Ints, Row, Tokens, fit_rows, make_row
 from training.progress import Progress
@@ -89,7 +90,8 @@ class Trainer:
         self._learned = self.tokens.learned
         self._longest = int(self._lengths.max())
         self.layout.row_tokens = max(self.layout.row_tokens, self._longest)
-        set_checkpointing(self.reader, self.layout.checkpointing)
+        if self.layout.checkpointing:
+            set_checkpointing(self.reader)
 
     def run(self, start: Checkpoint | None = None) -> int:
         """Run all updates, or those after a checkpoint.
@@ -167,8 +169,9 @@ class Trainer:
         self.optimizer.load_state_dict(start.optimizer)
         self.scaler.load_state_dict(start.scaler)
         self.layout.row_tokens, self._seen = start.row_tokens, start.tokens
-        self.layout.checkpointing = start.checkpointing
-        set_checkpointing(self.reader, start.checkpointing)
+        if start.checkpointing and not self.layout.checkpointing:
+            self.layout.checkpointing = True
+            set_checkpointing(self.reader)
         return start.step
 
     def _stop(self, step: int) -> None:
@@ -246,7 +249,7 @@ class Trainer:
             what = f"rows of {layout.row_tokens} tokens from here on, the same updates"
         elif not layout.checkpointing:
             layout.checkpointing = True
-            set_checkpointing(self.reader, True)
+            set_checkpointing(self.reader)
             what = "activations are recomputed from here on"
         else:
             raise OutOfMemoryError(
@@ -274,12 +277,10 @@ class Trainer:
         return now
 
 
-def set_checkpointing(reader: Reader, wanted: bool) -> None:
-    """Turn the recomputing of activations on or off."""
-    if wanted:
+def set_checkpointing(reader: Reader) -> None:
+    """Recompute activations from here on."""
+    with quiet_deprecations():
         reader.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    elif reader.model.is_gradient_checkpointing:
-        reader.model.gradient_checkpointing_disable()
 
 
 def is_out_of_memory(exc: BaseException) -> bool:

@@ -1,0 +1,206 @@
+"""The article's library, one call a step: load a model, train it on groups of turns, sample from it.
+
+::
+
+    dataset = process_tg_data(file_path="result.json", user="Ann", output_format="dataset")
+    clone = LLMClone(CloneConfig(model_name="tiny", quantized=True))
+    train_clone(clone, dataset)
+    clone.sample("User: What are you up to?")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.article import COLUMN, parse_prompt
+from training.attention import choose_attention
+from training.config import make_config
+from training.estimate import fit_plan, is_worth_expanding, measure_anatomy
+from training.evaluate import evaluate
+from training.generation import Sampling, draw_tokens, list_end_ids
+from training.loss import make_reader
+from training.machine import inspect_machine
+from training.model import expand, load_base, quiet_deprecations, resolve_base
+from training.packing import Tokens, flatten
+from training.plan import plan_epochs
+from training.progress import Progress, Silence
+from training.render import Encoded, Renderer
+from training.samples import Sample
+from training.slot import AdapterSlot
+from training.stopping import Watch
+from training.trainer import Layout, Trainer
+from userbot.errors import TooLittleDataError
+from userbot.messages import Turn
+
+_UNKNOWN = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class CloneConfig:
+    """What to load and how to train it.
+
+    Args:
+        model_name: `tiny`, a hub name or a folder of any causal language model.
+        quantized: Load it in 4 bit.
+        output_path: Folder that `train_clone` writes the adapter to.
+        max_length: Longest sample, tokens; of a longer one the newest words are kept.
+        test_size: Share of the rows, the last ones, kept for evaluation.
+        train: Overrides of the preset `article`, such as `{"epochs": 1}`.
+        models_dir: Where the embedded base is unpacked.
+    """
+
+    model_name: str
+    quantized: bool = True
+    output_path: str | Path = "clone_peft"
+    max_length: int = 256
+    test_size: float = 0.1
+    train: Mapping[str, Any] = field(default_factory=dict)
+    models_dir: str | Path = "~/.telegram-clone/models"
+
+
+class LLMClone:
+    """A causal language model that can be trained on conversations and continue them.
+
+    Args:
+        config: Kept as `args`.
+
+    Raises:
+        ConfigError: The model can't be had.
+        NotQuantisedError: 4 bit can't be applied.
+    """
+
+    def __init__(self, config: CloneConfig) -> None:
+        self.args = config
+        self.settings = make_config(
+            "article", {"base": config.model_name, "load_in_4bit": config.quantized}, config.train
+        )
+        base = resolve_base(config.model_name, models_dir=Path(config.models_dir).expanduser())
+        self.machine = inspect_machine()
+        self.dtype = self.machine.choose_dtype(self.settings.compute_dtype)
+        self.anatomy = measure_anatomy(base, self.settings.lora)
+        model, self.tokenizer = load_base(
+            base, quantised=config.quantized, compute_dtype=self.dtype, device=self.machine.device
+        )
+        self.expanded = config.quantized and is_worth_expanding(self.anatomy, self.machine, self.dtype)
+        self.slot = AdapterSlot(expand(model, self.dtype) if self.expanded else model)
+        self.renderer = Renderer(self.tokenizer, "text")
+
+    @property
+    def model(self) -> Any:
+        """Return the model of transformers, in peft's wrapper once it has an adapter."""
+        return self.slot.model
+
+    def sample(self, text: str, *, max_new_tokens: int = 128, max_length: int = 512, **drawn: Any) -> str:
+        """Continue a conversation with the owner's next turn, and return that alone.
+
+        Args:
+            text: `User: …` and `Clone: …` lines; lines before the first mark are the peer's.
+            max_new_tokens: Longest continuation, tokens.
+            max_length: Longest prompt, tokens; the newest turns are kept.
+            drawn: More fields of `Sampling`, such as `temperature=0` or `seed=1`.
+        """
+        prompt = self.renderer.prompt(parse_prompt(text), max_tokens=max_length)
+        watch = Watch(
+            self.tokenizer, len(prompt), should_stop=lambda: False, on_token=None, marks=("\nUser:", "\nClone:")
+        )
+        autocast = torch.autocast(self.machine.device, dtype=self.dtype, enabled=self.dtype is not torch.float32)
+        self.model.eval()
+        with self.slot.active() as model, autocast:
+            new = draw_tokens(
+                model,
+                prompt,
+                sampling=Sampling(max_new_tokens=max_new_tokens, **drawn),
+                end_ids=list_end_ids(self.tokenizer, self.renderer),
+                watch=watch,
+            )
+        return "\n".join(self.renderer.parse(self.tokenizer.decode(new)))
+
+    def add_adapters(self, path: str | Path) -> None:
+        """Put a saved adapter on the model, in place of the one it has.
+
+        Raises:
+            BaseMismatchError: It does not fit this model.
+            AdapterDamagedError: It can't be read.
+        """
+        self.slot.put(Path(path))
+
+    def encode(self, prompts: Iterable[str]) -> Tokens:
+        """Encode rows of `process_tg_data`. The owner's turns are learned, with the token that ends each.
+
+        A row that is too long loses its oldest turns, and its last turn, if need be, its oldest words.
+        """
+        rows = []
+        for prompt in prompts:
+            turns = parse_prompt(prompt)
+            encoded = self._encode(turns)
+            while len(encoded.ids) > self.args.max_length and len(turns) > 1:
+                turns = turns[1:]
+                encoded = self._encode(turns)
+            rows.append(Encoded(encoded.ids[-self.args.max_length :], encoded.learn[-self.args.max_length :]))
+        return flatten(rows, count=lambda ids: len(self.tokenizer.decode(ids, skip_special_tokens=True)))
+
+    def _encode(self, turns: tuple[Turn, ...]) -> Encoded:
+        learn = tuple(turn.mine for turn in turns)
+        return self.renderer.encode(Sample(turns, learn, None, 0, _UNKNOWN))
+
+
+def train_clone(clone: LLMClone, dataset: Any, *, progress: Progress | None = None) -> dict[str, Any]:
+    """Train a clone with the article's settings, and save the adapter to `clone.args.output_path`.
+
+    A clone that has an adapter goes on with it. Afterwards the model is in evaluation mode again.
+
+    Args:
+        clone: Changed in place.
+        dataset: From `process_tg_data`: a `datasets.Dataset` or a data frame with the column `prompt`; or a list.
+        progress: Who is told.
+
+    Returns:
+        Held-out scores, `before` and `after`, where there were rows enough to hold some out.
+
+    Raises:
+        TooLittleDataError: No row holds a turn of the owner's.
+    """
+    told = progress or Silence()
+    rows = [str(row) for row in (dataset if isinstance(dataset, list) else dataset[COLUMN])]
+    n_held_out = int(len(rows) * clone.args.test_size)
+    train, held_out = clone.encode(rows[: len(rows) - n_held_out]), clone.encode(rows[len(rows) - n_held_out :])
+    if not len(train):
+        raise TooLittleDataError(
+            f"None of the {len(rows)} rows holds a turn that begins with `Clone:`. Make them with process_tg_data."
+        )
+    for line in clone.slot.make_trainable(clone.settings.lora, seed=clone.settings.seed):
+        told.report("note", text=line)
+    trainer = _make_trainer(clone, train, told)
+    row_tokens = trainer.layout.row_tokens
+    scores = {"before": evaluate(trainer.reader, held_out, row_tokens=row_tokens, packed=trainer.layout.packed)}
+    trainer.run()
+    scores["after"] = evaluate(trainer.reader, held_out, row_tokens=row_tokens, packed=trainer.layout.packed)
+    clone.model.eval()
+    with quiet_deprecations():
+        clone.model.save_pretrained(clone.args.output_path, save_embedding_layers=False)
+    return {name: score.total.to_json() for name, score in scores.items()} if len(held_out) else {}
+
+
+def _make_trainer(clone: LLMClone, train: Tokens, progress: Progress) -> Trainer:
+    reader = make_reader(clone.model, dtype=clone.dtype, device=clone.machine.device)
+    longest = clone.args.max_length
+    path, line = choose_attention(reader, clone.machine, wanted=clone.settings.attention, max_tokens=longest)
+    progress.report("note", text=line)
+    fitted = fit_plan(
+        clone.anatomy,
+        clone.settings,
+        clone.machine,
+        longest=longest,
+        dtype=clone.dtype,
+        expanded=clone.expanded,
+        masked=path == "sdpa",
+    )
+    layout = Layout(row_tokens=fitted.row_tokens, checkpointing=fitted.checkpointing, packed=path != "alone")
+    plan, _ = plan_epochs(clone.settings, train)
+    return Trainer(reader=reader, tokens=train, plan=plan, config=clone.settings, layout=layout, progress=progress)

@@ -1,0 +1,97 @@
+"""Drawing the tokens of a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import (
+    GenerationConfig,
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    StoppingCriteriaList,
+)
+
+from training.render import Renderer
+from training.stopping import Watch
+from userbot.errors import GeneratorError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How a reply is drawn.
+
+    Args:
+        temperature: 0 always takes the likeliest word; higher is livelier.
+        top_p: Share of probability that words are drawn from.
+        repetition_penalty: Above 1 makes the model repeat itself less; counts its own reply only, for the prompt is
+            full of end-of-turn tokens, and without them it would not stop.
+        max_new_tokens: Longest reply, tokens.
+        max_prompt_tokens: Longest prompt, tokens; whole turns, newest kept.
+        seed: Makes a reply repeatable; None leaves it to chance.
+    """
+
+    temperature: float = 0.7
+    top_p: float = 0.9
+    repetition_penalty: float = 1.1
+    max_new_tokens: int = 128
+    max_prompt_tokens: int = 1024
+    seed: int | None = None
+
+
+def list_end_ids(tokenizer: Any, renderer: Renderer) -> list[int]:
+    """Return the tokens that end a reply: those of the renderer, and all that stand for no text."""
+    special = {token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return sorted(special.union(renderer.stop_ids))
+
+
+def draw_tokens(
+    model: Any, prompt: Sequence[int], *, sampling: Sampling, end_ids: Iterable[int], watch: Watch
+) -> list[int]:
+    """Draw tokens until one of them ends the reply, the watch says so, or there are enough.
+
+    Args:
+        model: In evaluation mode.
+        prompt: Token ids.
+        sampling: How words are drawn.
+        end_ids: Tokens that end a reply; the last of the result when one did.
+        watch: Looks at each token.
+
+    Raises:
+        GeneratorError: Memory ran out.
+    """
+    ids = torch.tensor([list(prompt)], device=model.device)
+    ends = list(end_ids)
+    processors = LogitsProcessorList()
+    if sampling.repetition_penalty != 1.0:
+        penalty = RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty, prompt_ignore_length=len(prompt))
+        processors.append(penalty)
+    drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+    config = GenerationConfig(
+        do_sample=sampling.temperature > 0,
+        max_new_tokens=sampling.max_new_tokens,
+        eos_token_id=ends,
+        pad_token_id=ends[0],
+        **(drawn if sampling.temperature else {}),
+    )
+    devices = [ids.device] if ids.device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=devices, enabled=sampling.seed is not None):
+            if sampling.seed is not None:
+                torch.manual_seed(sampling.seed)
+            found = model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                generation_config=config,
+                logits_processor=processors,
+                stopping_criteria=StoppingCriteriaList([watch]),
+            )
+    except torch.OutOfMemoryError as exc:
+        torch.cuda.empty_cache()
+        raise GeneratorError(
+            f"Memory ran out on a prompt of {len(prompt)} tokens. Lower CLONE_REPLY__CONTEXT_TOKENS."
+        ) from exc
+    new: list[int] = found[0, len(prompt) :].tolist()
+    return new
