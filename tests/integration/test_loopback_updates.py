@@ -14,7 +14,7 @@ from telethon._updates.messagebox import ENTRY_ACCOUNT
 from telethon.sessions import MemorySession, SQLiteSession
 from telethon.tl import functions, types
 
-from userbot.loopback import LoopbackTelegram, User
+from userbot.loopback import LoopbackTelegram, User, media
 
 
 @dataclass
@@ -295,24 +295,43 @@ async def test_fields_of_a_scripted_message_arrive(
     server: LoopbackTelegram, connect: Connect, owner: User, alice: User
 ) -> None:
     mine = await connect(owner)
-    sticker = types.MessageMediaDocument(
-        document=types.Document(
-            1,
-            2,
-            b"",
-            server.world.now(),
-            "image/webp",
-            10,
-            2,
-            [types.DocumentAttributeSticker("🙂", types.InputStickerSetEmpty())],
-        )
-    )
-    await server.send(alice, owner, "", media=sticker)
+    for attachment in (
+        media.sticker("🙂"),
+        media.voice(3),
+        media.round_video(4),
+        media.file("plan.pdf"),
+        media.photo(),
+    ):
+        await server.send(alice, owner, "", media=attachment)
     await server.send(owner, alice, "later", fields={"from_scheduled": True})
-    await mine.until(lambda: len(mine.texts) == 2)
-    first, second = (update.message for update in mine.of(types.UpdateNewMessage))
-    assert first.sticker.attributes[0].alt == "🙂"
-    assert second.from_scheduled
+    await mine.until(lambda: len(mine.texts) == 6)
+    sticker, voice, video, document, photo, later = (update.message for update in mine.of(types.UpdateNewMessage))
+    assert sticker.sticker.attributes[0].alt == "🙂"
+    assert voice.voice.attributes[0].duration == 3
+    assert video.video_note.attributes[0].duration == 4
+    assert document.file.name == "plan.pdf"
+    assert photo.photo.id
+    assert later.from_scheduled
+
+
+async def test_texts_can_arrive_in_telegrams_short_form(
+    server: LoopbackTelegram, connect: Connect, owner: User, alice: User
+) -> None:
+    mine = await connect(owner)
+    server.world.short_updates = True
+    first = await server.send(alice, owner, "hi")
+    await server.send(alice, owner, "there", reply_to=first.id)
+    await server.send(owner, alice, "from my phone")
+    await server.send(alice, owner, "", media=media.photo())
+    await mine.until(lambda: len(mine.texts) == 4)
+    assert mine.texts == ["hi", "there", "from my phone", ""]
+    short = mine.of(types.UpdateShortMessage)
+    assert [(update.user_id, bool(update.out)) for update in short] == [
+        (alice.user_id, False),
+        (alice.user_id, False),
+        (alice.user_id, True),
+    ]
+    assert short[1].reply_to.reply_to_msg_id == first.id
 
 
 async def test_accounts_see_each_other_and_not_each_others_chats(

@@ -21,6 +21,7 @@ Every verb of the stage is a coroutine (`send`, `edit`, `delete`, `forward`, `ty
 docs/loopback.md.
 """
 
+from userbot.loopback import media
 from userbot.loopback.endpoint import LoopbackEndpoint
 from userbot.loopback.faults import Faults
 from userbot.loopback.server import LoopbackTelegram
@@ -37,4 +38,5 @@ __all__ = [
     "LoopbackThread",
     "SeenMessage",
     "User",
+    "media",
 ]

@@ -41,7 +41,8 @@ class Delivery:
         named = event.kind in (EventKind.NEW, EventKind.EDIT)
         stored = [box.messages[event.message_ids[0]]] if named else []
         told = [] if event.kind is EventKind.DELETE and event.chat_id > CHANNEL_OFFSET else [event.chat_id]
-        wrapped = self._wrap(account, update, render.companions(self._world, account, stored, told))
+        short = render.short_update(update) if self._world.short_updates else None
+        wrapped = short or self._wrap(account, update, render.companions(self._world, account, stored, told))
         for session in sessions:
             session.post(wrapped, content=True)
             session.flush()

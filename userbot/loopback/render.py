@@ -116,6 +116,27 @@ def update(world: World, event: Event, viewer: User) -> Any | None:
             return types.UpdateReadHistoryOutbox(peer(event.chat_id), event.message_ids[0], **numbers)
 
 
+def short_update(update: Any) -> Any | None:
+    """Return the short form, without users, of a new text in a private chat; None for any other update."""
+    if not isinstance(update, types.UpdateNewMessage) or not isinstance(update.message.peer_id, types.PeerUser):
+        return None
+    new = update.message
+    if isinstance(new, types.MessageService) or new.media is not None or new.fwd_from is not None:
+        return None
+    return types.UpdateShortMessage(
+        new.id,
+        new.peer_id.user_id,
+        new.message,
+        update.pts,
+        update.pts_count,
+        new.date,
+        out=new.out,
+        silent=new.silent,
+        reply_to=new.reply_to,
+        entities=new.entities,
+    )
+
+
 def _channel_update(world: World, event: Event, viewer: User) -> Any | None:
     number, _ = resolve_id(event.chat_id)
     if event.kind is EventKind.DELETE:

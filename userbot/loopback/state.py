@@ -186,6 +186,7 @@ class World:
         self.groups: dict[int, Group] = {}
         self.channels: dict[int, Channel] = {}
         self.difference_limit = 100
+        self.short_updates = False
         self.duplicate_failures = 0
         self._last_uid = 0
 
