@@ -41,6 +41,16 @@ async def test_a_whole_chat_is_pulled_newest_first(stage: Stage) -> None:
     assert stage.server.calls_of("account.finishTakeoutSession")[0].request.success
 
 
+async def test_a_dropped_connection_does_not_end_a_pull(stage: Stage) -> None:
+    chat = stage.chat()
+    for held in (True, False):
+        stage.store.facts.set(f"pull:{chat.id}", None)
+        async with stage.account(held=held) as account:
+            stage.server.faults.drop("messages.getHistory", "after")
+            report = await account.pull(stage.store, [chat])
+            assert (report.chats, stage.store.messages.count()) == (1, COUNT)
+
+
 async def test_a_broken_pull_goes_on_where_it_stopped(stage: Stage) -> None:
     chat = stage.chat()
     async with stage.account(held=False) as account:
@@ -48,7 +58,7 @@ async def test_a_broken_pull_goes_on_where_it_stopped(stage: Stage) -> None:
             await account.pull(
                 stage.store,
                 [chat],
-                on_progress=lambda step: stage.server.faults.drop("messages.getHistory", "before"),
+                on_progress=lambda step: stage.server.faults.drop("messages.getHistory", "before", calls=50),
             )
     assert stage.store.messages.count() == 100
     stage.server.faults.clear()

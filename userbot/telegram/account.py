@@ -29,6 +29,7 @@ from userbot.telegram.updates import UpdateReader
 logger = logging.getLogger(__name__)
 
 RECONCILE_S = 180.0
+_PULL_TRIES = 5
 
 
 class TelegramAccount:
@@ -206,7 +207,7 @@ class TelegramAccount:
 
         Raises:
             SessionLostError: The session was revoked.
-            OfflineError: The connection broke; what was fetched is stored, and the next pull goes on from there.
+            OfflineError: The connection broke five times; what was fetched is stored, and the next pull goes on.
         """
         async with self._one_pull:
             engine = HistoryPull(
@@ -218,7 +219,16 @@ class TelegramAccount:
                 run=_runner(thread),
                 on_progress=on_progress or (lambda _progress: None),
             )
-            return await engine.pull(chats, takeout=takeout)
+            tries = 0
+            while True:
+                tries += 1
+                try:
+                    return await engine.pull(chats, takeout=takeout)
+                except OfflineError as exc:
+                    if tries == _PULL_TRIES:
+                        raise
+                    logger.warning("%s The pull goes on when the connection is back.", exc)
+                    await self._connection.restore(attempts=_PULL_TRIES)
 
     async def log_out(self) -> None:
         """End the session at Telegram and delete its file; the account is of no use afterwards."""

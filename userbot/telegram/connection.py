@@ -25,6 +25,7 @@ BACKOFF_MAX_S = 60.0
 CATCH_UP_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 20.0
 WATCH_S = 60.0
+RESTORE_S = 1.0
 # Checks that find the client behind, one after another, after which the connection is replaced.
 _BEHIND_MAX = 2
 
@@ -63,6 +64,7 @@ class Connection:
         self._sleep = sleep
         self._watch_s = watch_s
         self.state = ConnectionState.DISCONNECTED
+        self._held = False
 
     async def connect(self, *, attempts: int | None = None) -> Any:
         """Connect and return the TL user who is logged in.
@@ -101,17 +103,38 @@ class Connection:
         Raises:
             SessionLostError: Telegram does not accept the session any more.
         """
-        while True:
-            try:
-                with translated("stay connected"):
-                    await self._wait_broken()
-                logger.warning("The connection to Telegram closed; connecting again")
-            except (OfflineError, FloodError) as exc:
-                logger.warning("The connection to Telegram broke: %s", exc)
-            except SessionLostError as exc:
-                raise await self._give_up(exc) from exc
+        self._held = True
+        try:
+            while True:
+                await self._hold_once()
+        finally:
+            self._held = False
+
+    async def restore(self, *, attempts: int) -> None:
+        """Return when there is a connection again: made by `hold` where that runs, else made here.
+
+        Raises:
+            OfflineError: All attempts failed.
+            SessionLostError: Telegram does not accept the session any more.
+        """
+        await self._sleep(RESTORE_S)
+        while self._held and not self._client.is_connected():
+            await self._sleep(RESTORE_S)
+        if not self._client.is_connected():
             await self.close()
-            await self.connect()
+            await self.connect(attempts=attempts)
+
+    async def _hold_once(self) -> None:
+        try:
+            with translated("stay connected"):
+                await self._wait_broken()
+            logger.warning("The connection to Telegram closed; connecting again")
+        except (OfflineError, FloodError) as exc:
+            logger.warning("The connection to Telegram broke: %s", exc)
+        except SessionLostError as exc:
+            raise await self._give_up(exc) from exc
+        await self.close()
+        await self.connect()
 
     async def close(self) -> None:
         """Disconnect and save what the session knows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -81,13 +81,6 @@ class _Mark:
     done: bool = False
 
 
-@dataclass(slots=True)
-class _Counts:
-    chats: int = 0
-    messages: int = 0
-    refused: list[str] = field(default_factory=list)
-
-
 class HistoryPull:
     """Fetch chats into the store.
 
@@ -120,10 +113,15 @@ class HistoryPull:
         self._run = run
         self._on_progress = on_progress
         self._progress: Progress | None = None
+        self._finished: set[int] = set()
+        self._refused: dict[int, str] = {}
+        self._added = 0
 
     async def pull(self, chats: Sequence[Chat], *, takeout: bool) -> PullReport:
-        """Fetch chats one after another; a chat that Telegram refuses is noted, and the next one follows."""
-        counts = _Counts()
+        """Fetch chats one after another; a chat that Telegram refuses is noted, and the next one follows.
+
+        Call it again after an OfflineError: it goes on, and the report covers all calls.
+        """
         wanted = takeout and bool(chats)
         self._client.on_wait = self._note_wait
         try:
@@ -133,52 +131,48 @@ class HistoryPull:
                         start = Progress(
                             chat_id=chat.id, title=chat.title, chat_number=number, chats=len(chats), fetched=0, total=0
                         )
-                        await self._pull_or_refuse(source, chat, start, counts=counts)
+                        if chat.id not in self._finished and chat.id not in self._refused:
+                            await self._pull_or_refuse(source, chat, start)
         finally:
             self._client.on_wait = lambda _seconds: None
         return PullReport(
-            chats=counts.chats,
-            messages=counts.messages,
-            refused=tuple(counts.refused),
+            chats=len(self._finished),
+            messages=self._added,
+            refused=tuple(self._refused.values()),
             takeout=source is not self._client,
             takeout_from=self._store.clock() + timedelta(seconds=wait_s) if wait_s else None,
         )
 
-    async def _pull_or_refuse(self, source: Any, chat: Chat, start: Progress, *, counts: _Counts) -> None:
+    async def _pull_or_refuse(self, source: Any, chat: Chat, start: Progress) -> None:
         self._progress = start
         try:
-            counts.messages += await self._pull_chat(source, chat)
-            counts.chats += 1
+            await self._pull_chat(source, chat)
+            self._finished.add(chat.id)
         except (OfflineError, SessionLostError):
             raise
         except TelegramError as exc:
-            counts.refused.append(f"{chat.title}: {exc}")
+            self._refused[chat.id] = f"{chat.title}: {exc}"
 
-    async def _pull_chat(self, source: Any, chat: Chat) -> int:
+    async def _pull_chat(self, source: Any, chat: Chat) -> None:
         peer = await self._sender.address(chat)
         key = f"pull:{chat.id}"
         mark = _Mark(**(await self._run(self._store.facts.get, key, {})))
-        added = 0
         if mark.newest:
             # What came since the last pull. Until it is whole the mark stays, so a broken pull repeats this part.
             top = 0
-            async for page, count in self._pages(source, chat, peer, below=0, down_to=mark.newest):
-                top, added = top or page[0].id, added + count
+            async for page in self._pages(source, chat, peer, below=0, down_to=mark.newest):
+                top = top or page[0].id
             mark.newest = max(mark.newest, top)
             await self._run(self._store.facts.set, key, asdict(mark))
         if not mark.done:
-            async for page, count in self._pages(source, chat, peer, below=mark.oldest, down_to=0):
+            async for page in self._pages(source, chat, peer, below=mark.oldest, down_to=0):
                 mark.newest, mark.oldest = mark.newest or page[0].id, page[-1].id
-                added += count
                 await self._run(self._store.facts.set, key, asdict(mark))
             mark.done = True
             await self._run(self._store.facts.set, key, asdict(mark))
-        return added
 
-    async def _pages(
-        self, source: Any, chat: Chat, peer: Any, *, below: int, down_to: int
-    ) -> AsyncIterator[tuple[list[Any], int]]:
-        """Yield pages from `below` (0: the newest) down to `down_to`, stored, each with its number of new messages."""
+    async def _pages(self, source: Any, chat: Chat, peer: Any, *, below: int, down_to: int) -> AsyncIterator[list[Any]]:
+        """Yield pages from `below` (0: the newest) down to `down_to`, each when it is stored."""
         offset_id = below
         while True:
             with translated(f"read the history of chat {chat.id}"):
@@ -186,9 +180,9 @@ class HistoryPull:
             wanted = [raw for raw in page if raw.id > down_to]
             if not wanted:
                 return
-            added = await self._run(self._store.messages.add, self._read(chat, wanted))
+            self._added += await self._run(self._store.messages.add, self._read(chat, wanted))
             self._note_page(len(wanted), page.total)
-            yield wanted, added
+            yield wanted
             offset_id = wanted[-1].id
             if len(wanted) < len(page):
                 return

@@ -21,6 +21,8 @@ TRIES_MAX = 3
 # Telegram's tokens live for about half a minute, so this is five minutes of showing codes.
 QR_CODES_MAX = 10
 
+_RECONNECTS = 3
+
 _CODE_WRONG = (errors.PhoneCodeInvalidError, errors.PhoneCodeEmptyError, errors.PhoneCodeHashEmptyError)
 _PASSWORD_WRONG = (errors.PasswordHashInvalidError, errors.PasswordEmptyError)
 _TOO_OFTEN = (errors.PhoneNumberFloodError, errors.PhonePasswordFloodError)
@@ -45,7 +47,8 @@ async def connect_for_login(options: ClientOptions) -> AsyncIterator[PatientClie
         OfflineError: Telegram can't be reached.
     """
     with SessionLock(options.session):
-        client = make_client(options)
+        # Nothing is lost when this client reconnects, and a person may take minutes to find the code.
+        client = make_client(options, reconnects=_RECONNECTS)
         try:
             with translated("connect"):
                 await client.connect()

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from userbot.errors import ConfigError, SessionBusyError
 from userbot.telegram.client import PatientClient
 
+_RECONNECT_DELAY_S = 0.5
 _PROXY_SCHEMES = ("socks5", "socks4", "http")
 
 
@@ -94,15 +95,18 @@ class SessionLock:
         self.release()
 
 
-def make_client(options: ClientOptions, *, sleep: Callable[[float], Any] | None = None) -> PatientClient:
+def make_client(
+    options: ClientOptions, *, sleep: Callable[[float], Any] | None = None, reconnects: int = 0
+) -> PatientClient:
     """Return a client that is not connected yet; hold the session's lock while you use it.
 
-    It does not reconnect by itself, so that whoever supervises it notices each loss and catches up; it sleeps through
-    flood waits of reading requests only.
+    It sleeps through flood waits of reading requests only.
 
     Args:
         options: How to reach Telegram.
         sleep: Waits for a number of seconds; `asyncio.sleep` unless a test passes its own.
+        reconnects: Times that Telethon itself may try to repair a connection. 0 for a supervised client: whoever
+            supervises it notices each loss and catches up.
 
     Raises:
         ConfigError: The api id or hash is missing, or the proxy can't be used.
@@ -125,9 +129,9 @@ def make_client(options: ClientOptions, *, sleep: Callable[[float], Any] | None 
         catch_up=True,
         sequential_updates=True,
         receive_updates=True,
-        auto_reconnect=False,
-        connection_retries=0,
-        retry_delay=0,
+        auto_reconnect=reconnects > 0,
+        connection_retries=reconnects,
+        retry_delay=_RECONNECT_DELAY_S if reconnects else 0,
         request_retries=1,
         flood_sleep_threshold=0,
         raise_last_call_error=True,
