@@ -1,0 +1,103 @@
+"""What a trial leaves behind, and the report that is made of it: `<home>/reports/<adapter id>/`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from training.gate import Exchange, Verdict
+from training.progress import read_events
+from training.report import ReportData, make_report, measure_delays
+from training.report_plots import CurvePoint, Delay
+from userbot.adapters import AdapterShelf, write_json
+from userbot.errors import NoAdapterError
+from userbot.messages import Origin
+from userbot.store import Store
+
+TRIAL = "trial.json"
+REPORTS = "reports"
+
+
+def save_trial(folder: Path, verdict: Verdict, exchanges: Sequence[Exchange]) -> None:
+    """Keep a verdict with the replies that it rests on, so that a report needs no model; 0600, as it holds messages."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_json(folder / TRIAL, {"verdict": verdict.to_json(), "exchanges": [asdict(one) for one in exchanges]})
+
+
+def read_trial(folder: Path) -> tuple[Verdict, list[Exchange]] | None:
+    """Read what `save_trial` kept; None where there is nothing."""
+    if not (folder / TRIAL).is_file():
+        return None
+    found = json.loads((folder / TRIAL).read_text("utf-8"))
+    return Verdict.from_json(found["verdict"]), [Exchange.from_json(one) for one in found["exchanges"]]
+
+
+def write_report(store: Store, home: Path, adapter_id: str) -> Path:
+    """Write the likeness report of an adapter that was at the gate; return the path of the page.
+
+    Args:
+        store: For the delays of answers.
+        home: The home folder.
+        adapter_id: The adapter.
+
+    Raises:
+        NoAdapterError: There is no such adapter, or it was never at the gate.
+    """
+    manifest = AdapterShelf(home / "adapters").get(adapter_id)
+    folder = home / REPORTS / adapter_id
+    found = read_trial(folder)
+    if found is None:
+        raise NoAdapterError(
+            f"The adapter {adapter_id} was never compared, so there is nothing to report. Compare it: "
+            f"python -m training.trial --home {home} --candidate {adapter_id}"
+        )
+    verdict, exchanges = found
+    owner, clone = collect_delays(store)
+    data = ReportData(
+        adapter_id=adapter_id,
+        base=manifest.base,
+        created_at=manifest.created_at,
+        verdict=verdict,
+        exchanges=exchanges,
+        curve=read_curve(home / "runs", adapter_id),
+        owner_delays=owner,
+        clone_delays=clone,
+    )
+    return make_report(data, folder)
+
+
+def read_curve(runs: Path, adapter_id: str) -> list[CurvePoint]:
+    """Read the losses of the run that made an adapter, from its log; of steps run twice the later one counts."""
+    points: dict[int, CurvePoint] = {}
+    for event in _find_log(runs, adapter_id):
+        step = event.get("step", 0)
+        known = points.get(step, CurvePoint(step))
+        if event["event"] == "step":
+            points[step] = CurvePoint(step, event["loss"], known.held_out)
+        elif event["event"] == "evaluation" and event["name"] in ("before", "during", "after"):
+            points[step] = CurvePoint(step, known.loss, event["loss"])
+    return [points[step] for step in sorted(points)]
+
+
+def collect_delays(store: Store) -> tuple[list[Delay], list[Delay]]:
+    """Measure how long the owner and the clone took to answer, over all conversations."""
+    owner: list[Delay] = []
+    clone: list[Delay] = []
+    for chat in store.chats.all():
+        if chat.kind.is_conversation and not chat.own_only:
+            found = measure_delays(store.messages.history(chat.id))
+            owner += found[Origin.OWNER]
+            clone += found[Origin.CLONE]
+    return owner, clone
+
+
+def _find_log(runs: Path, adapter_id: str) -> list[dict[str, Any]]:
+    for path in sorted(runs.glob("*/run.json"), reverse=True):
+        with suppress(OSError, ValueError):
+            if json.loads(path.read_text("utf-8")).get("adapter_id") == adapter_id:
+                return read_events(path.parent / "log.jsonl")
+    return []
