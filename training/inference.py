@@ -19,6 +19,7 @@ try:
     from training.config import make_config
     from training.estimate import is_worth_expanding, measure_anatomy
     from training.generation import Sampling, draw_tokens, list_end_ids
+    from training.loss import Reader, make_reader
     from training.machine import inspect_machine
     from training.model import BaseModel, expand, load_base, resolve_base
     from training.slot import AdapterSlot
@@ -162,8 +163,7 @@ class CloneModel:
             prompt = self._renderer.prompt(turns, system=system, max_tokens=sampling.max_prompt_tokens)
             watch = Watch(self.tokenizer, len(prompt), should_stop=stop, on_token=on_token, marks=self._list_marks())
             ends = list_end_ids(self.tokenizer, self._renderer)
-            with self._slot.active() as model:
-                new = draw_tokens(model, prompt, sampling=sampling, end_ids=ends, watch=watch)
+            new = draw_tokens(self._slot.model, prompt, sampling=sampling, end_ids=ends, watch=watch)
             ended = watch.ended or (bool(new) and new[-1] in ends)
             bubbles = () if watch.cancelled else self._renderer.parse(self.tokenizer.decode(new))
             return Reply(
@@ -177,10 +177,16 @@ class CloneModel:
 
     def prompt_logits(self, turns: Sequence[Turn], *, system: str | None = None) -> torch.Tensor:
         """Return the logits of the first token of a reply; shape (vocabulary,), float32, on the CPU."""
-        with self._lock, torch.inference_mode(), self._slot.active() as model:
+        with self._lock, torch.inference_mode():
             ids = torch.tensor([self._renderer.prompt(turns, system=system)], device=self._model.device)
-            logits: torch.Tensor = model(input_ids=ids, use_cache=False).logits[0, -1].float().cpu()
+            logits: torch.Tensor = self._slot.model(input_ids=ids, use_cache=False).logits[0, -1].float().cpu()
             return logits
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """Give the model, with the adapter in use, as evaluation runs it; replies wait meanwhile."""
+        with self._lock, self._slot.active() as model:
+            yield make_reader(model, dtype=self._model.dtype, device=self._model.device.type)
 
     @contextmanager
     def _wait_for_turn(self, should_stop: Callable[[], bool]) -> Iterator[bool]:
