@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from userbot.cli import data, dataset, demo, model, service, setup, talk
 from userbot.cli.screen import Session, errors
@@ -56,7 +57,7 @@ def main() -> None:
     try:
         app()
     except CloneError as exc:
-        errors.print(f"[bold red]Error:[/] {exc}", markup=True, highlight=False, soft_wrap=True)
+        errors.print(f"[bold red]Error:[/] {escape(str(exc))}", soft_wrap=True)
         sys.exit(exc.exit_code)
     except KeyboardInterrupt:
         errors.print("Stopped.")
