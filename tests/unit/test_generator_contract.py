@@ -12,6 +12,7 @@ import pytest
 from fake_openai import FakeOpenAI
 from fakes_reply import ScriptedGenerator
 
+from userbot.adapters import AdapterShelf, Manifest
 from userbot.errors import AdapterError, GeneratorError
 from userbot.generator import Generator, Prompt
 from userbot.generator.local import LocalGenerator
@@ -25,6 +26,8 @@ def answer(asked: str) -> tuple[str, str, float]:
     """Return text, finish reason and seconds of work."""
     if asked.startswith("slow"):
         return "done", "stop", 5.0
+    if asked.startswith("think"):
+        return "done", "stop", 0.4
     if asked.startswith("cut"):
         return "so I was", "length", 0.0
     return f"{asked}, yes\nand you?", "stop", 0.05
@@ -33,9 +36,9 @@ def answer(asked: str) -> tuple[str, str, float]:
 class FakeModel:
     """Works as a loaded model does: blocking, asking now and then whether to stop."""
 
-    def __init__(self, adapters: Path) -> None:
-        self.adapters = adapters
+    def __init__(self) -> None:
         self.stopped = 0
+        self.systems: list[str | None] = []
 
     def reply(
         self,
@@ -46,6 +49,7 @@ class FakeModel:
         should_stop: Callable[[], bool] | None = None,
     ) -> Reply:
         asked = turns[-1].bubbles[-1]
+        self.systems.append(system)
         if asked == "fail":
             raise RuntimeError("CUDA error")
         text, finish, seconds = answer(asked)
@@ -81,7 +85,7 @@ async def generator(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
         await fake.use_adapter("first")
         yield fake
     elif request.param == "local":
-        local = LocalGenerator(FakeModel(tmp_path), adapter_id="first", adapters=tmp_path)
+        local = LocalGenerator(FakeModel(), shelf=_make_shelf(tmp_path), adapter_id="first")
         yield local
         await local.close()
     else:
@@ -89,6 +93,15 @@ async def generator(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
             remote = RemoteGenerator(url=server.url, model="first", adapter_id="first")
             yield remote
             await remote.close()
+
+
+def _make_shelf(folder: Path) -> AdapterShelf:
+    shelf = AdapterShelf(folder)
+    for name in ADAPTERS:
+        config = {"data": {"system_line": name == "first"}}
+        with shelf.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00", config=config)):
+            pass
+    return shelf
 
 
 def _ask(text: str) -> Prompt:
@@ -123,12 +136,12 @@ async def test_cancelled_call_stops_soon_and_the_next_one_is_served(generator: G
 
 
 async def test_event_loop_goes_on_during_a_generation(generator: Generator) -> None:
-    task = asyncio.create_task(generator.generate(_ask("tea?")))
+    task = asyncio.create_task(generator.generate(_ask("think")))
     ticks = 0
     while not task.done():
         await asyncio.sleep(0.005)
         ticks += 1
-    assert ticks >= 5
+    assert ticks >= 3
 
 
 async def test_later_replies_are_written_with_another_adapter(generator: Generator) -> None:
@@ -145,7 +158,7 @@ async def test_unusable_adapter_keeps_the_old_one(generator: Generator) -> None:
 
 
 async def test_failure_of_the_model_is_a_generator_error_and_not_the_end(tmp_path: Path) -> None:
-    local = LocalGenerator(FakeModel(tmp_path), adapter_id=None, adapters=tmp_path)
+    local = LocalGenerator(FakeModel(), shelf=AdapterShelf(tmp_path))
     with pytest.raises(GeneratorError) as caught:
         await local.generate(_ask("fail"))
     assert str(caught.value) == (
@@ -155,9 +168,20 @@ async def test_failure_of_the_model_is_a_generator_error_and_not_the_end(tmp_pat
     await local.close()
 
 
+async def test_adapter_trained_without_a_line_on_the_peer_is_shown_none(tmp_path: Path) -> None:
+    model = FakeModel()
+    local = LocalGenerator(model, shelf=_make_shelf(tmp_path), adapter_id="first")
+    prompt = Prompt(turns=(Turn(False, ("tea?",)),), system="Chat with Vera.")
+    await local.generate(prompt)
+    await local.use_adapter("second")
+    await local.generate(prompt)
+    assert model.systems == ["Chat with Vera.", None]
+    await local.close()
+
+
 async def test_cancelled_call_frees_the_local_model_before_the_next_begins(tmp_path: Path) -> None:
-    model = FakeModel(tmp_path)
-    local = LocalGenerator(model, adapter_id=None, adapters=tmp_path)
+    model = FakeModel()
+    local = LocalGenerator(model, shelf=AdapterShelf(tmp_path))
     first = asyncio.create_task(local.generate(_ask("slow")))
     await asyncio.sleep(0.05)
     second = asyncio.create_task(local.generate(_ask("tea?")))

@@ -52,7 +52,7 @@ async def _load(settings: Settings, shelf: AdapterShelf) -> Generator:
     return await LocalGenerator.load(
         base=base,
         adapter_id=manifest.id if manifest else None,
-        adapters=settings.adapters,
+        shelf=shelf,
         models=settings.models,
         load_in_4bit=settings.generator.load_in_4bit,
         sampling=sampling,

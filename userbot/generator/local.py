@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Event
 from typing import Any, Protocol, Self
 
-from userbot.errors import CloneError, GeneratorError, MissingExtraError
+from userbot.adapters import AdapterShelf
+from userbot.errors import CloneError, GeneratorError
 from userbot.generator import Prompt, Sampling
 from userbot.messages import Reply, Turn
 
@@ -42,15 +43,18 @@ class LocalGenerator:
 
     Args:
         model: A loaded model.
-        adapter_id: Adapter that it writes with.
-        adapters: Folder that holds one folder an adapter.
+        shelf: Where adapters are.
+        adapter_id: Adapter that the model writes with.
         sampling: How words are drawn, in the model's own form.
     """
 
-    def __init__(self, model: TurnModel, *, adapter_id: str | None, adapters: Path, sampling: Any = None) -> None:
+    def __init__(
+        self, model: TurnModel, *, shelf: AdapterShelf, adapter_id: str | None = None, sampling: Any = None
+    ) -> None:
         self._model = model
+        self._shelf = shelf
         self._adapter_id = adapter_id
-        self._adapters = adapters
+        self._shows_system = self._read_shows_system(adapter_id)
         self._sampling = sampling
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -61,17 +65,17 @@ class LocalGenerator:
         *,
         base: str | None,
         adapter_id: str | None,
-        adapters: Path,
+        shelf: AdapterShelf,
         models: Path,
         load_in_4bit: bool,
         sampling: Sampling,
     ) -> Self:
-        """Load a base model and an adapter, on the model's thread.
+        """Load a base model and an adapter, without blocking the event loop.
 
         Args:
-            base: `tiny`, a hub name or a folder.
+            base: `tiny`, a hub name or a folder; None takes the adapter's.
             adapter_id: Adapter to write with; None for the bare base.
-            adapters: Folder that holds one folder an adapter.
+            shelf: Where adapters are.
             models: Where the embedded base is unpacked.
             load_in_4bit: Load the base in 4 bit.
             sampling: How words are drawn.
@@ -81,18 +85,15 @@ class LocalGenerator:
             AdapterError: The adapter can't be used with the base.
         """
 
-        def load() -> Any:
-            try:
-                from training.inference import load_for_chat
-            except ImportError as exc:
-                raise MissingExtraError(
-                    f"A local model needs {exc.name}, which is not installed. Install it: pip install "
-                    f"'telegram-clone[train]', or use a model server: CLONE_GENERATOR__KIND=remote."
-                ) from exc
-            raise NotImplementedError(load_for_chat)
+        def load() -> tuple[TurnModel, Any]:
+            from training import inference
 
-        model = await asyncio.to_thread(load)
-        return cls(model, adapter_id=adapter_id, adapters=adapters, sampling=sampling)
+            folder = None if adapter_id is None else shelf.path(adapter_id)
+            model = inference.CloneModel.load(base, folder, models_dir=models, load_in_4bit=load_in_4bit)
+            return model, inference.Sampling(**asdict(sampling))
+
+        model, drawn = await asyncio.to_thread(load)
+        return cls(model, shelf=shelf, adapter_id=adapter_id, sampling=drawn)
 
     @property
     def adapter_id(self) -> str | None:
@@ -114,22 +115,28 @@ class LocalGenerator:
 
     async def use_adapter(self, adapter_id: str | None) -> None:
         """Write all later replies with another adapter; a failure keeps the old one."""
-        folder = None if adapter_id is None else self._adapters / adapter_id
         async with self._turn:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, self._model.use_adapter, folder)
-            self._adapter_id = adapter_id
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._switch, adapter_id)
 
     async def close(self) -> None:
         """Release the model."""
         await asyncio.to_thread(self._thread.shutdown, wait=True)
 
+    def _switch(self, adapter_id: str | None) -> None:
+        self._model.use_adapter(None if adapter_id is None else self._shelf.path(adapter_id))
+        self._adapter_id = adapter_id
+        self._shows_system = self._read_shows_system(adapter_id)
+
+    def _read_shows_system(self, adapter_id: str | None) -> bool:
+        # An adapter that was trained without a line on the peer must not be shown one.
+        config = {} if adapter_id is None else self._shelf.get(adapter_id).config
+        return bool((config.get("data") or {}).get("system_line", True))
+
     def _reply(self, prompt: Prompt, should_stop: Callable[[], bool]) -> Reply:
         started = time.monotonic()
+        system = prompt.system if self._shows_system else None
         try:
-            reply = self._model.reply(
-                prompt.turns, system=prompt.system, sampling=self._sampling, should_stop=should_stop
-            )
+            reply = self._model.reply(prompt.turns, system=system, sampling=self._sampling, should_stop=should_stop)
         except CloneError:
             raise
         except Exception as exc:
