@@ -185,8 +185,8 @@ class CloneModel:
     @contextmanager
     def reading(self) -> Iterator[Reader]:
         """Give the model, with the adapter in use, as evaluation runs it; replies wait meanwhile."""
-        with self._lock, self._slot.active() as model:
-            yield make_reader(model, dtype=self._model.dtype, device=self._model.device.type)
+        with self._lock:
+            yield make_reader(self._slot.model, dtype=self._model.dtype, device=self._model.device.type)
 
     @contextmanager
     def _wait_for_turn(self, should_stop: Callable[[], bool]) -> Iterator[bool]:
