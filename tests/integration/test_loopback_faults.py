@@ -201,7 +201,7 @@ async def test_duplicated_key_is_told_so_and_refuses_everything(
 async def test_forgotten_key_ends_the_client(client: TelegramClient, server: LoopbackTelegram, owner: User) -> None:
     server.faults.forget_keys(owner)
     with pytest.raises(AuthKeyNotFound):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await client.disconnected
 
 
@@ -218,7 +218,7 @@ async def test_disconnected_client_comes_back_and_hears_again(
     await server.wait_for(lambda: not server.connected(owner))
     await server.wait_for(lambda: server.connected(owner))
     await server.send(alice, owner, "still there?")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert await heard.get() == "still there?"
 
 
@@ -313,7 +313,7 @@ class _RawClient:
 
     async def until(self, kind: type) -> Any:
         """Return the next received object of a class, looking into containers."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 message = self.state.decrypt_message_data(await self._framing.read(self._reader))
                 for item in getattr(message.obj, "messages", [message]):

@@ -36,7 +36,7 @@ def alice(server: LoopbackTelegram) -> User:
 
 @pytest.fixture
 async def client(server: LoopbackTelegram, owner: User) -> AsyncIterator[TelegramClient]:
-    new = TelegramClient(MemorySession(), 1, "hash", request_retries=1)
+    new = TelegramClient(MemorySession(), 1, "hash", request_retries=1, receive_updates=False)
     await server.log_in(new, owner)
     yield new
     await new.disconnect()

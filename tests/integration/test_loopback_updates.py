@@ -38,7 +38,7 @@ class Heard:
         self.raw.append(update)
         self.told.set()
 
-    async def until(self, condition: Callable[[], object], *, timeout_s: float = 8.0) -> None:
+    async def until(self, condition: Callable[[], object], *, timeout_s: float = 20.0) -> None:
         async with asyncio.timeout(timeout_s):
             while not condition():
                 self.told.clear()

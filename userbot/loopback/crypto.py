@@ -6,7 +6,7 @@ import math
 import os
 import secrets
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha1, sha256
 from typing import Self
 
@@ -43,7 +43,7 @@ class ServerKey:
 
     modulus: int
     exponent: int
-    private_exponent: int
+    primes: tuple[int, ...] = field(repr=False)
 
     @classmethod
     def generate(cls) -> Self:
@@ -51,9 +51,9 @@ class ServerKey:
         exponent = 65537
         while True:
             primes = {_prime() for _ in range(8)}
-            modulus, order = math.prod(primes), math.lcm(*(prime - 1 for prime in primes))
-            if modulus.bit_length() == 2048 and math.gcd(exponent, order) == 1:
-                return cls(modulus, exponent, pow(exponent, -1, order))
+            coprime = all(math.gcd(exponent, prime - 1) == 1 for prime in primes)
+            if len(primes) == 8 and coprime:
+                return cls(math.prod(primes), exponent, tuple(primes))
 
     @property
     def public_pem(self) -> str:
@@ -68,8 +68,13 @@ class ServerKey:
         return int(struct.unpack("<q", digest[-8:])[0])
 
     def decrypt(self, block: bytes) -> bytes:
-        """Return the 255 bytes that the client put under the public key."""
-        return pow(int.from_bytes(block, "big"), self.private_exponent, self.modulus).to_bytes(256, "big")[1:]
+        """Return the 255 bytes that the client put under the public key, worked out prime by prime."""
+        number, plain = int.from_bytes(block, "big"), 0
+        for prime in self.primes:
+            rest = self.modulus // prime
+            residue = pow(number % prime, pow(self.exponent, -1, prime - 1), prime)
+            plain += residue * rest * pow(rest, -1, prime)
+        return (plain % self.modulus).to_bytes(256, "big")[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,7 @@ class AuthorizationKey:
 
 
 def _prime() -> int:
-    """Return a prime of 256 bits whose first four are set, so that eight of them multiply to 2048 bits."""
+    """Return a prime of 256 bits whose first four are set, so that eight of them multiply to exactly 2048 bits."""
     while True:
         candidate = secrets.randbits(256) | 0xF << 252 | 1
         if rsa.prime.is_prime(candidate):

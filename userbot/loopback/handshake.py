@@ -6,6 +6,7 @@ Source: core.telegram.org/mtproto/auth_key.
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from hashlib import sha1
 from random import Random
@@ -21,6 +22,8 @@ from userbot.loopback.crypto import GENERATOR, PRIME, PRIME_BYTES, Authorization
 # Real servers send primes of about 31 bits; shorter ones keep the client's factorisation, in plain Python, short. The
 # product must not fill its bytes: Telethon reads it as signed.
 _FACTOR_BITS = 18
+# Twice the strength of the 2048-bit group is enough, and several times quicker than an exponent of full length.
+_SECRET_BITS = 256
 
 
 class Handshake:
@@ -39,7 +42,7 @@ class Handshake:
         self._factors = sorted(_two_primes(random))
         self._nonce = 0
         self._new_nonce = b""
-        self._secret = int.from_bytes(os.urandom(256), "big") % PRIME
+        self._secret = secrets.randbits(_SECRET_BITS)
 
     def answer(self, request: Any) -> Any:
         """Return the object to send back for one unencrypted request.

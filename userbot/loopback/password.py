@@ -6,6 +6,7 @@ Source: core.telegram.org/api/srp.
 from __future__ import annotations
 
 import os
+import secrets
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -33,7 +34,7 @@ class PasswordCheck:
     def __post_init__(self) -> None:
         kind = types.PasswordKdfAlgoSHA256SHA256PBKDF2HMACSHA512iter100000SHA256ModPow
         self.algorithm = kind(os.urandom(8), os.urandom(16), GENERATOR, PRIME_BYTES)
-        self._secret = int.from_bytes(os.urandom(256), "big") % PRIME
+        self._secret = secrets.randbits(256)
         hashed = compute_hash(self.algorithm, self.password)
         self._verifier = pow(GENERATOR, int.from_bytes(hashed, "big"), PRIME)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from threading import Event, Thread
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -25,21 +26,27 @@ class LoopbackThread:
     def __init__(self, make: Callable[[], LoopbackTelegram] = LoopbackTelegram) -> None:
         self._make = make
         self._ready = Event()
-        self._thread = Thread(target=lambda: asyncio.run(self._serve()), name="loopback-telegram", daemon=True)
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loopback-telegram")
+        self._serving: Future[None]
         self._loop: asyncio.AbstractEventLoop
         self._stop: asyncio.Event
         self.server: LoopbackTelegram
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._serving = self._executor.submit(lambda: asyncio.run(self._serve()))
+        self._serving.add_done_callback(lambda _: self._ready.set())
         self._ready.wait()
+        if self._serving.done():
+            with self._executor:
+                self._serving.result()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
+        with self._executor:
+            self._serving.result()
 
     def run(self, coroutine: Coroutine[Any, Any, T], *, timeout_s: float = 30.0) -> T:
         """Run one of the server's coroutines, such as `thread.server.send(...)`, and return its result."""
