@@ -115,7 +115,7 @@ def doctor(context: typer.Context) -> None:
     for name, fine, text in _examine(session):
         mark = "[green]ok[/]  " if fine else "[red]no[/]  "
         problems += not fine
-        console.print(f"{mark}{name}: {escape(text)}")
+        console.print(f"{mark}{name}: {escape(text)}", soft_wrap=True)
     if problems:
         errors.print(f"{problems} to repair.")
         raise typer.Exit(1)
