@@ -81,18 +81,17 @@ class _Intake:
     def take(self, found: Iterable[Found]) -> None:
         """Store everything, in batches; what came before an error stays stored."""
         batch: list[Message] = []
-        counts: Counter[Origin] = Counter()
+        chat: Chat | None = None
         for item in found:
             if isinstance(item, list):
-                mine = sum(message.origin is Origin.OWNER for message in item)
-                counts[Origin.OWNER] += mine
-                counts[Origin.PEER] += len(item) - mine
-                batch += item
+                if item and chat is not None:
+                    self._count(chat, item)
+                    batch += item
                 if len(batch) >= BATCH:
                     self._store(batch)
                     batch = []
             elif isinstance(item, Chat):
-                counts = self._meet(item)
+                chat = item
             else:
                 self._note(item)
         self._store(batch)
@@ -128,19 +127,24 @@ class _Intake:
             truncated_after=None if end is None else f"after {total} messages, at byte {end}",
         )
 
-    def _meet(self, chat: Chat) -> Counter[Origin]:
-        if chat.id in self.rows:
-            return self.rows[chat.id][1]
-        counts: Counter[Origin] = Counter()
-        self.rows[chat.id] = (chat, counts)
-        if self.store is not None:
-            known = self.store.chats.get(chat.id)
-            if known is not None:
-                self._known[chat.id] = known
-            # Until its end is read, a new group counts as without context: a crash must not leave it as training data.
-            own_only = known.own_only if known else chat.kind is ChatKind.GROUP
-            self.store.chats.save([replace(chat, own_only=own_only)])
-        return counts
+    def _count(self, chat: Chat, messages: list[Message]) -> None:
+        if chat.id not in self.rows:
+            self._meet(chat)
+        counts = self.rows[chat.id][1]
+        mine = sum(message.origin is Origin.OWNER for message in messages)
+        counts[Origin.OWNER] += mine
+        counts[Origin.PEER] += len(messages) - mine
+
+    def _meet(self, chat: Chat) -> None:
+        self.rows[chat.id] = (chat, Counter())
+        if self.store is None:
+            return
+        known = self.store.chats.get(chat.id)
+        if known is not None:
+            self._known[chat.id] = known
+        # Until its end is read, a new group counts as without context: a crash must not leave it as training data.
+        own_only = known.own_only if known else chat.kind is ChatKind.GROUP
+        self.store.chats.save([replace(chat, own_only=own_only)])
 
     def _store(self, batch: list[Message]) -> None:
         if self.store is not None and batch:
