@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from userbot.errors import FloodError, OfflineError, SessionLostError, TelegramError
@@ -121,27 +122,32 @@ class Outbox:
                 self._woken.discard(chat_id)
                 chat = await self._thread.run(self._store.chats.get, chat_id)
                 items = await self._thread.run(self._store.replies.pending, chat_id)
-                if chat is None or not items:
-                    if chat_id in self._woken:
-                        continue
+                if chat is not None and items:
+                    errors = await self._deliver_items(chat, items, errors)
+                elif chat_id not in self._woken:
                     return
-                try:
-                    await self._advance(chat, items[0])
-                    errors = 0
-                except SessionLostError:
-                    raise
-                except Exception as exc:
-                    errors += 1
-                    await self._recover(items[0], exc, errors)
         finally:
             # Without an await in between: a bubble decided from now on starts a new task.
             if self._tasks.get(chat_id) is asyncio.current_task():
                 del self._tasks[chat_id]
 
+    async def _deliver_items(self, chat: Chat, items: Sequence[OutboxItem], errors: int) -> int:
+        """Deliver bubbles up to the first that fails; return how many tries in a row have failed."""
+        for item in items:
+            if self._timer.now() - item.due_at > self._stale:
+                await self._thread.run(self._store.replies.cancel, item.reply_id, reason="too late to send")
+                return errors
+            try:
+                await self._advance(chat, item)
+                errors = 0
+            except SessionLostError:
+                raise
+            except Exception as exc:
+                await self._recover(item, exc, errors + 1)
+                return errors + 1
+        return errors
+
     async def _advance(self, chat: Chat, item: OutboxItem) -> None:
-        if self._timer.now() - item.due_at > self._stale:
-            await self._thread.run(self._store.replies.cancel, item.reply_id, reason="too late to send")
-            return
         await sleep_until(self._timer, item.typing_at)
         await self._wait_unblocked()
         if item.attempts == 0:
@@ -154,9 +160,7 @@ class Outbox:
         """Read what is answered, then type until the bubble is due; failing at either stops nothing."""
         try:
             if item.part == 0:
-                decision = await self._thread.run(self._store.replies.get, item.reply_id)
-                if decision is not None:
-                    await self._wire.mark_read(chat, up_to_id=decision.trigger_id)
+                await self._wire.mark_read(chat, up_to_id=item.trigger_id)
             while (left_s := (item.due_at - self._timer.now()).total_seconds()) > 0:
                 await self._wire.show_typing(chat)
                 await self._timer.sleep(min(left_s, TYPING_REFRESH_S))

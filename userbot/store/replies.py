@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, Row, Update, and_, case, func, insert, or_, select, update
+from sqlalchemy import Engine, Row, Select, Update, and_, case, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.engine import Connection
 
@@ -86,6 +86,7 @@ class OutboxItem:
     typing_at: datetime
     due_at: datetime
     sent_at: datetime | None
+    trigger_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +152,7 @@ class ReplyRepository:
 
     def pending(self, chat_id: int | None = None) -> list[OutboxItem]:
         """Return the bubbles still to be sent, in the order of sending."""
-        query = select(outbox).where(outbox.c.state == OutboxState.PENDING)
+        query = _select_items().where(outbox.c.state == OutboxState.PENDING)
         if chat_id is not None:
             query = query.where(outbox.c.chat_id == chat_id)
         with self._engine.connect() as connection:
@@ -165,7 +166,7 @@ class ReplyRepository:
 
     def parts(self, reply_id: int) -> list[OutboxItem]:
         """Return the bubbles of a reply."""
-        query = select(outbox).where(outbox.c.reply_id == reply_id).order_by(outbox.c.part)
+        query = _select_items().where(outbox.c.reply_id == reply_id).order_by(outbox.c.part)
         with self._engine.connect() as connection:
             return [_item(row) for row in connection.execute(query)]
 
@@ -180,7 +181,7 @@ class ReplyRepository:
 
         After a crash in mid-send, the clone's own message can come back as if another device had written it.
         """
-        query = select(outbox).where(
+        query = _select_items().where(
             outbox.c.chat_id == chat_id,
             outbox.c.message_id.is_(None),
             outbox.c.attempts > 0,
@@ -299,6 +300,10 @@ def _close_held(decided: Row[Any]) -> Update:
         replies.c.state == ReplyState.HELD,
     )
     return update(replies).where(earlier).values(state=ReplyState.CANCELLED, reason="answered with a later burst")
+
+
+def _select_items() -> Select[Any]:
+    return select(outbox, replies.c.trigger_id).join(replies)
 
 
 def _outbox_row(reply: Row[Any], part: int, bubble: Bubble) -> dict[str, Any]:
