@@ -56,12 +56,13 @@ class GateConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    prompts: int = Field(64, ge=1, description="Held-out contexts that both answer; the newest")
+    prompts: int = Field(64, ge=1, description="Held-out contexts that both answer")
     loss_margin: float = Field(0.02, ge=0, description="Allowed growth of bits per character, as a share")
     likeness_margin: float = Field(0.05, ge=0, le=1, description="Allowed loss of likeness, which runs from 0 to 1")
     rate_margin: float = Field(
         0.1, ge=0, le=1, description="Allowed growth of the shares of empty, overlong, repetitive and copied replies"
     )
+    max_new_tokens: int = Field(128, ge=1, description="Longest reply, tokens; as the daemon has it")
     seed: int = Field(7, description="Seed of the generated replies, the same for both")
 
 
