@@ -98,6 +98,9 @@ class PatientClient(TelegramClient):  # type: ignore[misc]  # Telethon has no an
             except RPCError as exc:
                 self._note_refusal(inner, exc)
                 raise
+            except EOFError as exc:
+                # Telethon's update loop knows lost connections as OSError only, and takes this one for a bug.
+                raise ConnectionResetError("Telegram closed the connection") from exc
             else:
                 break
         if isinstance(inner, _DIFFERENCES):
