@@ -52,9 +52,19 @@ async def run(
         )
     with Store.open(settings.database) as store, _signals(stop):
         daemon = Daemon(settings, store, shelf, retrain=retrain, reconcile_every_s=reconcile_every_s)
+        work = asyncio.create_task(daemon.run(generator, ready=ready or asyncio.Event(), stop=stop), name="run")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
-            await daemon.run(generator, ready=ready or asyncio.Event(), stop=stop)
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done() and not daemon.is_serving:
+                # Connecting goes on for ever without a network, and loading a model takes long.
+                work.cancel()
+            await work
+        except asyncio.CancelledError:
+            if not stop.is_set():
+                raise
         finally:
+            stopping.cancel()
             daemon.thread.close()
     return 0
 

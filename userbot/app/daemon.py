@@ -22,12 +22,12 @@ from userbot.metrics import STATES, Metrics
 from userbot.reply.answering import Answering
 from userbot.reply.outbox import Outbox
 from userbot.reply.responder import Responder
-from userbot.reply.situation import OWNER_USERNAME
+from userbot.reply.situation import OWNER_USERNAME, read_own_drafts
 from userbot.reply.timer import WallTimer
 from userbot.settings import Settings
 from userbot.status import BEAT_S, write_state
 from userbot.store import Store
-from userbot.store.facts import OWNER_ID, OWNER_NAME
+from userbot.store.facts import OWNER_ID, OWNER_NAME, Command
 from userbot.store.replies import Decision
 from userbot.store.thread import StoreThread
 from userbot.telegram.account import TelegramAccount
@@ -67,13 +67,17 @@ class Daemon:
         self._desk = control.Desk(store=store, thread=self.thread, shelf=shelf, daemon=self)
         self._forwarded: dict[int, Decision] = {}
         self._refused: str | None = None
+        self.is_serving = False
 
     async def run(self, generator: Generator | None, *, ready: asyncio.Event, stop: asyncio.Event) -> None:
         """Connect, answer, and leave in good order."""
         pending = [(item.chat_id, item.text) for item in self._store.replies.pending()]
         try:
             async with TelegramAccount.open(
-                make_telegram_options(self._settings), on_state=self._show_connection, unconfirmed=pending
+                make_telegram_options(self._settings),
+                on_state=self._show_connection,
+                unconfirmed=pending,
+                own_drafts=read_own_drafts(self._store),
             ) as account:
                 await self._remember_owner(account)
                 with serve_health(
@@ -88,11 +92,15 @@ class Daemon:
                         if generator is None:
                             await self._generator.close()
             await self._set_state("stopped")
+        except asyncio.CancelledError:
+            await self._set_state("stopped")
+            raise
         except (SessionLostError, LoginError) as exc:
             await self._set_state("session lost" if isinstance(exc, SessionLostError) else "needs login")
             raise
 
     async def _serve(self, account: TelegramAccount, *, ready: asyncio.Event, stop: asyncio.Event) -> None:
+        self.is_serving = True
         self._account = account
         manners = make_manners(self._settings.reply)
         parts: dict[str, Any] = {"store": self._store, "thread": self.thread, "timer": self._timer}
@@ -180,8 +188,7 @@ class Daemon:
         while True:
             try:
                 for command in await self.thread.run(self._store.commands.waiting):
-                    answer = await control.execute(command.verb, command.argument, self._desk)
-                    await self.thread.run(self._store.commands.answer, command.id, answer)
+                    await self._obey(command)
                 await self.swap_adapter()
                 if (self._timer.now() - self._beat_at).total_seconds() >= BEAT_S:
                     await self._write_state()
@@ -191,6 +198,13 @@ class Daemon:
                 self._metrics.errors.labels("poll").inc()
                 log.exception("polling failed")
             await self._timer.sleep(POLL_S)
+
+    async def _obey(self, command: Command) -> None:
+        try:
+            text, failed = await control.execute(command.verb, command.argument, self._desk), False
+        except CloneError as exc:
+            text, failed = str(exc), True
+        await self.thread.run(self._store.commands.answer, command.id, text, failed=failed)
 
     # What commands ask for
 
@@ -233,7 +247,7 @@ class Daemon:
         except CloneError as exc:
             self._refused = manifest.id
             log.error("adapter %s can't be used, the old one stays: %s", manifest.id, exc)
-        else:
+        if self._generator.adapter_id == manifest.id:
             log.info("now writing with adapter %s", manifest.id)
         return self._generator.adapter_id
 
@@ -244,7 +258,7 @@ class Daemon:
         if command is None or not await self.thread.run(self._accept_command, message):
             return
         quoted = self._forwarded.get(message.reply_to_id or 0)
-        answer = await control.execute(*command, replace(self._desk, quoted=quoted))
+        answer = await control.answer(*command, replace(self._desk, quoted=quoted))
         await self._account.wire.tell_owner(answer)
 
     def _accept_command(self, message: Message) -> bool:

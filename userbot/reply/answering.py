@@ -26,7 +26,7 @@ from userbot.reply.outbox import Outbox
 from userbot.reply.pacing import Habits, Pace, learn_habits, plan_bubbles
 from userbot.reply.policy import Rules, Ruling, Situation, Verdict, judge
 from userbot.reply.quoting import pick_quotes
-from userbot.reply.situation import read_situation
+from userbot.reply.situation import note_own_draft, read_situation
 from userbot.reply.timer import Timer
 from userbot.reply.wire import Wire
 from userbot.reply.writing import Written, write_reply
@@ -167,9 +167,11 @@ class Answering:
     async def _draft(
         self, talk: Conversation, situation: Situation, decision: Decision, texts: Sequence[str]
     ) -> datetime | None:
-        state, reason = ReplyState.DRAFTED, None
+        state, reason, text = ReplyState.DRAFTED, None, "\n".join(texts)
         try:
-            if not await self._wire.save_draft(situation.chat, "\n".join(texts)):
+            if await self._wire.save_draft(situation.chat, text):
+                await self._thread.run(note_own_draft, self._store, talk.chat_id, text)
+            else:
                 state, reason = ReplyState.REFUSED, "the owner has a draft there"
         except SessionLostError:
             raise

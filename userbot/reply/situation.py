@@ -12,6 +12,7 @@ from userbot.store import Store
 
 PAUSED_UNTIL = "paused_until"
 OWNER_USERNAME = "owner_username"
+OWN_DRAFTS = "own_drafts"
 
 
 def read_situation(
@@ -66,3 +67,14 @@ def read_pause(store: Store) -> datetime | None:
 def write_pause(store: Store, until: datetime | None) -> None:
     """Pause all chats; None ends the pause."""
     store.facts.set(PAUSED_UNTIL, None if until is None else until.isoformat())
+
+
+def read_own_drafts(store: Store) -> dict[int, str]:
+    """Return the texts that the clone left in draft boxes, by chat: these it may replace, the owner's never."""
+    return {int(chat_id): text for chat_id, text in (store.facts.get(OWN_DRAFTS) or {}).items()}
+
+
+def note_own_draft(store: Store, chat_id: int, text: str) -> None:
+    """Remember what the clone left in a chat's draft box."""
+    drafts = {**read_own_drafts(store), chat_id: text}
+    store.facts.set(OWN_DRAFTS, {str(key): value for key, value in drafts.items()})

@@ -1,0 +1,219 @@
+"""The whole circle on a loopback Telegram: talk, retrain on schedule, gate, promotion, rollback; with the embedded base."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from daemon_stage import DaemonStage
+from telegram_stage import wait_until
+from timing import clocked_datetime
+
+from userbot.adapters import AdapterShelf, Manifest, new_id
+from userbot.loopback import LoopbackTelegram
+from userbot.messages import Message, Origin
+from userbot.schedule import read_next_runs
+from userbot.settings import ScheduleSettings
+from userbot.store import Store
+from userbot.training_state import TRAINING
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+# A few updates on the embedded base: enough to foresee this owner better than the base does. The style of eight short
+# replies says little, so the gate judges by the loss alone.
+TRAINING_ENV = """
+CLONE_BASE=tiny
+CLONE_TRAIN__MAX_STEPS=6
+CLONE_TRAIN__BATCH_TOKENS=512
+CLONE_TRAIN__WARMUP_STEPS=1
+CLONE_TRAIN__LEARNING_RATE={rate}
+CLONE_TRAIN__COMPUTE_DTYPE=float32
+CLONE_TRAIN__DATA__MIN_TURNS=20
+CLONE_TRAIN__DATA__CHAT_SHARE=1.0
+CLONE_TRAIN__GATE__PROMPTS=4
+CLONE_TRAIN__GATE__MAX_NEW_TOKENS=6
+CLONE_TRAIN__GATE__LIKENESS_MARGIN=1.0
+CLONE_TRAIN__GATE__RATE_MARGIN=1.0
+"""
+GOOD, RUINOUS = "2e-3", "3.0"
+
+
+class JumpingClock:
+    """The real time, put forward by leaps."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def jump_to(self, hour: int) -> None:
+        """Go to just before the next time that the clock shows an hour, UTC."""
+        now = self()
+        then = now.replace(hour=hour, minute=0, second=0, microsecond=0) - timedelta(seconds=0.2)
+        self.ahead += then + timedelta(days=1 if then <= now else 0) - now
+
+
+class Circle:
+    """A daemon with an adapter that has learned nothing yet, and a friend with a history."""
+
+    def __init__(self, stage: DaemonStage) -> None:
+        self.stage = stage
+        self.home = stage.home
+        self.shelf = AdapterShelf(stage.settings.adapters)
+
+    def write_training(self, *, rate: str) -> None:
+        (self.home / ".env").write_text(TRAINING_ENV.format(rate=rate))
+
+    def store_history(self, days: int) -> None:
+        """Store a conversation a day, agreed to be learned from."""
+        start = datetime.now(UTC) - timedelta(days=days + 1)
+        with self.stage.open_store() as store:
+            store.chats.record_consent(self.stage.vera.user_id, by="Vera, in this test")
+            for day in range(days):
+                lines = (f"привет, что в {day}?", f"даров)) сижу дома {day}", "гулять?", f"го в {day % 12 + 8})))")
+                store.messages.add(
+                    Message(
+                        chat_id=self.stage.vera.user_id,
+                        id=-1000 + day * 10 + index,
+                        origin=Origin.OWNER if index % 2 else Origin.PEER,
+                        sent_at=start + timedelta(days=day, minutes=index),
+                        text=text,
+                    )
+                    for index, text in enumerate(lines)
+                )
+
+    def put_blank_adapter(self) -> str:
+        """Put an adapter in service that has not been trained: it writes as the base does."""
+        from training.config import make_config
+        from training.learner import name_base
+        from training.model import attach_lora, load_base, resolve_base
+
+        base = resolve_base("tiny", models_dir=self.stage.settings.models)
+        import torch
+
+        model, _ = load_base(base, quantised=False, compute_dtype=torch.float32, device="cpu")
+        model, _ = attach_lora(model, make_config().lora, seed=1)
+        now = datetime.now(UTC)
+        manifest = Manifest(id=new_id(now), base="tiny", created_at=now.isoformat())
+        with self.shelf.write(manifest) as folder:
+            model.save_pretrained(folder)
+            name_base(folder, "tiny")
+        self.shelf.promote(manifest.id)
+        return manifest.id
+
+    async def wait_for(self, state: str, *, other_than: str | None = None) -> dict[str, object]:
+        """Wait until the training has come to a state, and return what is known of it."""
+        with self.stage.open_store() as store:
+
+            def read() -> dict[str, object] | None:
+                found: dict[str, object] = store.facts.get(TRAINING) or {}
+                fits = found.get("state") == state and found.get("started_at") != other_than
+                return found if fits else None
+
+            found = await wait_until(read, timeout_s=120)
+            assert found is not None
+            return found
+
+    async def ask(self, text: str) -> str | None:
+        """Let Vera write, wait for an answer, and return the id of the adapter that wrote it."""
+        before = len(self.stage.replies(self.stage.vera))
+        await self.stage.server.send(self.stage.vera, self.stage.owner, text)
+        await self.stage.heard(self.stage.vera, before + 1, timeout_s=60)
+        with self.stage.open_store() as store:
+            return store.replies.newest()[0].adapter_id
+
+    async def saved(self, text: str) -> str:
+        """Wait for a message in Saved Messages that contains a text, and return it."""
+        owner = self.stage.owner
+
+        def read() -> str | None:
+            shown = self.stage.server.conversation(owner, owner)
+            return next((message.text for message in reversed(shown) if text in message.text), None)
+
+        found = await wait_until(read, timeout_s=20)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+async def circle(tmp_path: Path) -> AsyncIterator[Circle]:
+    async with LoopbackTelegram() as server:
+        stage = await DaemonStage.set_up(server, tmp_path / "home", takeover_s=0.0, max_new_tokens=12)
+        made = Circle(stage)
+        made.store_history(30)
+        made.write_training(rate=GOOD)
+        stage.settings.base = "tiny"
+        stage.settings.schedule = ScheduleSettings(  # type: ignore[call-arg]  # the others have defaults
+            retrain_cron="0 3 * * *", retrain_turns=33, check_s=0.5
+        )
+        yield made
+
+
+async def test_the_whole_circle(circle: Circle, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = JumpingClock()
+    for module in ("apscheduler.schedulers.base", "apscheduler.triggers.interval"):
+        monkeypatch.setattr(f"{module}.datetime", clocked_datetime(clock))
+    first, stage = circle.put_blank_adapter(), circle.stage
+    with stage.open_store() as store:
+        _forget_old_turns(store)
+    async with stage.daemon_with_own_model():
+        # Enough new turns of the owner's start a training; it is killed, and nothing has happened.
+        for number in range(33):
+            await stage.server.send(stage.vera, stage.owner, f"вопрос {number}")
+            await stage.server.send(stage.owner, stage.vera, f"ответ {number}))")
+        running = await circle.wait_for("training")
+        os.kill(int(str((await _read_pid(circle))["pid"])), signal.SIGKILL)
+        failed = await circle.wait_for("failed")
+        assert failed["text"] == "the process ended with code -9"
+        assert await circle.saved("Training failed, the adapter in service stays: the process ended with code -9")
+        assert [manifest.id for manifest in circle.shelf.all()] == [first]
+        assert await circle.ask("ты тут?") == first
+
+        # At three, the schedule fires. The candidate foresees the owner better, and takes over.
+        assert {run.name for run in read_next_runs(circle.home / "schedule.db")} >= {"check", "retrain", "back up"}
+        clock.jump_to(3)
+        promoted = await circle.wait_for("promoted")
+        second = str(promoted["adapter_id"])
+        assert circle.shelf.current() == circle.shelf.get(second)
+        assert await circle.ask("гулять?") == second
+        assert f"Adapter {second} is now in service. Passed:" in await circle.saved("is now in service")
+        [picture] = stage.owner.uploads.values()
+        assert picture[0].startswith(b"\x89PNG")
+        assert Path(str(promoted["report"])).is_file()
+
+        # A day later, training goes wrong. The candidate is kept out, with the reason.
+        circle.write_training(rate=RUINOUS)
+        clock.jump_to(3)
+        refused = await circle.wait_for("refused")
+        assert "bits per held-out character where" in str(refused["text"])
+        assert circle.shelf.get(str(refused["adapter_id"])).id not in (first, second)
+        assert await circle.ask("а завтра?") == second
+
+        # The owner goes back.
+        await stage.server.send(stage.owner, stage.owner, "/clone rollback")
+        assert await circle.saved("Back to adapter") == f"Back to adapter {first}."
+        assert await circle.ask("точно?") == first
+    assert running["reason"] == "33 new turns of yours"
+
+
+def _forget_old_turns(store: Store) -> None:
+    """Take the history as known to the last training."""
+    store.facts.set("retrain_seen_at", datetime.now(UTC).isoformat())
+
+
+async def _read_pid(circle: Circle) -> dict[str, object]:
+    with circle.stage.open_store() as store:
+
+        def read() -> dict[str, object] | None:
+            found: dict[str, object] = store.facts.get(TRAINING) or {}
+            return found if found.get("pid") else None
+
+        found = await wait_until(read, timeout_s=60)
+        assert found is not None
+        return found
