@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 import struct
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from userbot.loopback.handshake import Handshake
 from userbot.loopback.session import Authorization, MessageClock, Session
 from userbot.loopback.transport import Framing, recognise
 
+_log = logging.getLogger(__name__)
 _CONTAINER = 0x73F1F8DC
 _GZIP_PACKED = 0x3072CFA1
 _KEY_UNKNOWN = struct.pack("<i", -404)
@@ -68,8 +70,8 @@ class Connection:
             self._framing = await recognise(self._reader)
             while not self.closed:
                 self._receive(await self._framing.read(self._reader))
-        except _ENDINGS:
-            pass  # the client left, or sent what no client sends: either way there is nobody to tell
+        except _ENDINGS as exc:  # the client left, or sent what no client sends
+            _log.info("A connection ended: %s: %s", type(exc).__name__, exc)
         finally:
             self.close()
             with suppress(OSError):
