@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from userbot.adapters import AdapterShelf
-from userbot.errors import ChatNotFoundError, CloneError
+from userbot.errors import ChatNotFoundError, CloneError, ConfigError
 from userbot.messages import Chat, Message, Mode
 from userbot.reply.situation import write_pause
 from userbot.status import read_status
@@ -97,18 +97,26 @@ def parse_command(message: Message) -> tuple[str, str] | None:
 
 
 async def execute(verb: str, argument: str, desk: Desk) -> str:
-    """Carry out a command and return what to tell the owner; a mistake is told the same way.
+    """Carry out a command and return what to tell the owner.
 
     Args:
         verb: See `HELP`.
         argument: What stands after it.
         desk: What to work on.
+
+    Raises:
+        CloneError: It can't be carried out; the text is for the owner.
     """
     action = _VERBS.get(verb)
     if action is None:
-        return f"There is no command {verb!r}.\n\n{HELP}"
+        raise ConfigError(f"There is no command {verb!r}.\n\n{HELP}")
+    return await action(argument, desk)
+
+
+async def answer(verb: str, argument: str, desk: Desk) -> str:
+    """Carry out a command and return what to tell the owner; a mistake is told the same way."""
     try:
-        return await action(argument, desk)
+        return await execute(verb, argument, desk)
     except CloneError as exc:
         return str(exc)
 

@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("created_at", schema.UtcTime(), nullable=False),
         sa.Column("done_at", schema.UtcTime(), nullable=True),
         sa.Column("answer", sa.Text(), nullable=True),
+        sa.Column("failed", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_commands")),
     )
     op.create_table(

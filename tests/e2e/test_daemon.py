@@ -140,7 +140,8 @@ async def test_command_of_another_process_is_carried_out(stage: DaemonStage) -> 
         with stage.open_store() as store:
             number = store.commands.leave("pause", "2h")
             await wait_until(lambda: store.commands.read_answer(number))
-            assert (store.commands.read_answer(number) or "").startswith("Paused until")
+            answer = store.commands.read_answer(number)
+            assert answer is not None and answer.text.startswith("Paused until") and not answer.failed
         await stage.server.send(stage.vera, stage.owner, "hi")
         await asyncio.sleep(0.6)
         assert stage.replies(stage.vera) == []

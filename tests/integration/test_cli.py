@@ -128,8 +128,8 @@ def test_allow_draft_and_deny_change_the_mode(clone: Clone, imported: None, home
 
 
 def test_a_bot_is_never_allowed(clone: Clone, imported: None, home: Path) -> None:
-    _, out, _ = clone("chats", "allow", "Чайный таймер")
-    assert "only Telegram's private chats and groups are ever answered" in out
+    code, _, err = clone("chats", "allow", "Чайный таймер")
+    assert code == 2 and "only Telegram's private chats and groups are ever answered" in err
     with Store.open(home / "clone.db") as store:
         assert store.chats.allowed() == []
 

@@ -11,7 +11,7 @@ import pytest
 from fakes import START, FakeClock, bubble
 
 from userbot.adapters import AdapterShelf, Manifest
-from userbot.control import HELP, Desk, execute, parse_command
+from userbot.control import HELP, Desk, answer, parse_command
 from userbot.messages import Chat, ChatKind, Mode, Origin
 from userbot.reply.situation import read_pause
 from userbot.status import is_running, read_state, write_state
@@ -101,47 +101,47 @@ def test_command_is_recognised_by_its_first_word(text: str, expected: tuple[str,
 
 
 async def test_unknown_verb_gets_the_list(desk: Desk) -> None:
-    assert await execute("dance", "", desk) == f"There is no command 'dance'.\n\n{HELP}"
-    assert await execute("help", "", desk) == HELP
+    assert await answer("dance", "", desk) == f"There is no command 'dance'.\n\n{HELP}"
+    assert await answer("help", "", desk) == HELP
 
 
 async def test_everything_is_paused_for_a_span_and_resumed(
     desk: Desk, daemon: FakeDaemon, store: Store, friend: Chat, clock: FakeClock
 ) -> None:
     store.chats.set_mode(friend.id, Mode.AUTO)
-    assert (await execute("pause", "1h30m", desk)).startswith("Paused until ")
+    assert (await answer("pause", "1h30m", desk)).startswith("Paused until ")
     assert read_pause(store) == clock.now + timedelta(minutes=90)
     assert daemon.dropped == [friend.id]
-    await execute("resume", "", desk)
+    await answer("resume", "", desk)
     assert read_pause(store) is None
     assert daemon.reviews == 1
 
 
 async def test_pause_without_a_span_holds_until_resumed(desk: Desk, store: Store, clock: FakeClock) -> None:
-    assert await execute("pause", "", desk) == "Paused until you resume: nothing is answered."
+    assert await answer("pause", "", desk) == "Paused until you resume: nothing is answered."
     paused = read_pause(store)
     assert paused is not None and paused > clock.now + timedelta(days=3650)
 
 
 async def test_one_chat_is_paused_and_resumed(desk: Desk, store: Store, friend: Chat, clock: FakeClock) -> None:
-    await execute("pause", "2h @vera", desk)
+    await answer("pause", "2h @vera", desk)
     chat = store.chats.get(friend.id)
     assert chat is not None and chat.paused_until == clock.now + timedelta(hours=2)
     assert read_pause(store) is None
-    await execute("resume", "vera", desk)
+    await answer("resume", "vera", desk)
     chat = store.chats.get(friend.id)
     assert chat is not None and chat.paused_until is None
 
 
 @pytest.mark.parametrize(("verb", "mode"), [("allow", Mode.AUTO), ("draft", Mode.DRAFT), ("off", Mode.OFF)])
 async def test_mode_of_a_chat_is_set(desk: Desk, store: Store, friend: Chat, verb: str, mode: Mode) -> None:
-    assert (await execute(verb, "@vera", desk)).startswith("Vera ")
+    assert (await answer(verb, "@vera", desk)).startswith("Vera ")
     chat = store.chats.get(friend.id)
     assert chat is not None and chat.mode is mode
 
 
 async def test_chat_switched_off_loses_its_pending_answer(desk: Desk, daemon: FakeDaemon, friend: Chat) -> None:
-    await execute("off", "@vera", desk)
+    await answer("off", "@vera", desk)
     assert daemon.dropped == [friend.id]
 
 
@@ -151,18 +151,18 @@ async def test_without_a_daemon_pending_answers_are_cancelled_in_the_store(
     store.replies.decide(
         Decision(chat_id=101, trigger_id=1, state=ReplyState.QUEUED), [Bubble(text="hey", random_id=1, due_at=START)]
     )
-    await execute("off", "@vera", replace(desk, daemon=None))
+    await answer("off", "@vera", replace(desk, daemon=None))
     assert store.replies.pending() == []
 
 
 async def test_mistake_is_told_and_not_raised(desk: Desk, store: Store) -> None:
     store.chats.save([Chat(id=500, kind=ChatKind.BOT, title="Robot")])
     assert (
-        await execute("allow", "Boris", desk)
+        await answer("allow", "Boris", desk)
         == "No chat fits 'Boris'. `clone chats list` shows the chats and their ids."
     )
-    assert "only Telegram's private chats and groups" in await execute("allow", "Robot", desk)
-    assert await execute("allow", "", desk) == "Name a chat: its @username, title or id, as in `/clone allow @vera`."
+    assert "only Telegram's private chats and groups" in await answer("allow", "Robot", desk)
+    assert await answer("allow", "", desk) == "Name a chat: its @username, title or id, as in `/clone allow @vera`."
 
 
 async def test_chat_unknown_to_the_store_is_looked_up_by_the_daemon(
@@ -171,69 +171,69 @@ async def test_chat_unknown_to_the_store_is_looked_up_by_the_daemon(
     boris = Chat(id=303, kind=ChatKind.PRIVATE, title="Boris", username="boris")
     store.chats.save([boris])
     daemon.dialogs["@boria"] = boris
-    assert await execute("allow", "@boria", desk) == "Boris is answered from now on."
+    assert await answer("allow", "@boria", desk) == "Boris is answered from now on."
 
 
 async def test_why_tells_how_the_last_answer_came_about(desk: Desk, store: Store, friend: Chat) -> None:
-    assert await execute("why", "", desk) == "There is no answer yet."
+    assert await answer("why", "", desk) == "There is no answer yet."
     decision = _answer(store, "hey", "you")
     expected = (
         "Chat: Vera\nState: sent\nAnswers message: 1\nModel saw messages: 1\nAdapter: a1\n"
         "Timings: tries 2, generation_s 1.5\nGuard: passed at try 2\nBubbles: 2 of 2 sent"
     )
-    told = await execute("why", "", desk)
+    told = await answer("why", "", desk)
     assert sorted(told.splitlines()[:5]) == sorted(expected.splitlines()[:5])
     assert told.splitlines()[6:] == expected.splitlines()[6:]
     _answer(store, "other", trigger=2)
-    assert "Answers message: 1" in await execute("why", "", replace(desk, quoted=decision))
-    assert "Answers message: 2" in await execute("why", "vera", desk)
+    assert "Answers message: 1" in await answer("why", "", replace(desk, quoted=decision))
+    assert "Answers message: 2" in await answer("why", "vera", desk)
 
 
 async def test_undo_deletes_the_last_answer_for_both_sides(
     desk: Desk, daemon: FakeDaemon, store: Store, friend: Chat
 ) -> None:
     _answer(store, "hey", "you")
-    assert await execute("undo", "", desk) == "2 messages deleted in Vera."
+    assert await answer("undo", "", desk) == "2 messages deleted in Vera."
     assert daemon.deleted == [100, 101]
     assert store.messages.count(Origin.CLONE) == 0
     assert store.replies.newest()[0].state is ReplyState.UNDONE
-    assert await execute("undo", "", desk) == "There is no answer to take back."
+    assert await answer("undo", "", desk) == "There is no answer to take back."
 
 
 async def test_what_needs_the_daemon_says_so_without_it(desk: Desk) -> None:
     alone = replace(desk, daemon=None)
-    assert await execute("undo", "", alone) == (
+    assert await answer("undo", "", alone) == (
         "Only the running daemon can delete messages. Start it with `clone run`."
     )
-    assert await execute("retrain", "", alone) == "The daemon does not run. Train with `clone train`."
-    assert await execute("retrain", "", desk) == "Training begins."
-    assert await execute("retrain", "stop", desk) == "The training was cancelled."
+    assert await answer("retrain", "", alone) == "The daemon does not run. Train with `clone train`."
+    assert await answer("retrain", "", desk) == "Training begins."
+    assert await answer("retrain", "stop", desk) == "The training was cancelled."
 
 
 async def test_adapters_are_listed_and_rolled_back(desk: Desk, daemon: FakeDaemon) -> None:
-    assert await execute("adapters", "", desk) == "There is no adapter yet. Train one: `clone train`."
+    assert await answer("adapters", "", desk) == "There is no adapter yet. Train one: `clone train`."
     for name in ("a1", "a2"):
         with desk.shelf.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00")) as folder:
             (folder / "adapter_model.safetensors").write_bytes(b"x")
         desk.shelf.promote(name)
-    assert await execute("adapters", "", desk) == "· a1  tiny\n→ a2  tiny"
+    assert await answer("adapters", "", desk) == "· a1  tiny\n→ a2  tiny"
     daemon.loaded = "a1"
-    assert await execute("rollback", "", desk) == "Back to adapter a1."
-    assert "There is no earlier adapter" in await execute("rollback", "", desk)
+    assert await answer("rollback", "", desk) == "Back to adapter a1."
+    assert "There is no earlier adapter" in await answer("rollback", "", desk)
 
 
 class TestStatus:
     async def test_status_tells_chats_pauses_and_the_last_refusal(
         self, desk: Desk, store: Store, friend: Chat, clock: FakeClock
     ) -> None:
-        told = await execute("status", "", desk)
+        told = await answer("status", "", desk)
         assert told.startswith("Daemon: not running")
         assert "nobody is answered" in told
         store.chats.set_mode(friend.id, Mode.AUTO)
         store.chats.pause(friend.id, clock.now + timedelta(hours=1))
         write_state(store, "connected", since=clock.now)
         store.replies.decide(Decision(chat_id=101, trigger_id=1, state=ReplyState.REFUSED, reason="older than 1 s"))
-        told = await execute("status", "", desk)
+        told = await answer("status", "", desk)
         assert told.startswith("Daemon: connected since ")
         assert "· Vera: auto, paused until " in told
         assert "Last in chat 101: refused, older than 1 s" in told

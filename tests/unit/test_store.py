@@ -16,6 +16,7 @@ from fakes import START, FakeClock, bubble
 from userbot.errors import ChatNotFoundError, ConsentError, StoreError, StoreNewerError
 from userbot.messages import Chat, ChatKind, Mode, Origin
 from userbot.store import Store
+from userbot.store.facts import Answer
 from userbot.store.replies import Bubble, Decision, OutboxState, ReplyState
 from userbot.store.schema import metadata
 
@@ -197,6 +198,6 @@ def test_command_is_answered_once(store: Store) -> None:
     number = store.commands.leave("pause", "2h")
     assert [(c.verb, c.argument) for c in store.commands.waiting()] == [("pause", "2h")]
     assert store.commands.read_answer(number) is None
-    store.commands.answer(number, "paused")
+    store.commands.answer(number, "no such chat", failed=True)
     assert store.commands.waiting() == []
-    assert store.commands.read_answer(number) == "paused"
+    assert store.commands.read_answer(number) == Answer("no such chat", failed=True)

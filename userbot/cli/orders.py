@@ -21,7 +21,7 @@ def give_order(session: Session, verb: str, argument: str = "") -> str:
     """Carry out one of the owner's commands and return what it says.
 
     Raises:
-        CloneError: A daemon runs, but does not answer.
+        CloneError: It can't be carried out, or a daemon runs but does not answer.
     """
     with session.store() as store:
         if is_running(store):
@@ -39,7 +39,9 @@ def _leave(store: Store, verb: str, argument: str) -> str:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         answer = store.commands.read_answer(number)
+        if answer is not None and answer.failed:
+            raise CloneError(answer.text)
         if answer is not None:
-            return answer
+            return answer.text
         time.sleep(POLL_S)
     raise CloneError(f"The daemon did not answer `{verb}` within {PATIENCE_S:g} s; it will, once it is free.")

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,8 @@ PHONE = "+10000000001"
 ENDPOINT = "loopback.json"
 LOG = "daemon.log"
 STRANGER_WRITES = "Здравствуйте! Перейдите по ссылке и получите приз"
+FRIEND_WROTE = "Ладно, до завтра!"
+OWNER_WROTE = "давай)))"
 FRIEND_WRITES_AGAIN = "А кот как поживает?"
 START_S = 90.0
 ANSWER_S = 90.0
@@ -80,6 +83,7 @@ class Scene:
         """
         async with self._server:
             (self._settings.home / ENDPOINT).write_text(self._server.endpoint.to_json(), "utf-8")
+            await self._remember_yesterday()
             await self._log_in()
             async with self._daemon():
                 await self._stranger_writes()
@@ -89,6 +93,13 @@ class Scene:
                     await self._exchange(FRIEND_BURST)
                     await self._exchange((FRIEND_WRITES_AGAIN,))
             self._check()
+
+    async def _remember_yesterday(self) -> None:
+        """Give the friend a past on the server, as a real account has one; it is too old to be answered."""
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        await self._server.send(self._friend, self._owner, FRIEND_WROTE, date=yesterday)
+        await self._server.send(self._owner, self._friend, OWNER_WROTE, date=yesterday)
+        self._seen = len(self._server.conversation(self._friend, self._owner))
 
     async def _log_in(self) -> None:
         async def phone() -> str:

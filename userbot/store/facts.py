@@ -47,6 +47,14 @@ class Command:
     argument: str
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the daemon says to an order: what it did, or why it could not."""
+
+    text: str
+    failed: bool
+
+
 class CommandRepository:
     """Orders that other processes leave for the daemon, and its answers."""
 
@@ -66,13 +74,17 @@ class CommandRepository:
         with self._engine.connect() as connection:
             return [Command(**row) for row in connection.execute(query.order_by(commands.c.id)).mappings()]
 
-    def answer(self, command_id: int, text: str) -> None:
-        """Record that an order was carried out."""
+    def answer(self, command_id: int, text: str, *, failed: bool = False) -> None:
+        """Record that an order was carried out, or why it can't be."""
         with self._engine.begin() as connection:
             statement = update(commands).where(commands.c.id == command_id)
-            connection.execute(statement.values(done_at=self._clock(), answer=text))
+            connection.execute(statement.values(done_at=self._clock(), answer=text, failed=failed))
 
-    def read_answer(self, command_id: int) -> str | None:
+    def read_answer(self, command_id: int) -> Answer | None:
         """Return the daemon's answer, or None while there is none."""
+        query = select(commands.c.answer, commands.c.failed).where(
+            commands.c.id == command_id, commands.c.done_at.is_not(None)
+        )
         with self._engine.connect() as connection:
-            return connection.execute(select(commands.c.answer).where(commands.c.id == command_id)).scalar_one_or_none()
+            row = connection.execute(query).first()
+        return None if row is None else Answer(row.answer, row.failed)

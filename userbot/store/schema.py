@@ -136,6 +136,7 @@ commands = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("done_at", UtcTime),
     Column("answer", Text),
+    Column("failed", Boolean, nullable=False, default=False),
 )
 
 facts = Table(
