@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from training.loss import Reader
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }}[/INST]"
@@ -60,3 +67,56 @@ def make_base(folder: Path, *, layers: int = 2, hidden: int = 64, seed: int = 0,
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A sample that was encoded elsewhere."""
+
+    ids: list[int]
+    learn: list[int]
+
+
+def invent_samples(lengths: Sequence[int], *, seed: int = 0, learned_share: float = 0.4) -> list[Spoken]:
+    """Make samples of random tokens; the last token of each is learned, and some of the others."""
+    rng = np.random.default_rng(seed)
+    return [
+        Spoken(
+            rng.integers(3, 250, size=length).tolist(),
+            [*(rng.random(length - 1) < learned_share).astype(int).tolist(), 1],
+        )
+        for length in lengths
+    ]
+
+
+def load_reader(
+    folder: Path,
+    *,
+    quantised: bool = False,
+    expanded: bool = False,
+    dtype: str = "float32",
+    attention: str = "segments",
+    dropout: float = 0.0,
+) -> Reader:
+    """Load a base from a folder and put a trainable adapter on it whose second matrices are not zero."""
+    import torch
+
+    from training.attention import name_attention, register_attention
+    from training.config import make_config
+    from training.loss import make_reader
+    from training.model import attach_lora, expand, load_base, resolve_base
+
+    register_attention()
+    found = resolve_base(str(folder), models_dir=folder)
+    model, _ = load_base(found, quantised=quantised, compute_dtype=getattr(torch, dtype), device="cpu")
+    if expanded:
+        model = expand(model, getattr(torch, dtype))
+    lora = make_config("default", {"lora": {"r": 4, "alpha": 8, "dropout": dropout}}).lora
+    adapted, _ = attach_lora(model, lora, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    for name, value in adapted.named_parameters():
+        if "lora_B" in name:
+            value.data = torch.randn(value.shape, generator=generator) * 0.05
+    reader = make_reader(adapted, dtype=getattr(torch, dtype), device="cpu")
+    reader.model.set_attn_implementation(name_attention(attention))
+    return reader

@@ -111,9 +111,9 @@ class LLMClone:
         )
         autocast = torch.autocast(self.machine.device, dtype=self.dtype, enabled=self.dtype is not torch.float32)
         self.model.eval()
-        with self.slot.active() as model, autocast:
+        with autocast:
             new = draw_tokens(
-                model,
+                self.model,
                 prompt,
                 sampling=Sampling(max_new_tokens=max_new_tokens, **drawn),
                 end_ids=list_end_ids(self.tokenizer, self.renderer),

@@ -92,7 +92,9 @@ class CloneModel:
             check_base(manifest, found.name)
         machine = inspect_machine()
         dtype = machine.choose_dtype(compute_dtype)
-        model, tokenizer = load_base(found, quantised=load_in_4bit, compute_dtype=dtype, device=machine.device)
+        model, tokenizer = load_base(
+            found, quantised=load_in_4bit, compute_dtype=dtype, device=machine.device, trainable=False
+        )
         if load_in_4bit and is_worth_expanding(measure_anatomy(found, make_config().lora), machine, dtype):
             model = expand(model, dtype)
         clone = cls(model, tokenizer, base=found)
@@ -108,6 +110,11 @@ class CloneModel:
     def text_format(self) -> str:
         """Return how conversations are rendered: `chat` or `text`."""
         return self._renderer.text_format
+
+    @property
+    def model(self) -> Any:
+        """Return the model of transformers, or peft's wrapper of it."""
+        return self._slot.model
 
     def use_adapter(self, folder: Path | None) -> None:
         """Write later replies with another adapter: load, switch, unload the old one. A failure keeps the old one.

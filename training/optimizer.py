@@ -14,9 +14,9 @@ def make_optimizer(parameters: list[torch.nn.Parameter], config: TrainConfig, *,
     if config.optimizer == "paged_adamw_8bit":
         import bitsandbytes
 
-        made: torch.optim.Optimizer = bitsandbytes.optim.PagedAdamW8bit(
-            parameters, lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        # Main memory has no pages to move.
+        kind = bitsandbytes.optim.PagedAdamW8bit if device == "cuda" else bitsandbytes.optim.AdamW8bit
+        made: torch.optim.Optimizer = kind(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
         return made
     return torch.optim.AdamW(
         parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=device == "cuda"

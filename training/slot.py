@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +55,11 @@ class AdapterSlot:
         try:
             with quiet_deprecations(), map_mismatch(folder), map_damage(folder):
                 if self._adapted is None:
-                    self._adapted = peft.PeftModel.from_pretrained(self._base, folder, adapter_name=name)
-                else:
-                    self._adapted.load_adapter(str(folder), adapter_name=name)
-                    self._adapted.set_adapter(name)
+                    config = peft.PeftConfig.from_pretrained(folder)
+                    config.inference_mode = True
+                    self._adapted = peft.PeftModel(self._base, config, adapter_name=name)
+                self._adapted.load_adapter(str(folder), adapter_name=name)
+                self._adapted.set_adapter(name)
         except BaseException:
             self._drop(name)
             raise
@@ -71,9 +72,9 @@ class AdapterSlot:
 
     def clear(self) -> None:
         """Write with the bare base from here on."""
-        if self._name is not None:
-            self._adapted.delete_adapter(self._name)
-            self._name = None
+        if self._adapted is not None:
+            self._base = self._adapted.unload()
+            self._adapted = self._name = None
 
     def make_trainable(self, lora: LoraSettings, *, seed: int) -> list[str]:
         """Prepare the adapter for training, a new one if there is none, in float32; return lines to show."""
@@ -86,25 +87,18 @@ class AdapterSlot:
             parameter.requires_grad_(True)
         return notes
 
-    @contextmanager
-    def active(self) -> Iterator[Any]:
-        """Give the model; while the slot is empty, what is left of former adapters is kept out."""
-        bare = self._adapted is not None and self._name is None
-        with self._adapted.disable_adapter() if bare else nullcontext():
-            yield self.model
-
     def _parameters(self) -> Iterator[torch.nn.Parameter]:
         for name, parameter in self._adapted.named_parameters():
             if f".{self._name}." in name:
                 yield parameter
 
     def _drop(self, name: str) -> None:
-        if self._adapted is None:
+        if self._name is None:
+            self.clear()
             return
         with suppress(ValueError, KeyError):
             self._adapted.delete_adapter(name)
-        if self._name is not None:
-            self._adapted.set_adapter(self._name)
+        self._adapted.set_adapter(self._name)
         self._adapted.requires_grad_(False).eval()
 
 
