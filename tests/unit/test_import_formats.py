@@ -258,6 +258,34 @@ def test_discord_server_channel(store: Store) -> None:
     assert [m.sender_name for m in messages] == ["pavel", "olga", "helper", "rita"]
 
 
+@pytest.mark.parametrize(
+    ("path", "after"),
+    [
+        (EXPORTS / "discord" / "direct.json", b'"id": "1003"'),
+        (EXPORTS / "messenger" / "inbox" / "pavel_3" / "message_1.json", b'"how are you'),
+    ],
+)
+def test_truncated_json_gives_what_is_whole(store: Store, tmp_path: Path, path: Path, after: bytes) -> None:
+    raw = path.read_bytes()
+    raw = raw[: raw.index(after)]
+    torn = tmp_path / "torn.json"
+    torn.write_bytes(raw)
+    me = "olga" if "discord" in str(path) else "Olga"
+    summary = import_file(store, torn, me=me)
+    assert summary.truncated_after == f"after {summary.messages} messages, at byte {len(raw)}"
+    assert summary.messages > 0
+
+
+def test_folder_of_whatsapp_chats_leaves_other_texts_out(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no chat", encoding="utf-8")
+    for name in ("Anna", "Boris"):
+        path = tmp_path / f"WhatsApp Chat with {name}.txt"
+        path.write_text(f"03/04/2023, 10:00 - {name}: x\n14/04/2023, 10:00 - Olga: y", encoding="utf-8")
+    summary, messages = load(store, tmp_path)
+    assert [row.chat.title for row in summary.chats] == ["Anna", "Boris"]
+    assert len(messages) == 4
+
+
 def test_damaged_archive_is_refused(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "broken.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from userbot.errors import ExportFormatError
-from userbot.importers.found import Found, Hints, Owner, Skipped
+from userbot.importers.found import Found, Hints, Owner, Skipped, Truncated
 from userbot.importers.json_stream import parse_events, parse_items
 from userbot.importers.names import choose_by_name, derive_chat_id
 from userbot.importers.placeholders import bracket, describe_file
@@ -108,6 +108,8 @@ def _read_channel(source: Source, part: str, channel: _Channel, hints: Hints) ->
     yield batch
     for reason, count in skipped.items():
         yield Skipped(reason, count)
+    if not channel.whole:
+        yield Truncated(source.size(part))
 
 
 def _convert(row: Any, chat: Chat, owner: str) -> Message | str:

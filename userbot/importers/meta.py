@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from userbot.errors import ExportFormatError
-from userbot.importers.found import Found, Hints, Owner, Skipped
+from userbot.importers.found import Found, Hints, Owner, Skipped, Truncated
 from userbot.importers.json_stream import parse_events, parse_items
 from userbot.importers.meta_rows import convert_row, mend, read_sender
 from userbot.importers.names import MessageIds, choose_by_name, derive_chat_id
@@ -30,6 +30,7 @@ class _Thread:
     participants: list[str]
     parts: list[str] = field(default_factory=list)
     senders: Counter[str] = field(default_factory=Counter)
+    torn_byte: int | None = None
 
 
 def read_instagram(source: Source, hints: Hints) -> Iterator[Found]:
@@ -75,6 +76,7 @@ def _find_threads(source: Source, parts: list[str]) -> list[_Thread]:
             continue
         thread = threads.setdefault(found.key, found)
         thread.parts.append(part)
+        thread.torn_byte = found.torn_byte if thread.torn_byte is None else thread.torn_byte
         with source.open(part) as stream:
             for row in parse_items(stream, "messages.item"):
                 if sender := read_sender(row):
@@ -86,7 +88,7 @@ def _read_head(source: Source, part: str) -> _Thread | None:
     """Read what is not messages; None if the file is no thread."""
     heads: dict[str, str] = {}
     participants: list[str] = []
-    has_messages = False
+    has_messages = whole = False
     with source.open(part) as stream:
         for prefix, event, value in parse_events(stream):
             if event == "string" and prefix in ("participants.item.name", "participants.item"):
@@ -94,11 +96,13 @@ def _read_head(source: Source, part: str) -> _Thread | None:
             elif event == "string" and prefix in ("title", "thread_path", "threadName"):
                 heads[prefix] = mend(value)
             has_messages |= prefix == "messages" and event == "start_array"
+            whole = prefix == "" and event == "end_map"
     if not has_messages or not participants:
         return None
+    torn_byte = None if whole else source.size(part)
     encrypted = heads.get("threadName", "")
     title = heads.get("title") or encrypted.rsplit("_", 1)[0] or ", ".join(participants)
-    return _Thread(heads.get("thread_path") or encrypted or title, title, participants)
+    return _Thread(heads.get("thread_path") or encrypted or title, title, participants, torn_byte=torn_byte)
 
 
 def _find_owner(source: Source, threads: list[_Thread], hints: Hints) -> str:
@@ -140,3 +144,5 @@ def _read_thread(source: Source, thread: _Thread, name: str, owner: str) -> Iter
         yield batch
     for reason, count in skipped.items():
         yield Skipped(reason, count)
+    if thread.torn_byte is not None:
+        yield Truncated(thread.torn_byte)

@@ -70,12 +70,14 @@ def read_whatsapp(source: Source, hints: Hints) -> Iterator[Found]:
     parts = [part for part in source.parts(".txt") or source.parts() if not part.startswith("__MACOSX")]
     source.expect(parts, passes=2)
     for part in parts:
-        yield from _read_chat(source, part, hints)
+        yield from _read_chat(source, part, hints, alone=len(parts) == 1)
 
 
-def _read_chat(source: Source, part: str, hints: Hints) -> Iterator[Found]:
+def _read_chat(source: Source, part: str, hints: Hints, *, alone: bool) -> Iterator[Found]:
     survey = _take_survey(source, part)
     where = source.where(part)
+    if not survey.dates and not alone:
+        return
     if not survey.dates:
         raise ExportFormatError(
             f"{where} is no WhatsApp chat: expected lines such as `31.12.2025, 21:41 - Anna: text`. "

@@ -112,7 +112,9 @@ def _read_chat(source: Source, pages: _Pages, owner: str) -> Iterator[Found]:
     if pages.title == "Saved Messages":
         kind = ChatKind.SAVED
     title = pages.title or next(iter(others), owner)
-    chat = Chat(id=derive_chat_id(SOURCE, title), kind=kind, title=title, source=SOURCE)
+    # Two people may share a first name, which is all that a private chat's title tells.
+    key = next(iter(others)) if len(others) == 1 else title
+    chat = Chat(id=derive_chat_id(SOURCE, key), kind=kind, title=title, source=SOURCE)
     yield chat
     skipped: Counter[str] = Counter()
     batch: list[Message] = []
