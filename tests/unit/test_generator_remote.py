@@ -107,3 +107,18 @@ async def test_cancelling_hangs_up(server: FakeOpenAI, remote: RemoteGenerator) 
 async def test_stream_that_breaks_off_counts_as_cut(server: FakeOpenAI, remote: RemoteGenerator) -> None:
     server.raw = b'data: {"choices": [{"delta": {"content": "so I"}}]}\n\n'
     assert (await remote.generate(ASKED)).finish == "length"
+
+
+async def test_server_that_knows_only_openais_fields_is_asked_with_these(
+    server: FakeOpenAI, remote: RemoteGenerator
+) -> None:
+    server.statuses = [422]
+    assert (await remote.generate(ASKED)).bubbles[-1] == "no"
+    await remote.generate(ASKED)
+    assert ["repetition_penalty" in request for request in server.requests] == [False, False]
+
+
+async def test_refusal_that_is_not_about_fields_is_an_error(server: FakeOpenAI, remote: RemoteGenerator) -> None:
+    server.statuses = [422, 422]
+    with pytest.raises(GeneratorError, match="refused with status 422"):
+        await remote.generate(ASKED)

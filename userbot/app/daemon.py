@@ -14,7 +14,7 @@ from userbot import control
 from userbot.adapters import AdapterShelf
 from userbot.app.parts import load_generator, make_manners, make_telegram_options
 from userbot.app.upkeep import Upkeep
-from userbot.errors import CloneError, LoginError, SessionLostError
+from userbot.errors import CloneError, GeneratorAwayError, LoginError, SessionLostError
 from userbot.generator import Generator
 from userbot.health import serve_health
 from userbot.messages import Chat, Message
@@ -244,6 +244,8 @@ class Daemon:
             return self._generator.adapter_id
         try:
             await self._generator.use_adapter(manifest.id)
+        except GeneratorAwayError as exc:
+            log.debug("adapter %s is not taken up yet: %s", manifest.id, exc)
         except CloneError as exc:
             self._refused = manifest.id
             log.error("adapter %s can't be used, the old one stays: %s", manifest.id, exc)

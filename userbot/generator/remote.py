@@ -20,6 +20,9 @@ LINE_BREAK = "\u2028"
 """Stands for a line break inside a bubble, as in training; a real one ends the bubble."""
 OPENING = "…"
 CONNECT_TIMEOUT_S = 5.0
+CHOOSY_STATUS = frozenset({400, 422})
+"""What servers answer to fields that they don't know."""
+
 AWAY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -31,8 +34,15 @@ class _Answer:
     new_tokens: int = 0
 
 
+class _UnknownFieldError(Exception):
+    pass
+
+
 class RemoteGenerator:
     """Asks a server at `<url>/chat/completions`; many requests may be under way at once.
+
+    Fields that are not of OpenAI's API are sent first, and left out for good once a server refuses them: vLLM knows
+    `repetition_penalty`, `transformers serve` answers 422.
 
     Args:
         url: Address up to and including the version, such as `http://127.0.0.1:8000/v1`.
@@ -64,6 +74,7 @@ class RemoteGenerator:
         self._sampling = sampling or Sampling()
         self._timeout_s = timeout_s
         self._tries = tries
+        self._extras: dict[str, Any] = {"repetition_penalty": self._sampling.repetition_penalty}
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._client = httpx.AsyncClient(
             headers=headers, timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S), transport=transport
@@ -77,10 +88,11 @@ class RemoteGenerator:
     async def generate(self, prompt: Prompt) -> Reply:
         """Ask for the owner's next turn. Cancelling closes the connection, which tells the server to stop."""
         adapter_id, started = self._adapter_id, time.monotonic()
-        request = self._write_request(prompt)
-        async for attempt in self._retrying():
-            with attempt:
-                answer = await self._ask(request)
+        try:
+            answer = await self._ask_patiently(prompt)
+        except _UnknownFieldError:
+            self._extras = {}
+            answer = await self._ask_patiently(prompt)
         return Reply(
             bubbles=_split_bubbles(answer.text),
             adapter_id=adapter_id,
@@ -105,6 +117,13 @@ class RemoteGenerator:
         """Close the connections."""
         await self._client.aclose()
 
+    async def _ask_patiently(self, prompt: Prompt) -> _Answer:
+        request = self._write_request(prompt)
+        async for attempt in self._retrying():
+            with attempt:
+                answer = await self._ask(request)
+        return answer
+
     def _retrying(self) -> AsyncRetrying:
         return AsyncRetrying(
             retry=retry_if_exception_type(GeneratorAwayError),
@@ -121,14 +140,16 @@ class RemoteGenerator:
             "stream_options": {"include_usage": True},
             "temperature": self._sampling.temperature,
             "top_p": self._sampling.top_p,
-            "repetition_penalty": self._sampling.repetition_penalty,
             "max_tokens": self._sampling.max_new_tokens,
+            **self._extras,
         }
 
     async def _ask(self, request: dict[str, Any]) -> _Answer:
         answer = _Answer()
         try:
             async with self._client.stream("POST", f"{self._url}/chat/completions", json=request) as response:
+                if response.status_code in CHOOSY_STATUS and "repetition_penalty" in request:
+                    raise _UnknownFieldError
                 await self._check(response)
                 async with aclosing(_read_events(response)) as events:
                     async for event in events:
