@@ -123,7 +123,7 @@ def test_named_people_are_those_of_the_export(chats: list[dict[str, Any]]) -> No
 
 def test_prompts_are_held_out(chats: list[dict[str, Any]]) -> None:
     texts = {plain_text(row).casefold() for chat in chats for row in chat["messages"]}
-    assert not {prompt.casefold() for prompt in PROMPTS} & texts
+    assert not {text.casefold() for _, text in PROMPTS} & texts
     assert "\n".join(FRIEND_BURST).casefold() not in {
         "\n".join(plain_text(row) for row in burst).casefold()
         for chat in chats

@@ -25,7 +25,7 @@ from userbot.demo.scene import Scene, write_settings
 from userbot.errors import ConfigError
 from userbot.generator import Prompt
 from userbot.importers import import_file
-from userbot.messages import ChatKind, Mode, Turn
+from userbot.messages import ChatKind, Mode, Turn, system_line
 from userbot.settings import Settings, load_settings
 from userbot.store import Store
 
@@ -91,21 +91,24 @@ def _import(store: Store) -> None:
 
 
 async def _compare(settings: Settings) -> None:
+    with Store.open(settings.database) as store:
+        peers = {chat.id: system_line(chat) for chat in store.chats.all()}
+    prompts = [Prompt(turns=(Turn(False, (text,)),), system=peers[peer_id]) for peer_id, text in PROMPTS]
     generator = await open_generator(settings)
     trained = generator.adapter_id
     answers: list[list[str]] = []
     try:
         for adapter_id in (None, trained):
             await generator.use_adapter(adapter_id)
-            replies = [await generator.generate(Prompt(turns=(Turn(False, (text,)),))) for text in PROMPTS]
+            replies = [await generator.generate(prompt) for prompt in prompts]
             answers.append([" / ".join(reply.bubbles) or "(nothing)" for reply in replies])
     finally:
         await generator.close()
     table = Table(show_lines=True)
     for title in ("question", "the base model", f"the clone of {OWNER_NAME}"):
         table.add_column(title)
-    for row in zip(PROMPTS, *answers, strict=True):
-        table.add_row(*(escape(text) for text in row))
+    for (_, question), *replied in zip(PROMPTS, *answers, strict=True):
+        table.add_row(*(escape(text) for text in (question, *replied)))
     console.print(table)
 
 

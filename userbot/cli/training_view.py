@@ -58,7 +58,8 @@ def run_training(arguments: Sequence[str]) -> Outcome:
     Raises:
         TrainingFailedError: It ended without an adapter.
     """
-    command = [sys.executable, "-m", "training", *arguments]
+    # -P: a file in the current folder must not stand in for a module.
+    command = [sys.executable, "-P", "-m", "training", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:  # noqa: S603  # ourselves
         outcome = _watch(process)
     if process.returncode not in (0, WORSE):

@@ -40,6 +40,7 @@ CLONE_TELEGRAM__ENDPOINT_FILE={ENDPOINT}
 CLONE_REPLY__QUIET_S=2
 CLONE_REPLY__PACE=0.25
 CLONE_REPLY__MAX_NEW_TOKENS=48
+CLONE_REPLY__TEMPERATURE=0.5
 """
 
 
@@ -117,7 +118,7 @@ class Scene:
         home = self._settings.home
         with (home / LOG).open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "userbot", "--home", str(home), "run", stdout=log, stderr=log, cwd=home
+                sys.executable, "-P", "-m", "userbot", "--home", str(home), "run", stdout=log, stderr=log, cwd=home
             )
             try:
                 await self._wait_until_connected(process)

@@ -18,12 +18,14 @@ STRANGER_NAME = "Игорь Незнамов"
 
 EXPORT_PATH = Path(str(files(__name__).joinpath("result.json")))
 
+FLATMATE_ID = 999_000_000_021
+
 PROMPTS = (
-    "Привет! Как твои дела сегодня?",
-    "Пойдём вечером в кино?",
-    "hey! how are you, what are you up to this evening?",
+    (FRIEND_ID, "Привет! Как твои дела сегодня?"),
+    (FRIEND_ID, "Пойдём вечером в кино?"),
+    (FLATMATE_ID, "hey! how are you, what are you up to this evening?"),
 )
-"""What peers ask when base and clone are compared; none of them occurs in the export word for word."""
+"""Who asks what when base and clone are compared; none of it occurs in the export word for word."""
 
 FRIEND_BURST = (
     "Привет!",
