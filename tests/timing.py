@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, tzinfo
 
-from fakes import FakeClock
 
-
-def clocked_datetime(clock: FakeClock) -> type[datetime]:
+def clocked_datetime(clock: Callable[[], datetime]) -> type[datetime]:
     """Make a `datetime` whose `now` is that of a fake clock; what it returns is plain, so that it can be pickled."""
 
     class ClockedDatetime(datetime):

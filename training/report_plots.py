@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from training.likeness import Bubbles, count_bubbles, count_emoji, join, name_case, name_ending, name_script, share
 
@@ -84,7 +85,7 @@ def plot_traits(clone: Sequence[Bubbles], owner: Sequence[Bubbles]) -> str:
     singles = [[(bubble,) for reply in side for bubble in reply if bubble.strip()] for side in (owner, clone)]
     spoken = [[reply for reply in side if join(reply)] for side in (owner, clone)]
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(8.4, 5.0), layout="constrained")
+        figure = Figure(figsize=(8.4, 5.2), layout=ConstrainedLayoutEngine(hspace=0.08))
         grid = figure.subplots(2, 3)
         _draw_lengths(grid[0, 0], spoken)
         for axes, title, sides, name in (
@@ -155,7 +156,8 @@ def _draw_shares(axes: Axes, title: str, sides: Sequence[Mapping[Hashable, float
     ):
         places = [index + offset for index in range(len(keys))]
         axes.bar(places, [side.get(key, 0.0) for key in keys], width=0.36, color=colour, label=label)
-    axes.set_xticks(range(len(keys)), [str(key) for key in keys], rotation=25 if len(keys) > 5 else 0)
+    axes.set_xticks(range(len(keys)), [str(key) for key in keys], fontsize=8 if len(keys) > 5 else 10)
+    axes.set_xlim(-0.7, max(len(keys), 3) - 0.3)
     axes.set_title(title, fontsize=10)
     axes.grid(axis="y")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")

@@ -252,12 +252,12 @@ class Retraining:
             if ended.code == _REFUSED:
                 await self._finish("refused", ended)
             elif ended.code != 0:
-                await self._fail(ended)
+                await self._fail(_tell_cause(ended))
             elif await self._promote(str(self._shown["adapter_id"])):
                 await self._finish("promoted", ended)
         except Exception as exc:
             log.exception("retraining failed")
-            await self._fail(Ended(1, {"text": f"{type(exc).__name__} in the daemon; its log says more"}))
+            await self._fail(f"{type(exc).__name__} in the daemon; its log says more")
 
     async def _learn(self, current: str | None, *, resume: bool) -> Ended:
         """Train and compare, with room on the GPU; return how the gate ended, or what went wrong before it."""
@@ -295,9 +295,7 @@ class Retraining:
         with suppress(AdapterError):
             await self._thread.run(self._shelf.roll_back)
         await self._swap()
-        await self._fail(
-            Ended(1, {"text": f"the model can't load {candidate}; the adapter before it stays in service"})
-        )
+        await self._fail(f"the model can't load {candidate}; the adapter before it stays in service")
         return False
 
     async def _finish(self, state: str, ended: Ended) -> None:
@@ -315,8 +313,7 @@ class Retraining:
         except TelegramError as exc:
             log.warning("the summary can't be sent: %s", exc)
 
-    async def _fail(self, ended: Ended) -> None:
-        text = str(ended.values.get("text") or f"the process ended with code {ended.code}")
+    async def _fail(self, text: str) -> None:
         await self._show(state="failed", text=text)
         await self._tell(f"Training failed, the adapter in service stays: {text}")
 
@@ -340,6 +337,12 @@ class Retraining:
             await self._owner.tell_owner(text)
         except TelegramError as exc:
             log.warning("the owner can't be told: %s", exc)
+
+
+def _tell_cause(ended: Ended) -> str:
+    # The last words of a process that was killed are some note.
+    said = ended.values.get("text") if ended.values.get("event") == "error" else None
+    return str(said or f"the process ended with code {ended.code}")
 
 
 def is_within(hours: tuple[time, time], clock: time) -> bool:

@@ -219,8 +219,8 @@ async def test_a_slightly_higher_loss_is_for_the_gate_to_judge(bench: Bench) -> 
 @pytest.mark.parametrize(
     ("ended", "told"),
     [
-        (Ended(3, {"text": "There are 5 turns"}), "There are 5 turns"),
-        (Ended(-9), "the process ended with code -9"),
+        (Ended(3, {"event": "error", "text": "There are 5 turns"}), "There are 5 turns"),
+        (Ended(-9, {"event": "note", "text": "layers: compiled"}), "the process ended with code -9"),
     ],
 )
 async def test_a_training_that_fails_leaves_the_old_adapter(bench: Bench, ended: Ended, told: str) -> None:
