@@ -49,7 +49,7 @@ def demo(
         _import(store)
     _title(f"2. Learning to write like {OWNER_NAME}")
     outcome = run_training(["--home", str(home)])
-    finish_training(AdapterShelf(settings.adapters), outcome, promote=True)
+    finish_training(home, AdapterShelf(settings.adapters), outcome, gate=True)
     _title("3. The same questions, before and after")
     asyncio.run(_compare(settings))
     _title("4. A Telegram server on this machine, the real daemon, a friend and a stranger")

@@ -12,8 +12,10 @@ from rich.table import Table
 
 from userbot.adapters import AdapterShelf, Manifest
 from userbot.cli.screen import console, session_of
-from userbot.cli.training_view import Outcome, run_training
+from userbot.cli.training_view import Outcome, run_training, run_trial
 from userbot.errors import NoAdapterError
+from userbot.settings import Settings
+from userbot.store import Store
 
 adapters = typer.Typer(no_args_is_help=True, help="What was trained, and what is in service.")
 
@@ -23,6 +25,7 @@ AdapterId = Annotated[str, typer.Argument(metavar="ID", help="As `clone adapters
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("train")(train)
+    app.command("report")(report)
     app.add_typer(adapters, name="adapters")
 
 
@@ -39,47 +42,105 @@ def train(
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
     parent: Annotated[str | None, typer.Option(help="Go on from this adapter instead of starting afresh.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that was interrupted.")] = False,
-    promote: Annotated[
-        bool, typer.Option(help="Put the new adapter in service, unless it is worse than the one there.")
+    gate: Annotated[
+        bool, typer.Option(help="Compare with the adapter in service before taking its place; --no-gate only keeps it.")
     ] = True,
 ) -> None:
-    """Learn from the chats with recorded consent, and put the new adapter in service.
+    """Learn from the chats with recorded consent, and put the new adapter in service if it is no worse.
 
     Progress, log and a plot of the loss are kept in a run folder. Ctrl-C writes a checkpoint; `--resume` goes on.
     """
     session = session_of(context)
     with session.store():
         pass  # shows the terms once
-    arguments = ["--home", str(session.settings.home)]
+    home = session.settings.home
+    arguments = ["--home", str(home)]
     chosen = {"--preset": preset, "--config": config, "--base": base, "--parent": parent}
     for flag, value in chosen.items():
         if value is not None and not resume:
             arguments += [flag, str(value)]
-    overrides = [*(values or [])]
-    overrides += [f"epochs={epochs}"] if epochs is not None else []
-    for override in overrides:
+    for override in [*(values or []), *([f"epochs={epochs}"] if epochs is not None else [])]:
         arguments += ["--set", override]
     if resume:
         arguments.append("--resume")
     outcome = run_training(arguments)
-    finish_training(AdapterShelf(session.settings.adapters), outcome, promote=promote)
+    finish_training(home, AdapterShelf(session.settings.adapters), outcome, gate=gate)
 
 
-def finish_training(shelf: AdapterShelf, outcome: Outcome, *, promote: bool) -> Manifest:
-    """Say what came out, and put the adapter in service if it may be."""
+def finish_training(home: Path, shelf: AdapterShelf, outcome: Outcome, *, gate: bool) -> Manifest:
+    """Say what came out, hold it against the adapter in service, and put it in service if it may be.
+
+    Args:
+        home: The home folder.
+        shelf: Its adapters.
+        outcome: Of the training.
+        gate: Whether the new adapter may take the place of the old one at all.
+
+    Raises:
+        NoAdapterError: There is no new adapter.
+    """
     if outcome.adapter_id is None:
         raise NoAdapterError("Training ended without an adapter; its log is in the run folder under `runs`.")
-    manifest = shelf.get(outcome.adapter_id)
+    manifest, current = shelf.get(outcome.adapter_id), shelf.current()
     console.print(f"Adapter [b]{manifest.id}[/] on {escape(manifest.base)}: {_losses(manifest.metrics)}")
-    if outcome.worse:
-        console.print(
-            f"[yellow]It is worse than what is in service, so it is kept aside.[/] "
-            f"`clone adapters use {manifest.id}` puts it in service all the same."
-        )
-    elif promote:
+    if not gate:
+        console.print(f"It is kept. `clone adapters use {manifest.id}` puts it in service.")
+    elif current is None and outcome.worse:
+        console.print("[yellow]It is worse than the bare base, so it is kept aside.[/]")
+    elif current is None or _passes(home, manifest.id, current.id):
         shelf.promote(manifest.id)
         console.print("It is in service. Talk to it: [cyan]clone chat[/]")
     return manifest
+
+
+def _passes(home: Path, candidate: str, current: str) -> bool:
+    console.print(f"Comparing it with {current}, which is in service…")
+    verdict = run_trial(home, candidate, current).verdict
+    console.print(escape(str(verdict.get("summary", ""))))
+    console.print(f"The whole comparison: {escape(str(verdict.get('report', '')))}")
+    if verdict.get("passed"):
+        return True
+    console.print(f"[yellow]It is kept aside.[/] `clone adapters use {candidate}` puts it in service all the same.")
+    return False
+
+
+def report(
+    context: typer.Context,
+    adapter_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="An adapter; without it, the one in service.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compare again, even if it was compared before.")] = False,
+) -> None:
+    """Write the likeness report: how much the clone writes like you, and a blind test to send to friends.
+
+    The files hold private messages: they are readable by you alone, and whom you send the blind sheet is up to you.
+    """
+    settings = session_of(context).settings
+    shelf = AdapterShelf(settings.adapters)
+    current = shelf.current()
+    chosen = adapter_id or (current.id if current else None)
+    if chosen is None:
+        raise NoAdapterError("There is no adapter to report on. Train one: `clone train`.")
+    shelf.get(chosen)
+    folder = settings.home / "reports" / chosen
+    if fresh or not (folder / "trial.json").is_file():
+        other = current.id if current is not None and current.id != chosen else None
+        console.print(escape(str(run_trial(settings.home, chosen, other).verdict.get("summary", ""))))
+    else:
+        _rewrite(settings, chosen)
+    for path in sorted(folder.glob("*.[hp]*")):
+        console.print(escape(str(path)), soft_wrap=True)
+
+
+def _rewrite(settings: Settings, adapter_id: str) -> None:
+    """Draw the report of an earlier comparison again, as answers and their delays have come since."""
+    from training.extras import check_extras
+
+    check_extras()
+    from training.record import write_report
+
+    with Store.open(settings.database) as store:
+        write_report(store, settings.home, adapter_id)
 
 
 @adapters.command("list")

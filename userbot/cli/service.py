@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command("logout")(logout)
     app.command("pull")(pull)
     app.command("run")(run)
-    for command in (status, pause, resume, why, undo):
+    for command in (status, schedule, pause, resume, why, undo):
         app.command(command.__name__)(command)
 
 
@@ -172,6 +172,17 @@ def run(context: typer.Context) -> None:
 def status(context: typer.Context) -> None:
     """Show what the daemon does, which chats it answers, and what it held back."""
     _order(context, "status")
+
+
+def schedule(context: typer.Context) -> None:
+    """Show when the running daemon retrains, backs up and tidies up next. CLONE_SCHEDULE__… settings decide it."""
+    from userbot.schedule import FILE, read_next_runs
+
+    runs = read_next_runs(session_of(context).settings.home / FILE)
+    if not runs:
+        console.print("Nothing is scheduled; the daemon plans when it runs: `clone run`.")
+    for found in runs:
+        console.print(f"{found.at.astimezone():%a %d %b %H:%M}  {escape(found.name)}")
 
 
 def pause(

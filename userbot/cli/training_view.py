@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
@@ -41,12 +42,14 @@ class Outcome:
         worse: It is kept, but worse than the one in service.
         losses: Held-out loss, nats a learned token, by name: `before`, `after`.
         error: Its last error.
+        verdict: Of a trial: `passed`, `summary`, paths of `report` and `picture`.
     """
 
     adapter_id: str | None = None
     worse: bool = False
     losses: dict[str, float] = field(default_factory=dict)
     error: str | None = None
+    verdict: dict[str, Any] = field(default_factory=dict)
 
 
 def run_training(arguments: Sequence[str]) -> Outcome:
@@ -58,12 +61,31 @@ def run_training(arguments: Sequence[str]) -> Outcome:
     Raises:
         TrainingFailedError: It ended without an adapter.
     """
+    return _run("training", arguments)
+
+
+def run_trial(home: Path, candidate: str, current: str | None) -> Outcome:
+    """Let two adapters answer the same held-out contexts, in a process of its own, and tell which is better.
+
+    Args:
+        home: The home folder.
+        candidate: The new adapter.
+        current: The one in service; None compares with the bare base.
+
+    Raises:
+        TrainingFailedError: No verdict came.
+    """
+    arguments = ["--home", str(home), "--candidate", candidate]
+    return _run("training.trial", [*arguments, *(["--current", current] if current else [])])
+
+
+def _run(module: str, arguments: Sequence[str]) -> Outcome:
     # -P: a file in the current folder must not stand in for a module.
-    command = [sys.executable, "-P", "-m", "training", *arguments]
+    command = [sys.executable, "-P", "-m", module, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:  # noqa: S603  # ourselves
         outcome = _watch(process)
     if process.returncode not in (0, WORSE):
-        text = outcome.error or f"Training stopped with exit code {process.returncode}; run it again with `--resume`."
+        text = outcome.error or f"It stopped with exit code {process.returncode}; `clone train --resume` goes on."
         raise TrainingFailedError(text, process.returncode if process.returncode > 0 else 130)
     return outcome
 
@@ -71,7 +93,7 @@ def run_training(arguments: Sequence[str]) -> Outcome:
 def _watch(process: subprocess.Popen[str]) -> Outcome:
     outcome = Outcome()
     columns = (
-        TextColumn("training"),
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[figures]}"),
@@ -118,6 +140,10 @@ def _show(event: dict[str, Any], bar: Progress, task: TaskID, *, outcome: Outcom
             bar.console.print(
                 f"held-out loss {name if name != 'during' else 'now'}: [b]{loss:.3f}[/] nats a token{bits}"
             )
+        case {"event": "answer", "answered": answered, "prompts": prompts}:
+            bar.update(task, description="answering", completed=answered, total=prompts, visible=True)
+        case {"event": "verdict"}:
+            outcome.verdict = event
         case {"event": "done"}:
             outcome.adapter_id, outcome.worse = event.get("adapter_id"), bool(event.get("worse"))
         case {"event": "error", "text": text}:
