@@ -182,6 +182,7 @@ def train_clone(clone: LLMClone, dataset: Any, *, progress: Progress | None = No
     trainer.run()
     scores["after"] = evaluate(trainer.reader, held_out, row_tokens=row_tokens, packed=trainer.layout.packed)
     clone.model.eval()
+    clone.model.get_base_model().set_attn_implementation("sdpa")  # the packed ones know no cache
     with quiet_deprecations():
         clone.model.save_pretrained(clone.args.output_path, save_embedding_layers=False)
     return {name: score.total.to_json() for name, score in scores.items()} if len(held_out) else {}

@@ -136,9 +136,10 @@ def keep_differentiable(model: torch.nn.Module) -> None:
 
     Source: `Linear4bit.forward` and `matmul_4bit` of bitsandbytes 0.50.
     """
+    flag = "support_avx512bf16_for_cpu"
     for layer in model.modules():
-        if hasattr(layer, "support_avx512bf16_for_cpu"):
-            layer.support_avx512bf16_for_cpu = False
+        if hasattr(layer, flag):
+            setattr(layer, flag, False)
 
 
 def count_4bit(model: torch.nn.Module) -> int:

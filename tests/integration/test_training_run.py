@@ -1,0 +1,277 @@
+"""From a store to an adapter on the shelf: the run, its log, its manifest, stopping and going on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import START, FakeClock
+from models import make_base
+
+from training.config import TrainConfig, make_config
+from training.inference import CloneModel, Sampling
+from training.progress import Progress, read_events
+from training.run import Places, resume, train
+from userbot.adapters import AdapterShelf
+from userbot.errors import BaseMismatchError, ConfigError, TooLittleDataError, TrainingStoppedError
+from userbot.messages import Chat, ChatKind, Message, Origin, Turn
+from userbot.store import Store
+
+SESSIONS = 30
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_base(tmp_path_factory.mktemp("base") / "mistral")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def places(home: Path) -> Places:
+    return Places(adapters=home / "adapters", runs=home / "runs", models=home / "models")
+
+
+@pytest.fixture
+def filled(home: Path, clock: FakeClock) -> Iterator[Store]:
+    """Open a store with two chats in which the owner always answers alike."""
+    with Store.open(home / "clone.db", clock) as store:
+        for chat_id in (101, 102):
+            store.chats.save([Chat(id=chat_id, kind=ChatKind.PRIVATE, title="somebody")])
+            store.chats.record_consent(chat_id, by="them")
+            store.messages.add(talk(chat_id))
+        yield store
+
+
+def talk(chat_id: int, *, first: int = 0, last: int = SESSIONS) -> Iterator[Message]:
+    number = 4 * first
+    for session in range(first, last):
+        for turn in range(4):
+            number += 1
+            mine = turn % 2 == 1
+            yield Message(
+                chat_id=chat_id,
+                id=number,
+                origin=Origin.OWNER if mine else Origin.PEER,
+                sent_at=START + timedelta(days=session, minutes=turn),
+                text=f"yes {session} {turn})))" if mine else f"question {session} {turn} of {chat_id}?",
+            )
+
+
+def configure(base: Path, **values: Any) -> TrainConfig:
+    small = {"lora": {"r": 4}, "batch_tokens": 512, "warmup_steps": 1, "learning_rate": 0.01, "epochs": 1}
+    data = {"chat_share": 1.0, "max_tokens": 256, "min_turns": 10}
+    return make_config(
+        "default", {"base": str(base), "compute_dtype": "float32", "data": data, "save_every": 2}, small, values
+    )
+
+
+class Heard(Progress):
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    def report(self, event: str, /, **values: Any) -> None:
+        self.events.append({"event": event, **values})
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["event"] == kind]
+
+
+def test_a_run_ends_with_an_adapter_that_knows_its_own_history(
+    filled: Store, base: Path, places: Places, clock: FakeClock
+) -> None:
+    heard = Heard()
+    manifest = train(filled, configure(base), places=places, progress=heard, clock=clock)
+    shelf = AdapterShelf(places.adapters)
+    assert shelf.verify(manifest.id) == manifest
+    assert set(manifest.files) == {"adapter_config.json", "adapter_model.safetensors"}
+    assert shelf.current() is None, "promoting is the caller's decision"
+
+    assert (manifest.base, manifest.parent, manifest.text_format) == (str(base), None, "chat")
+    assert manifest.config["lora"]["r"] == 4
+    assert {"torch", "transformers", "peft", "bitsandbytes"} <= set(manifest.versions)
+    train_data, held_out = manifest.data["train"], manifest.data["held_out"]
+    assert train_data["turns"] + held_out["turns"] == 2 * 2 * SESSIONS
+    assert set(train_data["chats"]) == {"101", "102"}
+    ranges = train_data["chats"]["101"]
+    assert (ranges["first_id"], ranges["last_id"]) == (2, 2 * (ranges["turns"]))
+    metrics = manifest.metrics
+    assert metrics["after"]["loss"] < metrics["before"]["loss"] - 0.3
+    assert metrics["after"]["bits_per_char"] < metrics["before"]["bits_per_char"]
+    assert metrics["worse"] is False
+    assert set(metrics["after"]["chats"]) <= {"101", "102"}
+
+    written = (shelf.path(manifest.id) / "adapter_config.json").read_text()
+    assert json.loads(written)["base_model_name_or_path"] == str(base)
+    assert "somebody" not in (shelf.path(manifest.id) / "manifest.json").read_text()
+
+    clone = CloneModel.load(None, shelf.path(manifest.id), models_dir=places.models, compute_dtype="float32")
+    reply = clone.reply((Turn(False, ("question 1 2 of 101?",)),), sampling=Sampling(temperature=0, max_new_tokens=8))
+    assert reply.adapter_id == manifest.id
+
+    run = next(places.runs.iterdir())
+    assert read_events(run / "log.jsonl") == json.loads(json.dumps(heard.events, default=str))
+    assert (run / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in run.iterdir()) == ["log.jsonl", "loss.png", "run.json"]
+    assert heard.events[-1]["event"] == "done"
+    assert heard.events[-1]["adapter_id"] == manifest.id
+    assert [event["name"] for event in heard.of("evaluation")] == ["before", "after"]
+    assert {"memory_gib", "row_tokens", "seconds", "tokens_per_s"} <= set(heard.of("estimate")[0])
+    step = heard.of("step")[-1]
+    assert step["step"] == step["total"] == metrics["updates"]
+    assert {"loss", "learning_rate", "tokens_per_s", "memory_bytes", "eta_s"} <= set(step)
+
+
+def test_a_stopped_run_goes_on_with_the_same_losses(filled: Store, base: Path, places: Places, home: Path) -> None:
+    config = configure(base, lora={"r": 4, "dropout": 0.1}, epochs=2)
+    whole = Heard()
+    other = Places(adapters=home / "a", runs=home / "r", models=home / "m")
+    expected = train(filled, config, places=other, progress=whole)
+
+    first, rest = Heard(), Heard()
+    with pytest.raises(TrainingStoppedError):
+        train(filled, config, places=places, progress=first, should_stop=lambda: len(first.of("step")) >= 3)
+    filled.messages.add(
+        talk(101, first=SESSIONS, last=2 * SESSIONS)
+    )  # what comes in later does not change a run that has begun
+    manifest = resume(places, progress=rest)
+
+    def losses(heard: Heard) -> list[float]:
+        return [event["loss"] for event in heard.of("step")]
+
+    assert losses(first) + losses(rest) == losses(whole)
+    assert manifest.metrics["after"] == expected.metrics["after"]
+    assert manifest.data == expected.data
+    with pytest.raises(ConfigError, match=r"^No training run was interrupted"):
+        resume(places)
+
+
+def test_training_goes_on_from_a_parent_and_is_compared_with_the_one_in_service(
+    filled: Store, base: Path, places: Places, home: Path
+) -> None:
+    first = train(filled, configure(base, epochs=3), places=places)
+    shelf = AdapterShelf(places.adapters)
+    shelf.promote(first.id)
+    filled.messages.add(talk(101, first=SESSIONS, last=SESSIONS + 20))
+    second = train(filled, configure(base, learning_rate=1e-9), places=places, parent=first.id)
+    assert second.parent == first.id
+    metrics = second.metrics
+    assert metrics["parent"]["loss"] < metrics["before"]["loss"] - 0.3
+    assert metrics["current"] == metrics["parent"]
+    assert metrics["after"]["loss"] == pytest.approx(metrics["parent"]["loss"], rel=1e-4)
+
+    afresh = train(filled, configure(base, max_steps=1, learning_rate=1e-9), places=places)
+    assert afresh.metrics["current"]["loss"] == pytest.approx(metrics["parent"]["loss"], rel=1e-4)
+    assert afresh.metrics["worse"] is True
+
+    foreign = make_base(home / "foreign", seed=5)
+    with pytest.raises(BaseMismatchError):
+        train(filled, configure(foreign), places=places, parent=first.id)
+
+
+def test_too_little_data_leaves_no_run_behind(home: Path, places: Places, base: Path, clock: FakeClock) -> None:
+    with Store.open(home / "clone.db", clock) as store:
+        store.chats.save([Chat(id=101, kind=ChatKind.PRIVATE, title="x")])
+        store.chats.record_consent(101, by="them")
+        store.messages.add(list(talk(101))[:6])
+        with pytest.raises(TooLittleDataError):
+            train(store, configure(base), places=places)
+    assert list(places.runs.iterdir()) == []
+
+
+def start(home: Path, base: Path, *more: str) -> subprocess.Popen[str]:
+    settings = ["base=" + str(base), "compute_dtype=float32", "batch_tokens=256", "lora.r=4", "data.max_tokens=128"]
+    flags = [part for setting in (*settings, "data.chat_share=1.0") for part in ("--set", setting)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "training", "--home", str(home), *flags, *more],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={key: value for key, value in os.environ.items() if not key.startswith("CLONE_")},
+    )
+
+
+def listen(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield json.loads(line)
+
+
+def test_the_process_stops_on_a_signal_and_its_run_can_be_resumed(
+    filled: Store, home: Path, base: Path, places: Places
+) -> None:
+    filled.close()
+    events = []
+    with start(home, base, "--set", "epochs=200") as process:
+        for event in listen(process):
+            events.append(event)
+            if event["event"] == "step" and event["step"] == 2:
+                process.send_signal(signal.SIGTERM)
+    assert process.returncode == 130
+    assert events[-1]["event"] == "error"
+    assert "`clone train --resume` goes on from there." in events[-1]["text"]
+    assert events[-2]["event"] == "checkpoint"
+
+    done = events[-2]["step"]
+    run = next(places.runs.glob("*/run.json"))
+    values = json.loads(run.read_text())
+    values["config"]["max_steps"] = done + 2  # else it would take minutes
+    run.write_text(json.dumps(values))
+    heard = Heard()
+    manifest = resume(places, progress=heard)
+    assert [event["step"] for event in heard.of("step")] == [done + 1, done + 2]
+    assert AdapterShelf(places.adapters).verify(manifest.id).base == str(base)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["--set", "epochs=0"], 2, "Training setting epochs = 0: Input should be greater than 0."),
+        (["--set", "epochs"], 2, "'epochs' is no setting: write --set NAME=VALUE, such as --set epochs=2"),
+        (["--set", "data.min_turns=5000"], 3, "of your own turns to learn from; at least 5000 are needed"),
+        (["--resume"], 2, "No training run was interrupted, so there is nothing to resume. Start one: clone train"),
+        (["--parent", "20260101-000000-abcd"], 1, "No adapter has the id '20260101-000000-abcd'."),
+    ],
+)
+def test_exit_codes_say_what_is_wrong(
+    filled: Store,
+    home: Path,
+    base: Path,
+    arguments: list[str],
+    code: int,
+    text: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from training.__main__ import main
+
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # the handlers of the test run stay
+    flags = [] if "--resume" in arguments else ["--set", f"base={base}"]
+    assert main(["--home", str(home), *flags, *arguments]) == code
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["event"], last["exit_code"]) == ("error", code)
+    assert text in last["text"]
+
+
+def test_a_worse_adapter_is_kept_and_exits_with_4(
+    filled: Store, home: Path, base: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.__main__ import main
+
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    settings = [f"base={base}", "learning_rate=5.0", "warmup_steps=0", "max_steps=4", "data.chat_share=1.0"]
+    flags = [part for setting in settings for part in ("--set", setting)]
+    assert main(["--home", str(home), *flags]) == 4
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["event"], last["worse"]) == ("done", True)
+    assert AdapterShelf(home / "adapters").get(last["adapter_id"]).metrics["worse"] is True
