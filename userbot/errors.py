@@ -30,6 +30,7 @@
         ├── SessionLostError (PermissionError)   revoked, banned, key used twice: log in again
         ├── SessionBusyError (BlockingIOError)   another process holds the session
         ├── FloodError                           Telegram asks us to wait
+        ├── SpamLimitError (PermissionError)     Telegram takes the account for a spammer: write to nobody for now
         └── OfflineError (ConnectionError)       no connection
 
 A leaf also inherits the standard exception that callers outside this project would expect. Texts say what happened, the
@@ -171,11 +172,17 @@ class FloodError(TelegramError):
     Args:
         text: What was refused.
         wait_s: Seconds to wait before the next try.
+        one_chat: The wait is for one chat (slow mode); others may be written to.
     """
 
-    def __init__(self, text: str, wait_s: float) -> None:
+    def __init__(self, text: str, wait_s: float, *, one_chat: bool = False) -> None:
         super().__init__(text)
         self.wait_s = wait_s
+        self.one_chat = one_chat
+
+
+class SpamLimitError(TelegramError, PermissionError):
+    """Telegram takes the account for a spammer, and limits whom it may write to."""
 
 
 class OfflineError(TelegramError, ConnectionError):

@@ -10,7 +10,15 @@ import pytest
 from fakes import START, FakeClock, bubble
 from fakes_reply import INSTANT, Core, ScriptedGenerator
 
-from userbot.errors import FloodError, GeneratorAwayError, GeneratorError, OfflineError, SessionLostError, TelegramError
+from userbot.errors import (
+    FloodError,
+    GeneratorAwayError,
+    GeneratorError,
+    OfflineError,
+    SessionLostError,
+    SpamLimitError,
+    TelegramError,
+)
 from userbot.events import Deleted, Edited, OwnerActive, OwnerOnline, PeerTyping
 from userbot.messages import Chat, ChatKind, Message, Mode, Origin, Reply
 from userbot.reply.pacing import Pace
@@ -337,6 +345,23 @@ class TestHolding:
             await core.advance(200)
             assert len(core.wire.sent) == 1
 
+    async def test_owner_must_write_after_so_many_replies_in_several_bubbles(
+        self, store: Store, clock: FakeClock, ally: Chat
+    ) -> None:
+        manners = replace(INSTANT, context_messages=6, rules=Rules(max_without_owner=3))
+        generator = ScriptedGenerator("a|b|c|d", "e|f|g|h", "i|j|k|l")
+        async with Core(store, clock, generator, manners) as core:
+            for number, text in enumerate(["one", "what else", "and then", "go on please"], 1):
+                await core.hear(ally, _peer(number * 10, text, clock))
+                await core.advance(60)
+            assert len(core.wire.sent) == 12
+            assert store.replies.newest()[0].reason == "3 replies without the owner: it is the owner's turn"
+            await core.hear(ally, _owner(99, "me again", clock))
+            await core.advance(1801)
+            await core.hear(ally, _peer(100, "good", clock))
+            await core.advance(60)
+            assert core.wire.sent[12:] == [(101, "re: good")]
+
     async def test_model_server_away_holds_the_answer_with_the_reason(
         self, store: Store, clock: FakeClock, ally: Chat
     ) -> None:
@@ -381,6 +406,33 @@ class TestOutbox:
             assert core.wire.sent == []
             await core.advance(60)
             assert sorted(core.wire.sent) == [(101, "re: hi"), (103, "re: yo")]
+
+    async def test_slow_mode_of_one_chat_stops_no_other(self, store: Store, clock: FakeClock, ally: Chat) -> None:
+        other = Chat(id=103, kind=ChatKind.PRIVATE, title="Boris")
+        store.chats.save([other])
+        store.chats.set_mode(103, Mode.AUTO)
+        async with Core(store, clock) as core:
+            core.wire.faults = [FloodError("Wait.", 300, one_chat=True)]
+            await core.hear(ally, _peer(1, "hi", clock))
+            await core.advance(8)
+            await core.hear(other, _peer(1, "yo", clock, 103))
+            await core.advance(20)
+            assert core.wire.sent == [(103, "re: yo")]
+            await core.advance(300)
+            assert core.wire.sent[1:] == [(101, "re: hi")]
+
+    async def test_spam_limit_pauses_everything_and_tells_the_owner(
+        self, store: Store, clock: FakeClock, ally: Chat
+    ) -> None:
+        async with Core(store, clock) as core:
+            core.wire.faults = [SpamLimitError("Telegram takes this account for a spammer.")]
+            await core.hear(ally, _peer(1, "hi", clock))
+            await core.advance(8)
+            await core.hear(ally, _peer(2, "hello?", clock))
+            await core.advance(600)
+            assert core.wire.sent == []
+            assert core.wire.told == ["All chats are paused for a day. Telegram takes this account for a spammer."]
+        assert store.replies.newest()[0].reason == "everything is paused"
 
     async def test_lost_connection_is_tried_again_in_order(self, store: Store, clock: FakeClock, ally: Chat) -> None:
         async with Core(store, clock, ScriptedGenerator("a|b|c")) as core:

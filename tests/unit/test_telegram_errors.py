@@ -14,6 +14,7 @@ from userbot.errors import (
     OfflineError,
     SessionBusyError,
     SessionLostError,
+    SpamLimitError,
     TelegramError,
 )
 from userbot.telegram.errors import translate, translated
@@ -29,7 +30,7 @@ from userbot.telegram.errors import translate, translated
         ),
         (
             errors.PeerFloodError(None),
-            TelegramError,
+            SpamLimitError,
             (
                 "Telegram takes this account for a spammer (PEER_FLOOD) and limits whom it may write to. Stop the "
                 "clone (`clone pause`) and ask @SpamBot in Telegram when the limit ends."

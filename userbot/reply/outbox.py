@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from userbot.errors import FloodError, OfflineError, SessionLostError, TelegramError
+from userbot.errors import FloodError, OfflineError, SessionLostError, SpamLimitError, TelegramError
 from userbot.messages import Chat
 from userbot.metrics import Metrics
+from userbot.reply.situation import write_pause
 from userbot.reply.timer import Timer, sleep_until
 from userbot.reply.wire import Wire
 from userbot.store import Store
@@ -23,6 +24,7 @@ TYPING_REFRESH_S = 4.0
 SEND_TIMEOUT_S = 60.0
 BACKOFF_MAX_S = 15.0
 ERRORS_MAX = 8
+SPAM_PAUSE = timedelta(days=1)
 
 
 class Outbox:
@@ -165,7 +167,8 @@ class Outbox:
                 await self._wire.show_typing(chat)
                 await self._timer.sleep(min(left_s, TYPING_REFRESH_S))
         except FloodError as exc:
-            self._block(exc.wait_s)
+            if not exc.one_chat:
+                self._block(exc.wait_s)
         except SessionLostError:
             raise
         except TelegramError as exc:
@@ -185,7 +188,11 @@ class Outbox:
         log.info("sent bubble %d of reply %d to chat %s", item.part + 1, item.reply_id, chat.id)
 
     async def _recover(self, item: OutboxItem, exc: Exception, errors: int) -> None:
-        if isinstance(exc, FloodError):
+        if isinstance(exc, SpamLimitError):
+            await self._stop_writing(item, exc)
+        elif isinstance(exc, FloodError) and exc.one_chat:
+            await self._timer.sleep(exc.wait_s)
+        elif isinstance(exc, FloodError):
             self._block(exc.wait_s)
         elif isinstance(exc, OfflineError):
             await self._timer.sleep(min(2.0 ** (errors - 1), BACKOFF_MAX_S))
@@ -196,6 +203,18 @@ class Outbox:
             self._metrics.errors.labels("outbox").inc()
             log.error("sending to chat %s failed unexpectedly", item.chat_id, exc_info=exc)
             await self._timer.sleep(min(2.0 ** (errors - 1), BACKOFF_MAX_S))
+
+    async def _stop_writing(self, item: OutboxItem, exc: SpamLimitError) -> None:
+        """Pause all chats for a day: whoever goes on writing now loses the account."""
+        log.error("all chats are paused for a day: %s", exc)
+        await self._thread.run(write_pause, self._store, self._timer.now() + SPAM_PAUSE)
+        await self._thread.run(self._store.replies.fail, item.reply_id, reason=str(exc))
+        try:
+            await self._wire.tell_owner(f"All chats are paused for a day. {exc}")
+        except SessionLostError:
+            raise
+        except TelegramError as failed:
+            log.warning("the owner could not be told: %s", failed)
 
     def _block(self, wait_s: float) -> None:
         until = self._timer.now() + timedelta(seconds=wait_s)

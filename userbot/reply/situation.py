@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from userbot.messages import ChatKind, Origin
 from userbot.reply.context import find_burst, is_addressed
@@ -13,6 +13,8 @@ from userbot.store import Store
 PAUSED_UNTIL = "paused_until"
 OWNER_USERNAME = "owner_username"
 OWN_DRAFTS = "own_drafts"
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_situation(
@@ -44,7 +46,9 @@ def read_situation(
         any(message.id in addressed_ids for message in burst)
         or is_addressed(burst, window, username=store.facts.get(OWNER_USERNAME))
     )
-    owner_wrote_at = max((m.sent_at for m in window if m.origin is Origin.OWNER), default=window[0].sent_at)
+    owner_wrote_at = max((m.sent_at for m in window if m.origin is Origin.OWNER), default=None)
+    if owner_wrote_at is None:
+        owner_wrote_at = store.messages.last_sent_at(chat_id, Origin.OWNER) or _LONG_AGO
     return Situation(
         chat=chat,
         burst=burst,

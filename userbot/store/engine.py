@@ -40,7 +40,8 @@ def open_engine(path: Path) -> Engine:
         raise StoreError(
             f"The database {path} can't be opened: {exc.strerror}. Set CLONE_HOME to a folder you own."
         ) from exc
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S})
+    # Parameters are messages: they must not stand in the text of an error that is logged.
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S}, hide_parameters=True)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin_immediate)
     try:

@@ -95,6 +95,13 @@ class MessageRepository:
             query = select(func.coalesce(func.max(messages.c.id), 0)).where(messages.c.chat_id == chat_id)
             return int(connection.execute(query).scalar_one())
 
+    def last_sent_at(self, chat_id: int, origin: Origin) -> datetime | None:
+        """Return when a side last wrote in a chat; None where it never did."""
+        query = select(messages.c.sent_at).where(messages.c.chat_id == chat_id, messages.c.origin == origin)
+        with self._engine.connect() as connection:
+            newest = query.order_by(messages.c.sent_at.desc(), messages.c.id.desc()).limit(1)
+            return connection.execute(newest).scalar_one_or_none()
+
     def count(self, origin: Origin | None = None, *, since: datetime | None = None) -> int:
         """Count messages, all or of one origin, all or stored after `since`."""
         query = select(func.count()).select_from(messages).where(messages.c.deleted_at.is_(None))

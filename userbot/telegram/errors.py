@@ -4,6 +4,7 @@
 
     flood waits, slow mode, takeout delay           -> FloodError, with the seconds
     revoked, expired, banned, key used twice        -> SessionLostError
+    taken for a spammer                             -> SpamLimitError
     no network, time-out, Telegram's own failures   -> OfflineError: the same call may work later
     wrong api id or hash                            -> ConfigError
     everything else that Telegram refuses           -> TelegramError, with Telegram's name for the reason
@@ -26,6 +27,7 @@ from userbot.errors import (
     OfflineError,
     SessionBusyError,
     SessionLostError,
+    SpamLimitError,
     TelegramError,
 )
 
@@ -65,11 +67,12 @@ def translate(exc: BaseException, doing: str) -> CloneError:
     """
     if isinstance(exc, _WAITS):
         wait_s = float(exc.seconds)
-        return FloodError(f"Telegram asks to wait {wait_s:.0f} s before this program may {doing} again.", wait_s)
+        text = f"Telegram asks to wait {wait_s:.0f} s before this program may {doing} again."
+        return FloodError(text, wait_s, one_chat=isinstance(exc, errors.SlowModeWaitError))
     if is_loss(exc):
         return SessionLostError(f"{_name_loss(exc)}. Log in again: clone login")
     if isinstance(exc, errors.PeerFloodError):
-        return TelegramError(
+        return SpamLimitError(
             "Telegram takes this account for a spammer (PEER_FLOOD) and limits whom it may write to. Stop the clone "
             "(`clone pause`) and ask @SpamBot in Telegram when the limit ends."
         )
