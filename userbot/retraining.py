@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from userbot.adapters import AdapterShelf
+from userbot.cron import is_within
 from userbot.errors import AdapterError, TelegramError
 from userbot.power import IDLE_PERCENT, GpuLoad, is_on_mains, read_gpu_load
 from userbot.store import Store
@@ -139,6 +140,7 @@ class Retraining:
         self._room = room
         self._on_mains = on_mains
         self._gpu_load = gpu_load
+        self._deciding = asyncio.Lock()  # two jobs may come at once, and only one training may come of it
         self._task: asyncio.Task[None] | None = None
         self._shown: dict[str, Any] = {}
         self._saved_at = _LONG_AGO
@@ -163,18 +165,21 @@ class Retraining:
 
     async def want(self, reason: str = "it is time") -> None:
         """Wish for a training; it starts now or when conditions allow."""
-        if not self.is_running:
-            await self._thread.run(self._store.facts.set, WANTED, {"reason": reason})
-            await self.check()
+        async with self._deciding:
+            if not self.is_running:
+                await self._thread.run(self._store.facts.set, WANTED, {"reason": reason})
+                await self._decide()
 
     async def check(self) -> None:
         """Start a training if one is wished for, or enough is new, and conditions allow."""
-        if self.is_running:
-            return
-        wish = await self._thread.run(self._find_wish)
+        async with self._deciding:
+            await self._decide()
+
+    async def _decide(self) -> None:
+        wish = None if self.is_running else await self._thread.run(self._find_wish)
         if wish is None:
             return
-        obstacle = await asyncio.to_thread(self.find_obstacle)
+        obstacle = await asyncio.to_thread(self._find_obstacle)
         if obstacle is not None:
             await self._thread.run(self._store.facts.set, WANTED, {**wish, "waits": obstacle})
             return
@@ -204,7 +209,9 @@ class Retraining:
             self._task = None
 
     def start(self, reason: str, *, resume: bool = False) -> None:
-        """Start a training in a task of its own."""
+        """Start a training in a task of its own, unless one is under way."""
+        if self.is_running:
+            return
         self._task = asyncio.create_task(self._run(reason, resume=resume), name="retraining")
 
     async def wait(self) -> None:
@@ -212,7 +219,7 @@ class Retraining:
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    def find_obstacle(self) -> str | None:
+    def _find_obstacle(self) -> str | None:
         """Return why a training may not start now, or None. It may ask the GPU's tool, which takes a moment."""
         rules = self._rules
         if rules.hours is not None and not is_within(rules.hours, self._store.clock().astimezone(rules.zone).time()):
@@ -343,9 +350,3 @@ def _tell_cause(ended: Ended) -> str:
     # The last words of a process that was killed are some note.
     said = ended.values.get("text") if ended.values.get("event") == "error" else None
     return str(said or f"the process ended with code {ended.code}")
-
-
-def is_within(hours: tuple[time, time], clock: time) -> bool:
-    """Tell whether a time of day lies between two, which may span midnight."""
-    start, end = hours
-    return start <= clock < end if start <= end else clock >= start or clock < end

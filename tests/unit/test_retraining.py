@@ -12,10 +12,11 @@ import pytest
 from fakes import FakeClock, bubble
 
 from userbot.adapters import AdapterShelf, Manifest
+from userbot.cron import is_within
 from userbot.errors import OfflineError
 from userbot.messages import Chat, Origin
 from userbot.power import GpuLoad
-from userbot.retraining import Retraining, Rules, is_within
+from userbot.retraining import Retraining, Rules
 from userbot.store import Store
 from userbot.store.thread import StoreThread
 from userbot.training_process import Ended
@@ -360,6 +361,18 @@ async def test_only_one_training_runs_at_a_time(bench: Bench) -> None:
     await retraining.check()
     bench.process.hold.set()
     await retraining.wait()
+
+    assert len(bench.process.trained) == 1
+
+
+async def test_jobs_that_come_at_once_start_one_training(bench: Bench) -> None:
+    bench.process.hold.clear()
+    retraining = bench.make()
+
+    await asyncio.gather(retraining.want(), retraining.want(), retraining.check())
+    bench.process.hold.set()
+    await retraining.wait()
+    await retraining.check()
 
     assert len(bench.process.trained) == 1
 
