@@ -60,7 +60,7 @@ class Upkeep:
             thread=thread,
             shelf=shelf,
             rules=make_rules(settings),
-            process=TrainingProcess(settings.home),
+            process=TrainingProcess(settings.home, nice=settings.schedule.nice),
             owner=wire,
             swap=swap,
             room=generator if isinstance(generator, RestingGenerator) else None,
