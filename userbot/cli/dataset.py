@@ -75,13 +75,14 @@ def export(
 
 
 def _build(context: typer.Context, base: str | None) -> DataSet:
+    from training.extras import check_extras
+
+    check_extras()
     from training.config import adapt_to_base, make_config
     from training.dataset import build
-    from training.extras import check_extras
     from training.model import load_tokenizer, resolve_base
     from training.render import Renderer
 
-    check_extras()
     session = session_of(context)
     settings = session.settings
     chosen = resolve_base(base or settings.train.get("base") or settings.base, models_dir=settings.models)

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.rule import Rule
 from rich.table import Table
 
+from training.extras import check_extras
 from userbot.adapters import AdapterShelf
 from userbot.cli.data import show_summary
 from userbot.cli.model import finish_training
@@ -42,6 +43,7 @@ def demo(
     talk: Annotated[bool, typer.Option("--talk", help="Be the friend yourself.")] = False,
 ) -> None:
     """Show everything without an account: example chats, training, and a conversation on a local Telegram."""
+    check_extras("bitsandbytes")
     began = time.monotonic()
     home = _prepare(folder)
     settings = load_settings(home)
