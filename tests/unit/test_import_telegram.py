@@ -168,6 +168,11 @@ def test_export_of_another_account_is_imported_with_a_warning(store: Store, tmp_
     assert "belongs to user 1001, not to the owner 42" in summary.warnings[0]
 
 
+def test_group_after_an_account_needs_no_name(store: Store, tmp_path: Path) -> None:
+    load(store, tmp_path, account(chat(conversation())))
+    assert load(store, tmp_path, chat(conversation(), kind="private_group", chat_id=5)).totals[Origin.OWNER] == 2
+
+
 # --- chats
 
 

@@ -36,7 +36,7 @@ def import_file(
         path: A file, folder or zip archive.
         format_name: One of `FORMATS`; None detects it from the content.
         me: The owner's name as the export shows it, or his Telegram id, for exports that don't say who he is.
-        owner_id: The owner's Telegram id, if it is known.
+        owner_id: The owner's Telegram id, if it is known; None asks the store.
         dry_run: Read and count only.
         progress: Called with (bytes done, bytes in all).
 

@@ -37,7 +37,10 @@ def run_import(
         # The pages of one chat belong together, so one stands for all.
         path, format_name = path.parent, format_name or "telegram-html"
     source = Source(path, progress)
-    known_name = store.facts.get(OWNER_NAME) if store is not None else None
+    known_name = None
+    if store is not None:
+        known_name = store.facts.get(OWNER_NAME)
+        owner_id = store.facts.get(OWNER_ID) if owner_id is None else owner_id
     hints = Hints(me=me, owner_id=owner_id, owner_name=known_name)
     try:
         name, reader = choose_reader(source, format_name)
