@@ -12,12 +12,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from fakes import START, FakeClock, bubble
+from sqlalchemy.exc import IntegrityError
 
 from userbot.errors import ChatNotFoundError, ConsentError, StoreError, StoreNewerError
 from userbot.messages import Chat, ChatKind, Mode, Origin
 from userbot.store import Store
 from userbot.store.facts import Answer
-from userbot.store.replies import Bubble, Decision, OutboxState, ReplyState
+from userbot.store.replies import Bubble, Decision, OutboxState, ReplyState, SentCounts
 from userbot.store.schema import metadata
 
 
@@ -184,6 +185,42 @@ def test_sent_replies_are_counted_by_chat_and_time(store: Store, friend: Chat, c
     assert store.replies.sent_since(START) == 2
     assert store.replies.sent_since(clock.now, chat_id=101) == 1
     assert store.replies.sent_since(START, chat_id=999) == 0
+    counts = store.replies.count_sent(101, hour_ago=clock.now, day_ago=START, since=START)
+    assert (counts.in_hour, counts.in_day, counts.since) == (1, 2, 2)
+    assert store.replies.count_sent(999, hour_ago=START, day_ago=START, since=START) == SentCounts(0, 2, 0)
+
+
+def test_later_decision_closes_what_was_held(store: Store, friend: Chat) -> None:
+    _decide(store, trigger=1, state=ReplyState.HELD)
+    _decide(store, "hey", trigger=2)
+    states = [(decision.state, decision.reason) for decision in store.replies.newest(limit=9)]
+    assert states == [(ReplyState.QUEUED, None), (ReplyState.CANCELLED, "answered with a later burst")]
+
+
+def test_bubble_is_claimed_only_while_it_is_pending(store: Store, friend: Chat) -> None:
+    decision = _decide(store, "hey", "you")
+    assert decision is not None
+    first, second = store.replies.pending()
+    assert store.replies.claim(first.id)
+    assert store.replies.find_unconfirmed(101, "hey") is not None
+    assert store.replies.find_unconfirmed(101, "you") is None
+    store.replies.cancel(decision.id, reason="the owner wrote")
+    assert not store.replies.claim(second.id)
+
+
+def test_reply_that_is_partly_out_stays_sent_when_cancelled(store: Store, friend: Chat) -> None:
+    decision = _decide(store, "hey", "you")
+    assert decision is not None
+    store.replies.mark_sent(store.replies.pending()[0], bubble(50, "hey", origin=Origin.CLONE))
+    store.replies.cancel(decision.id, reason="the owner wrote")
+    newest = store.replies.newest()[0]
+    assert (newest.state, newest.reason) == (ReplyState.SENT, "the owner wrote")
+
+
+def test_message_text_stands_in_no_error_of_the_database(store: Store) -> None:
+    with pytest.raises(IntegrityError) as caught:
+        store.messages.add([bubble(1, "a secret", chat_id=999)])
+    assert "a secret" not in str(caught.value)
 
 
 def test_facts_are_remembered_and_forgotten(store: Store) -> None:

@@ -49,6 +49,9 @@ def read_situation(
     owner_wrote_at = max((m.sent_at for m in window if m.origin is Origin.OWNER), default=None)
     if owner_wrote_at is None:
         owner_wrote_at = store.messages.last_sent_at(chat_id, Origin.OWNER) or _LONG_AGO
+    sent = store.replies.count_sent(
+        chat_id, hour_ago=now - timedelta(hours=1), day_ago=now - timedelta(days=1), since=owner_wrote_at
+    )
     return Situation(
         chat=chat,
         burst=burst,
@@ -56,9 +59,9 @@ def read_situation(
         mentioned=mentioned,
         paused_until=read_pause(store),
         owner_seen_at=owner_seen_at,
-        replies_in_hour=store.replies.sent_since(now - timedelta(hours=1), chat_id=chat_id),
-        replies_in_day=store.replies.sent_since(now - timedelta(days=1)),
-        replies_without_owner=store.replies.sent_since(owner_wrote_at, chat_id=chat_id),
+        replies_in_hour=sent.in_hour,
+        replies_in_day=sent.in_day,
+        replies_without_owner=sent.since,
     )
 
 

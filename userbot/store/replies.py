@@ -6,106 +6,49 @@ that a resend after a crash is recognised by Telegram as the same message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, Update, and_, case, func, insert, or_, select, update
+from sqlalchemy import (
+    Engine,
+    Row,
+    ScalarSelect,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.engine import Connection
 
 from userbot.messages import Message
-from userbot.store.schema import chats, messages, outbox, replies
+from userbot.store.decisions import Bubble, Decision, OutboxItem, OutboxState, ReplyState, SentCounts
+from userbot.store.schema import UtcTime, chats, messages, outbox, replies
+
+__all__ = ["Bubble", "Decision", "OutboxItem", "OutboxState", "ReplyRepository", "ReplyState", "SentCounts"]
 
 
-class ReplyState(StrEnum):
-    """What became of a burst."""
-
-    QUEUED = "queued"
-    SENT = "sent"
-    DRAFTED = "drafted"
-    HELD = "held"
-    REFUSED = "refused"
-    CANCELLED = "cancelled"
-    UNDONE = "undone"
-    FAILED = "failed"
+def _count_since(name: str, *, one_chat: bool) -> ScalarSelect[int]:
+    query = select(func.count()).where(
+        replies.c.created_at >= bindparam(name, type_=UtcTime),
+        replies.c.state.in_([ReplyState.QUEUED, ReplyState.SENT]),
+    )
+    return (query.where(replies.c.chat_id == bindparam("chat_id")) if one_chat else query).scalar_subquery()
 
 
-class OutboxState(StrEnum):
-    """What became of one bubble."""
-
-    PENDING = "pending"
-    SENT = "sent"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What was decided for one burst.
-
-    Args:
-        chat_id: Chat of the burst.
-        trigger_id: Its newest message.
-        state: `queued` and `drafted` come with bubbles, the others without.
-        reason: Why it was held, refused or cancelled.
-        adapter_id: Adapter that wrote the reply.
-        context_ids: Messages that the model saw.
-        timings: Seconds by step.
-        id: Set by the store.
-        created_at: Set by the store.
-    """
-
-    chat_id: int
-    trigger_id: int
-    state: ReplyState
-    reason: str | None = None
-    adapter_id: str | None = None
-    context_ids: tuple[int, ...] = ()
-    timings: Mapping[str, float] | None = None
-    id: int = 0
-    created_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxItem:
-    """One bubble to deliver."""
-
-    id: int
-    reply_id: int
-    chat_id: int
-    part: int
-    text: str
-    random_id: int
-    reply_to_id: int | None
-    state: OutboxState
-    message_id: int | None
-    attempts: int
-    typing_at: datetime
-    due_at: datetime
-    sent_at: datetime | None
-    trigger_id: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bubble:
-    """A bubble of a decision: its text, its random id, and when it is due.
-
-    Args:
-        text: What to send.
-        random_id: Telegram delivers one message per value, however often it is sent.
-        due_at: When to send it.
-        typing_at: When to begin to show the typing action; None shows it only as the bubble is sent.
-        reply_to_id: Message that it answers.
-    """
-
-    text: str
-    random_id: int
-    due_at: datetime
-    typing_at: datetime | None = None
-    reply_to_id: int | None = None
+# Asked for every burst, so it is put together once.
+_SENT_COUNTS = select(
+    _count_since("hour_ago", one_chat=True),
+    _count_since("day_ago", one_chat=False),
+    _count_since("since", one_chat=True),
+)
 
 
 class ReplyRepository:
@@ -249,6 +192,19 @@ class ReplyRepository:
     def is_clone_message(self, chat_id: int, message_id: int) -> bool:
         """Tell whether the clone has sent a message."""
         return self.by_message(chat_id, message_id) is not None
+
+    def count_sent(self, chat_id: int, *, hour_ago: datetime, day_ago: datetime, since: datetime) -> SentCounts:
+        """Count the replies that went out or are on their way, in the three ways that limits ask for.
+
+        Args:
+            chat_id: The chat.
+            hour_ago: Start of the count by chat and hour.
+            day_ago: Start of the count over all chats.
+            since: Start of a second count by chat.
+        """
+        values = {"chat_id": chat_id, "hour_ago": hour_ago, "day_ago": day_ago, "since": since}
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            return SentCounts(*connection.execute(_SENT_COUNTS, values).one())
 
     def sent_since(self, since: datetime, *, chat_id: int | None = None) -> int:
         """Count the replies that went out or are on their way since a time."""
