@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,21 +71,16 @@ def attend_segments(
     Returns:
         Shape (1, tokens, heads, width), and None for the weights.
     """
-    borders = [0, query.shape[2]] if cu_seq_lens_q is None else cu_seq_lens_q.tolist()
+    lengths = [query.shape[2]] if cu_seq_lens_q is None else [n for n in cu_seq_lens_q.diff().tolist() if n]
+    gqa = query.shape[1] != key.shape[1]
+    # On a CPU the backward pass of short sequences is some three times quicker in float32 than in bfloat16. And split
+    # has a backward pass for all parts at once, where each slice would add up a gradient of full length.
+    wide = [states.float() if states.device.type == "cpu" else states for states in (query, key, value)]
     parts = [
-        scaled_dot_product_attention(
-            query[:, :, start:end],
-            key[:, :, start:end],
-            value[:, :, start:end],
-            dropout_p=dropout,
-            is_causal=True,
-            scale=scaling,
-            enable_gqa=query.shape[1] != key.shape[1],
-        )
-        for start, end in itertools.pairwise(borders)
-        if end > start
+        scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True, scale=scaling, enable_gqa=gqa)
+        for q, k, v in zip(*(torch.split(states, lengths, dim=2) for states in wide), strict=True)
     ]
-    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+    return torch.cat(parts, dim=2).transpose(1, 2).to(query.dtype).contiguous(), None
 
 
 def attend_varlen(
