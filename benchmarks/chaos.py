@@ -50,6 +50,7 @@ class Chaos:
     unanswered: int = 0
     restarts_s: list[float] = field(default_factory=list)
     catch_up_s: list[float] = field(default_factory=list)
+    memory_mb: float = 0.0
 
     async def play(self, kills: int) -> None:
         """Kill as often as asked; after each kill, wait until everybody was answered."""
@@ -134,6 +135,7 @@ class Chaos:
         """Start once more, let the reconciler look, stop, and compare with what should be."""
         process = await self.start()
         await asyncio.sleep(3)
+        self.memory_mb = _read_peak_mb(process.pid)
         code = await end_process(process)
         got = {friend.user_id: self.stage.replies(friend) for friend in self.friends}
         wanted = {user_id: self.expected.get(user_id, []) for user_id in got}
@@ -160,6 +162,11 @@ class Chaos:
         ]
 
 
+def _read_peak_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(("VmHWM", "VmRSS"))), 0.0)
+
+
 async def run(kills: int, seed: int, home: Path) -> bool:
     """Play, print the figures, and tell whether all is as it should be."""
     random = Random(seed)  # noqa: S311  # chaos, no secret
@@ -176,6 +183,7 @@ async def run(kills: int, seed: int, home: Path) -> bool:
     print(f"\nSIGKILLs {chaos.kills}, bursts {chaos.bursts}, bubbles {chaos.bubbles}, strangers' {chaos.noise}")
     print(f"faults: {', '.join(f'{name} {count}' for name, count in sorted(chaos.faults.items()))}")
     print(f"start to ready: median {median(chaos.restarts_s):.2f} s; to all answered: {median(chaos.catch_up_s):.2f} s")
+    print(f"peak memory of the daemon process {chaos.memory_mb:.0f} MB")
     for name, value, expected in rows:
         print(f"{'ok ' if value == expected else 'BAD'} {name}: {value} (expected {expected})")
     print(f"wall time {seconds:.0f} s")

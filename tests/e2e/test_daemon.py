@@ -125,6 +125,23 @@ async def test_owner_commands_come_from_saved_messages_only(stage: DaemonStage) 
         assert stage.replies(stage.vera) == []
 
 
+async def test_forwarded_answer_is_explained(stage: DaemonStage) -> None:
+    saved = stage.owner
+    async with stage.daemon(ScriptedGenerator("the first one", "another answer")):
+        for number, text in enumerate(["hi", "and now?"], 1):
+            await stage.server.send(stage.vera, stage.owner, text)
+            await stage.heard(stage.vera, number)
+        first = next(m for m in stage.server.conversation(stage.owner, stage.vera) if m.text == "the first one")
+        [copy] = await stage.server.forward(stage.owner, stage.vera, [first.id], to=stage.owner)
+        await stage.server.send(stage.owner, stage.owner, "/clone why", reply_to=copy.id)
+        await wait_until(lambda: len(stage.server.conversation(saved, saved)) == 3)
+        told = stage.server.conversation(saved, saved)[-1].text
+    with stage.open_store() as store:
+        oldest = store.replies.newest(limit=9)[-1]
+    assert f"Answers message: {oldest.trigger_id}" in told
+    assert "Adapter: a1" in told
+
+
 async def test_stranger_is_allowed_by_name_from_saved_messages(stage: DaemonStage) -> None:
     async with stage.daemon():
         await stage.server.send(stage.stranger, stage.owner, "hello")
