@@ -18,6 +18,7 @@ from userbot.adapters import AdapterShelf, Manifest
 from userbot.errors import LoginError, NoAdapterError
 from userbot.loopback import LoopbackTelegram
 from userbot.messages import Mode
+from userbot.telegram.account import TelegramAccount
 
 
 @pytest.fixture
@@ -65,6 +66,18 @@ async def test_daemon_that_finds_no_network_can_be_stopped(stage: DaemonStage) -
     assert await asyncio.wait_for(task, 10) == 0
     with stage.open_store() as store:
         assert store.facts.get("daemon")["state"] == "stopped"
+
+
+async def test_daemon_that_breaks_leaves_the_state_failed(stage: DaemonStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def break_down(*_: object, **__: object) -> None:
+        await asyncio.sleep(0.3)
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(TelegramAccount, "keep_reconciled", break_down)
+    with pytest.raises(RuntimeError, match="a bug"):
+        await app.run(stage.settings, generator=ScriptedGenerator())
+    with stage.open_store() as store:
+        assert store.facts.get("daemon")["state"] == "failed"
 
 
 async def test_health_endpoint_tells_the_state(stage: DaemonStage) -> None:

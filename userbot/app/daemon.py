@@ -98,6 +98,11 @@ class Daemon:
         except (SessionLostError, LoginError) as exc:
             await self._set_state("session lost" if isinstance(exc, SessionLostError) else "needs login")
             raise
+        except Exception:
+            # Before it serves, another daemon may hold the session, and this fact is that one's.
+            if self.is_serving:
+                await self._set_state("failed")
+            raise
 
     async def _serve(self, account: TelegramAccount, *, ready: asyncio.Event, stop: asyncio.Event) -> None:
         self.is_serving = True
