@@ -107,7 +107,7 @@ class TrainConfig(BaseModel):
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     # Chosen by itself for the embedded base, which is small enough to learn much faster and needs smaller updates.
-    "tiny": {"learning_rate": 1e-3, "batch_tokens": 2048, "data": {"max_tokens": 512}},
+    "tiny": {"learning_rate": 1.5e-3, "batch_tokens": 1024, "data": {"max_tokens": 512}},
     "small": {"row_tokens": 1024, "checkpointing": True, "optimizer": "paged_adamw_8bit", "data": {"max_tokens": 512}},
     "article": {
         "base": "mistralai/Mistral-7B-v0.1",
