@@ -48,6 +48,7 @@ def make_base(folder: Path, *, layers: int = 2, hidden: int = 64, seed: int = 0,
     import torch
     from transformers import MistralConfig, MistralForCausalLM
 
+    torch.set_num_threads(1)  # matrices this small lose by a second thread, most of all on a machine that is busy
     tokenizer = make_tokenizer(template=template)
     config = MistralConfig(
         vocab_size=len(tokenizer),
