@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -25,6 +25,7 @@ allow chat — answer a chat
 draft chat — write drafts there, send nothing
 off chat — leave a chat alone
 why [chat] — how the last answer came about; or send it in reply to a forwarded answer
+pull chat — fetch the history of a chat
 undo [chat] — delete the last answer for both sides
 retrain — train a new adapter
 retrain stop — stop the training; the adapter in service stays
@@ -62,6 +63,10 @@ class Daemon(Protocol):
 
     async def cancel_training(self) -> str:
         """Stop the training that is under way; return what to tell the owner."""
+        ...
+
+    async def pull(self, chats: Sequence[Chat]) -> str:
+        """Begin to fetch the history of chats; return what to tell the owner."""
         ...
 
     async def swap_adapter(self) -> str | None:
@@ -228,6 +233,15 @@ async def _undo(argument: str, desk: Desk) -> str:
     return f"{len(ids)} messages deleted in {chat.title if chat else decision.chat_id}."
 
 
+async def _pull(argument: str, desk: Desk) -> str:
+    names = [name for name in argument.splitlines() if name.strip()]
+    if not names:
+        raise ConfigError(f"Name a chat: its @username, title or id, as in `{PREFIX} pull @vera`.")
+    if desk.daemon is None:
+        raise ConfigError("The daemon does not run. Fetch with `clone pull CHAT`.")
+    return await desk.daemon.pull([await _find(name, desk) for name in names])
+
+
 async def _retrain(argument: str, desk: Desk) -> str:
     if desk.daemon is None:
         return "The daemon does not run. Train with `clone train`."
@@ -288,6 +302,7 @@ _VERBS: dict[str, _Action] = {
     "off": _set_mode(Mode.OFF, "is left alone from now on."),
     "why": _explain,
     "undo": _undo,
+    "pull": _pull,
     "retrain": _retrain,
     "adapters": _list_adapters,
     "rollback": _roll_back,

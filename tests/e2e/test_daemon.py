@@ -11,6 +11,7 @@ from daemon_stage import DaemonStage
 from fakes_reply import ScriptedGenerator
 from telegram_stage import wait_until
 
+from userbot.app.pulling import read_pull
 from userbot.errors import SessionBusyError
 from userbot.loopback import LoopbackTelegram
 from userbot.messages import Mode, Origin
@@ -173,3 +174,22 @@ async def test_drops_and_floods_do_not_lose_or_double_an_answer(stage: DaemonSta
         assert await stage.heard(stage.vera, 3, timeout_s=30) == ["one", "two", "three"]
         await asyncio.sleep(0.3)
         assert len(stage.replies(stage.vera)) == 3
+
+
+async def test_history_is_fetched_while_the_daemon_answers(stage: DaemonStage) -> None:
+    for number in range(7):
+        await stage.server.send(stage.stranger, stage.owner, f"message {number}")
+    async with stage.daemon():
+        with stage.open_store() as store:
+            order = store.commands.leave("pull", "Stranger")
+            await wait_until(lambda: store.commands.read_answer(order))
+            answer = store.commands.read_answer(order)
+            assert answer is not None and answer.text == "Fetching the history of Stranger."
+            await stage.server.send(stage.vera, stage.owner, "hi")
+            await stage.heard(stage.vera, 1)
+            await wait_until(lambda: read_pull(store).get("running") is False)
+            assert read_pull(store)["text"] == "7 new messages from 1 chats."
+            assert store.messages.count(Origin.PEER) == 8
+            chat = store.chats.find("Stranger")
+            assert chat.mode is Mode.OFF
+    assert stage.replies(stage.stranger) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ class FakeDaemon:
         self.deleted: list[int] = []
         self.dialogs: dict[str, Chat] = {}
         self.loaded: str | None = None
+        self.pulled: list[int] = []
 
     async def review(self) -> None:
         self.reviews += 1
@@ -47,6 +48,10 @@ class FakeDaemon:
 
     async def cancel_training(self) -> str:
         return "The training was cancelled."
+
+    async def pull(self, chats: Sequence[Chat]) -> str:
+        self.pulled += [chat.id for chat in chats]
+        return "Fetching."
 
     async def swap_adapter(self) -> str | None:
         return self.loaded
@@ -254,3 +259,11 @@ class TestStatus:
         clock.advance(3000)
         assert read_state(store)["state"] == "session lost"
         assert not is_running(store)
+
+
+async def test_pull_names_the_chats_and_needs_a_daemon(desk: Desk, daemon: FakeDaemon, friend: Chat) -> None:
+    assert await answer("pull", "@vera", desk) == "Fetching."
+    assert daemon.pulled == [101]
+    assert await answer("pull", "", desk) == "Name a chat: its @username, title or id, as in `/clone pull @vera`."
+    without = replace(desk, daemon=None)
+    assert await answer("pull", "@vera", without) == "The daemon does not run. Fetch with `clone pull CHAT`."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from userbot.adapters import AdapterShelf
@@ -24,7 +24,6 @@ async def run(
     generator: Generator | None = None,
     ready: asyncio.Event | None = None,
     stop: asyncio.Event | None = None,
-    retrain: Callable[[], Awaitable[str]] | None = None,
     reconcile_every_s: float = 180.0,
 ) -> int:
     """Answer the allowed chats until stopped by SIGTERM, SIGINT or `stop`; return the exit code 0.
@@ -34,7 +33,6 @@ async def run(
         generator: Writes replies in place of the one that the settings name.
         ready: Set when events are being handled.
         stop: Ends the run when set, as a signal does.
-        retrain: Begins a training run for the command `retrain`, and says so.
         reconcile_every_s: Time between looks for missed messages, seconds.
 
     Raises:
@@ -51,7 +49,7 @@ async def run(
             "or try everything without an account: `clone demo`."
         )
     with Store.open(settings.database) as store, _signals(stop):
-        daemon = Daemon(settings, store, shelf, retrain=retrain, reconcile_every_s=reconcile_every_s)
+        daemon = Daemon(settings, store, shelf, reconcile_every_s=reconcile_every_s)
         work = asyncio.create_task(daemon.run(generator, ready=ready or asyncio.Event(), stop=stop), name="run")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:

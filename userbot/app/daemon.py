@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from random import SystemRandom
@@ -13,6 +13,7 @@ from typing import Any
 from userbot import control
 from userbot.adapters import AdapterShelf
 from userbot.app.parts import load_generator, make_manners, make_telegram_options
+from userbot.app.pulling import Pulling
 from userbot.app.upkeep import Upkeep
 from userbot.errors import CloneError, GeneratorAwayError, LoginError, SessionLostError
 from userbot.generator import Generator
@@ -50,13 +51,11 @@ class Daemon:
         store: Store,
         shelf: AdapterShelf,
         *,
-        retrain: Callable[[], Awaitable[str]] | None,
         reconcile_every_s: float,
     ) -> None:
         self._settings = settings
         self._store = store
         self._shelf = shelf
-        self._retrain = retrain
         self._reconcile_every_s = reconcile_every_s
         self._timer = WallTimer()
         self._metrics = Metrics()
@@ -107,6 +106,7 @@ class Daemon:
     async def _serve(self, account: TelegramAccount, *, ready: asyncio.Event, stop: asyncio.Event) -> None:
         self.is_serving = True
         self._account = account
+        self._pulling = Pulling(account, self._store, self.thread)
         manners = make_manners(self._settings.reply)
         parts: dict[str, Any] = {"store": self._store, "thread": self.thread, "timer": self._timer}
         self._outbox = Outbox(**parts, wire=account.wire, stale_s=manners.rules.stale_s, metrics=self._metrics)
@@ -166,6 +166,7 @@ class Daemon:
 
     async def _drain(self) -> None:
         log.info("stopping: what is being sent is finished first")
+        await self._pulling.stop()
         self._responder.stop()
         try:
             async with asyncio.timeout(DRAIN_S):
@@ -236,11 +237,15 @@ class Daemon:
 
     async def retrain(self) -> str:
         """Begin to train; return what to tell the owner."""
-        return await (self._retrain or self._upkeep.retraining.order)()
+        return await self._upkeep.retraining.order()
 
     async def cancel_training(self) -> str:
         """Stop the training that is under way; return what to tell the owner."""
         return await self._upkeep.retraining.cancel()
+
+    async def pull(self, chats: Sequence[Chat]) -> str:
+        """Begin to fetch the history of chats; return what to tell the owner."""
+        return self._pulling.begin(chats)
 
     async def swap_adapter(self) -> str | None:
         """Take up the adapter that is now in service; a failure keeps the old one. Return the one that now writes."""

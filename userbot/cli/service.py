@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from typing import Annotated
 
 import segno
@@ -16,7 +17,10 @@ from userbot.cli.screen import Session, console, errors, session_of
 from userbot.errors import LoginError
 from userbot.messages import Chat
 from userbot.settings import Settings
+from userbot.status import is_running
 from userbot.store import Store
+
+PULL_POLL_S = 0.3
 
 
 def register(app: typer.Typer) -> None:
@@ -105,11 +109,15 @@ def pull(
 ) -> None:
     """Fetch the history of chosen chats, newest first; an interrupted pull goes on where it stopped.
 
-    Nothing is pulled that you do not name. Stop the daemon first: one session, one process.
+    Nothing is pulled that you do not name. While the daemon runs, it does the work and goes on answering.
     """
     session = session_of(context)
     with session.store() as store:
-        asyncio.run(_pull(session, store, names, takeout=takeout))
+        running = is_running(store)
+        if not running:
+            asyncio.run(_pull(session, store, names, takeout=takeout))
+    if running:
+        _pull_by_daemon(session, names)
 
 
 async def _pull(session: Session, store: Store, names: list[str], *, takeout: bool) -> None:
@@ -138,6 +146,20 @@ async def _pull(session: Session, store: Store, names: list[str], *, takeout: bo
         )
     for reason in report.refused:
         errors.print(f"[yellow]Note:[/] {escape(reason)}")
+
+
+def _pull_by_daemon(session: Session, names: list[str]) -> None:
+    from userbot.app.pulling import read_pull
+
+    console.print(escape(give_order(session, "pull", "\n".join(names))))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with session.store() as store, Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        while (at := read_pull(store)).get("running") and is_running(store):
+            if "title" in at:
+                bar.update(task, description=escape(at["title"]), completed=at["fetched"], total=at["total"])
+            time.sleep(PULL_POLL_S)
+    console.print(escape(at.get("text") or "The daemon has stopped; the next pull goes on from there."))
 
 
 async def find_chats(account: object, store: Store, names: list[str]) -> list[Chat]:
