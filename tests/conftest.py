@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from fakes import FakeClock
 
 from userbot.messages import Chat, ChatKind
 from userbot.store import Store
+
+# Before torch loads: with tests side by side, threads that wait busily would take the time from each other.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture

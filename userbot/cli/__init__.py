@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -54,6 +55,8 @@ for part in (demo, setup, data, dataset, model, talk, service):
 
 def main() -> None:
     """Run the command line; every expected failure ends with one clear text and its own exit code."""
+    # Threads of torch that wait busily would starve each other, and the rest of a machine that has other work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except CloneError as exc:
