@@ -30,8 +30,8 @@ def _map_entries() -> list[str]:
 
 
 def _tracked() -> list[str]:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
-    return listed.stdout.splitlines()
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
+    return listed.stdout.split("\0")[:-1]
 
 
 def test_every_path_of_the_file_map_exists() -> None:
