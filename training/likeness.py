@@ -202,15 +202,15 @@ def tell_apart(clone: Sequence[Bubbles], owner: Sequence[Bubbles], *, folds: int
     Returns:
         0.5 when it can only guess, 1 when it is always right; None below MIN_PAIRS pairs.
     """
+    pairs = [(join(a), join(b)) for a, b in zip(clone, owner, strict=True) if join(a) and join(b)]
+    if len(pairs) < MIN_PAIRS:
+        return None
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import GroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
 
-    pairs = [(join(a), join(b)) for a, b in zip(clone, owner, strict=True) if join(a) and join(b)]
-    if len(pairs) < MIN_PAIRS:
-        return None
     texts = [f"\n{text}\n" for pair in pairs for text in pair]
     labels = np.tile([1, 0], len(pairs))
     groups = np.repeat(np.arange(len(pairs)), 2)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from userbot.messages import Message, Origin
 from userbot.schedule import read_next_runs
 from userbot.settings import ScheduleSettings
 from userbot.store import Store
+from userbot.training_process import Ended, Listener, TrainingProcess
 from userbot.training_state import TRAINING
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -34,7 +37,8 @@ CLONE_BASE=tiny
 CLONE_TRAIN__MAX_STEPS=4
 CLONE_TRAIN__BATCH_TOKENS=256
 CLONE_TRAIN__WARMUP_STEPS=1
-CLONE_TRAIN__LEARNING_RATE={rate}
+CLONE_TRAIN__LEARNING_RATE=2e-3
+CLONE_TRAIN__LOAD_IN_4BIT=false
 CLONE_TRAIN__COMPUTE_DTYPE=float32
 CLONE_TRAIN__DATA__MIN_TURNS=20
 CLONE_TRAIN__DATA__CHAT_SHARE=1.0
@@ -43,7 +47,6 @@ CLONE_TRAIN__GATE__MAX_NEW_TOKENS=6
 CLONE_TRAIN__GATE__LIKENESS_MARGIN=1.0
 CLONE_TRAIN__GATE__RATE_MARGIN=1.0
 """
-GOOD, RUINOUS = "2e-3", "3.0"
 
 
 class JumpingClock:
@@ -62,6 +65,29 @@ class JumpingClock:
         self.ahead += then + timedelta(days=1 if then <= now else 0) - now
 
 
+class DamagingProcess(TrainingProcess):
+    """Trains in earnest, or hands in a damaged copy of the newest adapter."""
+
+    damages = False
+
+    async def train(self, parent: str | None, *, resume: bool, on_event: Listener) -> Ended:
+        if not self.damages:
+            return await super().train(parent, resume=resume, on_event=on_event)
+        return Ended(0, {"adapter_id": await asyncio.to_thread(self.damage_copy)})
+
+    def damage_copy(self) -> str:
+        from safetensors.torch import load_file, save_file
+
+        shelf = AdapterShelf(self._home / "adapters")
+        good = shelf.all()[-1]
+        manifest = replace(good, id=new_id(datetime.now(UTC)))
+        with shelf.write(manifest) as folder:
+            source, name = shelf.path(good.id), "adapter_model.safetensors"
+            shutil.copy(source / "adapter_config.json", folder)
+            save_file({key: 40 * value.flip(0) for key, value in load_file(source / name).items()}, folder / name)
+        return manifest.id
+
+
 class Circle:
     """A daemon with an adapter that has learned nothing yet, and a friend with a history."""
 
@@ -69,9 +95,6 @@ class Circle:
         self.stage = stage
         self.home = stage.home
         self.shelf = AdapterShelf(stage.settings.adapters)
-
-    def write_training(self, *, rate: str) -> None:
-        (self.home / ".env").write_text(TRAINING_ENV.format(rate=rate))
 
     def store_history(self, days: int) -> None:
         """Store a conversation a day, agreed to be learned from."""
@@ -164,8 +187,9 @@ async def circle(tmp_path: Path) -> AsyncIterator[Circle]:
         stage = await DaemonStage.set_up(server, tmp_path / "home", takeover_s=0.0, max_new_tokens=12)
         made = Circle(stage)
         made.store_history(30)
-        made.write_training(rate=GOOD)
+        (stage.home / ".env").write_text(TRAINING_ENV)
         stage.settings.base = "tiny"
+        stage.settings.generator.load_in_4bit = False
         stage.settings.schedule = ScheduleSettings(  # type: ignore[call-arg]  # the others have defaults
             retrain_cron="0 3 * * *", retrain_turns=33, check_s=0.5, nice=0
         )
@@ -174,6 +198,8 @@ async def circle(tmp_path: Path) -> AsyncIterator[Circle]:
 
 async def test_the_whole_circle(circle: Circle, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = JumpingClock()
+    monkeypatch.setattr("userbot.app.upkeep.TrainingProcess", DamagingProcess)
+    monkeypatch.setattr(DamagingProcess, "damages", False)
     for module in ("apscheduler.schedulers.base", "apscheduler.triggers.interval"):
         monkeypatch.setattr(f"{module}.datetime", clocked_datetime(clock))
     first, stage = circle.put_blank_adapter(), circle.stage
@@ -205,8 +231,8 @@ async def test_the_whole_circle(circle: Circle, monkeypatch: pytest.MonkeyPatch)
         assert picture[0].startswith(b"\x89PNG")
         assert promoted["report"] == str(circle.home / "reports" / second / "report.html")
 
-        # A day later, training goes wrong. The candidate is kept out, with the reason.
-        circle.write_training(rate=RUINOUS)
+        # A day later, the candidate is damaged. It is kept out, with the reason.
+        DamagingProcess.damages = True
         clock.jump_to(3)
         refused = await circle.wait_for("refused")
         assert "bits per held-out character where" in str(refused["text"])
