@@ -77,5 +77,5 @@ for name in ("config", "dataset", "render"):
     importlib.import_module("training." + name)
 print("fine")
 """
-    run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert (run.stdout, run.stderr) == ("fine\n", "")
