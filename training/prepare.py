@@ -12,7 +12,7 @@ from training.config import TrainConfig
 from training.dataset import DataSet, Sample, build
 from training.packing import Tokens, flatten
 from training.render import Renderer
-from training.replay import choose_samples, is_new, list_known, merge_ranges
+from training.replay import choose_samples, is_unseen, list_known, merge_ranges
 from userbot.adapters import Manifest
 from userbot.store import Store
 
@@ -64,7 +64,7 @@ def keep_new(found: DataSet, parent: Manifest, *, replay: float, seed: int) -> t
     known = list_known(parent.data)
     chance = random.Random(seed)  # noqa: S311 - a choice of samples, no secret
     choice = choose_samples(found.train, known, replay=replay, chance=chance, parent=parent.id)
-    unseen = tuple(sample for sample in found.held_out if is_new(sample, known))
+    unseen = tuple(sample for sample in found.held_out if is_unseen(sample, known))
     kept = replace(found, train=choice.samples, held_out=unseen or found.held_out)
     return kept, {"new_samples": choice.new, "replayed_samples": choice.replayed}
 

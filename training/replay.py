@@ -55,16 +55,12 @@ def choose_samples(
 
 def is_new(sample: Sample, known: Ranges) -> bool:
     """Tell whether a sample has a learned message outside of the known ranges; mixed-in instructions are never new."""
-    span = known.get(str(sample.chat_id))
-    ids = [
-        message.id
-        for turn, learned in zip(sample.turns, sample.learn, strict=True)
-        if learned
-        for message in turn.messages
-    ]
-    if span is None:
-        return bool(ids)
-    return any(not span["first_id"] <= number <= span["last_id"] for number in ids)
+    return not all(_is_known(sample, known))
+
+
+def is_unseen(sample: Sample, known: Ranges) -> bool:
+    """Tell whether no learned message of a sample lies within the known ranges, so that it can be held out."""
+    return not any(_is_known(sample, known))
 
 
 def list_known(data: Mapping[str, Any]) -> Ranges:
@@ -82,3 +78,13 @@ def merge_ranges(parts: Iterable[Ranges]) -> dict[str, dict[str, int]]:
             held["first_id"] = min(held["first_id"], span["first_id"])
             held["last_id"] = max(held["last_id"], span["last_id"])
     return merged
+
+
+def _is_known(sample: Sample, known: Ranges) -> list[bool]:
+    span = known.get(str(sample.chat_id), {"first_id": 0, "last_id": -1})
+    return [
+        span["first_id"] <= message.id <= span["last_id"]
+        for turn, learned in zip(sample.turns, sample.learn, strict=True)
+        if learned
+        for message in turn.messages
+    ]

@@ -26,7 +26,7 @@ from training.prepare import encode
 from training.progress import JsonLines, Progress
 from training.record import REPORTS, save_trial, write_report
 from training.render import Renderer
-from training.replay import is_new, list_known
+from training.replay import is_unseen, list_known
 from training.report import SUMMARY
 from training.samples import DataSet, Sample
 from userbot.adapters import AdapterShelf, Manifest
@@ -115,7 +115,7 @@ def set_exam(store: Store, new: Manifest, old: Manifest | None, *, models: Path)
     renderer = Renderer(tokenizer, new.text_format)  # type: ignore[arg-type]  # a manifest's text
     found = build(store, config.data, count_tokens=renderer.count, seed=config.seed)
     known = [list_known(manifest.data) for manifest in (new, old) if manifest]
-    unseen = tuple(sample for sample in found.held_out if all(is_new(sample, ranges) for ranges in known))
+    unseen = tuple(sample for sample in found.held_out if all(is_unseen(sample, ranges) for ranges in known))
     questions = list_questions(unseen, limit=config.gate.prompts)
     if not questions:
         raise TooLittleDataError(

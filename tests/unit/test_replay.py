@@ -7,7 +7,7 @@ import random
 import pytest
 from fakes import START, bubble
 
-from training.replay import choose_samples, is_new, list_known, merge_ranges
+from training.replay import choose_samples, is_new, is_unseen, list_known, merge_ranges
 from training.samples import Sample
 from userbot.errors import TooLittleDataError
 from userbot.messages import Origin, Turn
@@ -67,6 +67,14 @@ def test_equal_seeds_replay_the_same() -> None:
 )
 def test_new_is_what_lies_outside_of_the_learned_ranges(found: Sample, expected: bool) -> None:
     assert is_new(found, KNOWN) is expected
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [(sample(100), False), (sample(98, 102), False), (sample(102), True), (sample(5, chat_id=202), True)],
+)
+def test_unseen_is_what_has_no_learned_message_at_all(found: Sample, expected: bool) -> None:
+    assert is_unseen(found, KNOWN) is expected
 
 
 def test_older_messages_imported_later_are_new() -> None:
