@@ -28,7 +28,7 @@ async def test_while_it_rests_answers_wait_and_then_come_from_the_new_one() -> N
     with pytest.raises(GeneratorAwayError) as caught:
         await resting.generate(PROMPT)
     assert str(caught.value) == "The model made room for training. Answers wait until it is over."
-    assert resting.adapter_id is None
+    assert resting.adapter_id == ScriptedGenerator().adapter_id
 
     await resting.wake()
 

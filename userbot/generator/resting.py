@@ -20,14 +20,16 @@ class RestingGenerator:
     def __init__(self, load: Callable[[], Awaitable[Generator]], inner: Generator) -> None:
         self._load = load
         self._inner: Generator | None = inner
+        self._last_id = inner.adapter_id
 
     @property
     def adapter_id(self) -> str | None:
-        """Return the id of the adapter that writes the next reply; None for the bare base, and while it rests."""
-        return None if self._inner is None else self._inner.adapter_id
+        """Return the id of the adapter that writes the next reply; while it rests, of the one that wrote the last."""
+        return self._last_id if self._inner is None else self._inner.adapter_id
 
     async def rest(self) -> None:
         """Release the model; answers wait from now on."""
+        self._last_id = self.adapter_id
         inner, self._inner = self._inner, None
         if inner is not None:
             await inner.close()
