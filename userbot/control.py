@@ -218,7 +218,7 @@ def _tell_guard(decision: Decision) -> str:
 
 async def _undo(argument: str, desk: Desk) -> str:
     if desk.daemon is None:
-        return "Only the running daemon can delete messages. Start it with `clone run`."
+        raise ConfigError("Only the running daemon can delete messages. Start it with `clone run`.")
     decision = desk.quoted or await _newest(argument, desk, states=(ReplyState.SENT, ReplyState.QUEUED))
     if decision is None:
         return "There is no answer to take back."
@@ -244,7 +244,7 @@ async def _pull(argument: str, desk: Desk) -> str:
 
 async def _retrain(argument: str, desk: Desk) -> str:
     if desk.daemon is None:
-        return "The daemon does not run. Train with `clone train`."
+        raise ConfigError("The daemon does not run. Train with `clone train`.")
     return await (desk.daemon.cancel_training() if argument == "stop" else desk.daemon.retrain())
 
 

@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
     app.command("logout")(logout)
     app.command("pull")(pull)
     app.command("run")(run)
-    for command in (status, schedule, pause, resume, why, undo):
+    for command in (status, schedule, pause, resume, why, undo, retrain):
         app.command(command.__name__)(command)
 
 
@@ -238,6 +238,14 @@ def undo(
 ) -> None:
     """Delete the last answer for both sides. The daemon must run."""
     _order(context, "undo", chat)
+
+
+def retrain(
+    context: typer.Context,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the training that is under way.")] = False,
+) -> None:
+    """Let the running daemon train a new adapter now, beside answering; the gate decides whether it takes over."""
+    _order(context, "retrain", "stop" if stop else "")
 
 
 def _order(context: typer.Context, verb: str, argument: str = "") -> None:
