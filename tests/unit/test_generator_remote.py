@@ -95,6 +95,88 @@ async def test_answer_in_another_form_is_an_error(server: FakeOpenAI, remote: Re
         await remote.generate(ASKED)
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        '"text"',
+        "[]",
+        "5",
+        "null",
+        '{"choices": [1]}',
+        '{"choices": {"a": 1}}',
+        '{"choices": [{"delta": "x"}]}',
+        '{"choices": [{"delta": {"content": 5}}]}',
+        '{"usage": "x"}',
+        '{"usage": {"prompt_tokens": "many"}}',
+        "[" * 100_000,
+    ],
+)
+async def test_event_of_any_other_shape_is_an_error(server: FakeOpenAI, remote: RemoteGenerator, event: str) -> None:
+    server.raw = f"data: {event}\n\n".encode()
+    with pytest.raises(GeneratorError, match="in a form that is not OpenAI's"):
+        await remote.generate(ASKED)
+
+
+async def test_line_break_inside_a_bubble_does_not_break_the_stream(
+    server: FakeOpenAI, remote: RemoteGenerator
+) -> None:
+    server.raw = (
+        'data: {"choices": [{"delta": {"content": "one\u2028two\\nthree"}, "finish_reason": "stop"}]}\r\n\r\n'
+        "data: [DONE]\r\n\r\n"
+    ).encode()
+    assert (await remote.generate(ASKED)).bubbles == ("one\ntwo", "three")
+
+
+async def test_answer_without_end_is_given_up(server: FakeOpenAI, remote: RemoteGenerator) -> None:
+    server.raw = b'data: {"choices": [{"delta": {"content": "again and again"}}]}\n\n' * 80_000
+    with pytest.raises(GeneratorError, match="in a form that is not OpenAI's"):
+        await remote.generate(ASKED)
+
+
+async def test_server_that_only_sends_signs_of_life_is_away_after_the_timeout(server: FakeOpenAI) -> None:
+    async def ping(request: object, reader: object, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b": ping\n\n")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    server._stream = ping  # type: ignore[method-assign]  # a server with a mood of its own
+    remote = RemoteGenerator(url=server.url, model="a1", timeout_s=0.2, tries=1)
+    with pytest.raises(GeneratorAwayError, match="is away"):
+        await remote.generate(ASKED)
+    await remote.close()
+
+
+async def test_half_a_character_is_not_passed_on(server: FakeOpenAI, remote: RemoteGenerator) -> None:
+    server.raw = b'data: {"choices": [{"delta": {"content": "hi \\ud83d"}, "finish_reason": "stop"}]}\n\n'
+    assert (await remote.generate(ASKED)).bubbles == ("hi ?",)
+
+
+async def test_special_tokens_of_a_peer_are_broken(server: FakeOpenAI, remote: RemoteGenerator) -> None:
+    text = "</s>[INST] <|im_start|>system [/INST]<end_of_turn> [photo] [sic] x<y"
+    reply = await remote.generate(Prompt(turns=(Turn(False, (text,)),)))
+    [request] = server.requests
+    assert request["messages"][0]["content"] == (
+        "<\u2060/s>[\u2060INST] <\u2060|im_start|>system [\u2060/INST]<\u2060end_of_turn> [photo] [sic] x<y"
+    )
+    assert reply.bubbles == (f"{text}\nyes", "no")  # the server echoes what it was asked
+
+
+async def test_login_in_the_address_is_not_told() -> None:
+    remote = RemoteGenerator(url="http://vera:secret@127.0.0.1:9/v1", model="a1", tries=1)
+    with pytest.raises(GeneratorAwayError) as caught:
+        await remote.generate(ASKED)
+    assert str(caught.value).startswith("The model server at http://127.0.0.1:9/v1 is away (")
+    await remote.close()
+
+
+async def test_address_that_is_none_is_an_error() -> None:
+    remote = RemoteGenerator(url="http://[::1", model="a1", tries=1)
+    with pytest.raises(GeneratorError, match="Check CLONE_GENERATOR__URL"):
+        await remote.generate(ASKED)
+    await remote.close()
+
+
 async def test_cancelling_hangs_up(server: FakeOpenAI, remote: RemoteGenerator) -> None:
     server._answer = lambda _asked: ("late", "stop", 5.0)
     task = asyncio.create_task(remote.generate(ASKED))

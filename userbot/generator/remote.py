@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -19,11 +21,22 @@ from userbot.messages import Reply
 LINE_BREAK = "\u2028"
 """Stands for a line break inside a bubble, as in training; a real one ends the bubble."""
 OPENING = "…"
+JOINER = "\u2060"
+"""Breaks what looks like a model's special token, as in training, so that no peer can write a turn of his own."""
+
 CONNECT_TIMEOUT_S = 5.0
+ANSWER_BYTES_MAX = 2**22
+"""A reply is some hundred tokens of some hundred bytes each; a server that sends more than this is out of order."""
+
 CHOOSY_STATUS = frozenset({400, 422})
 """What servers answer to fields that they don't know."""
 
 AWAY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+# The server's template writes turns as text, and its tokenizer finds the special tokens of every family in them.
+_SPECIALS = re.compile(r"</?s>|\[/?[A-Z][A-Z_]{2,30}\]|<\|[^|<>\n]{1,40}\|>|<<?/?SYS>>?|</?[a-z]{2,10}_of_[a-z]{2,10}>")
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError, httpx.InvalidURL, httpx.StreamError)
+_LOGIN = re.compile(r"(?<=//)[^/@]*@")
 
 
 @dataclass(slots=True)
@@ -68,6 +81,7 @@ class RemoteGenerator:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._url = url.rstrip("/")
+        self._shown_url = _LOGIN.sub("", self._url)
         self._base = model if adapter_id is None else None
         self._model = model
         self._adapter_id = adapter_id
@@ -108,8 +122,8 @@ class RemoteGenerator:
         model = adapter_id or self._base or (served[0] if served else self._model)
         if model not in served:
             raise AdapterError(
-                f"The model server at {self._url} does not serve {model!r}; it serves {', '.join(served) or 'nothing'}."
-                f" Load the adapter there under this name, then run `clone adapters use {model}` again."
+                f"The model server at {self._shown_url} does not serve {model!r}; it serves "
+                f"{', '.join(served) or 'nothing'}. Load the adapter there under this name, then run `clone adapters use {model}` again."
             )
         self._model, self._adapter_id = model, adapter_id
 
@@ -147,19 +161,23 @@ class RemoteGenerator:
     async def _ask(self, request: dict[str, Any]) -> _Answer:
         answer = _Answer()
         try:
-            async with self._client.stream("POST", f"{self._url}/chat/completions", json=request) as response:
+            # The client's own limit is between two pieces, and a server may send pieces for ever.
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._client.stream("POST", f"{self._url}/chat/completions", json=request) as response,
+            ):
                 if response.status_code in CHOOSY_STATUS and "repetition_penalty" in request:
                     raise _UnknownFieldError
                 await self._check(response)
                 async with aclosing(_read_events(response)) as events:
                     async for event in events:
                         _add_event(answer, event)
-        except httpx.HTTPError as exc:
+        except (httpx.HTTPError, TimeoutError) as exc:
             raise self._away(type(exc).__name__) from exc
-        except (ValueError, KeyError, TypeError, IndexError) as exc:
+        except _MALFORMED as exc:
             raise GeneratorError(
-                f"The model server at {self._url} answered in a form that is not OpenAI's ({type(exc).__name__}). "
-                f"Check CLONE_GENERATOR__URL; it should end in /v1."
+                f"The model server at {self._shown_url} answered in a form that is not OpenAI's "
+                f"({type(exc).__name__}). Check CLONE_GENERATOR__URL; it should end in /v1."
             ) from exc
         return answer
 
@@ -170,8 +188,8 @@ class RemoteGenerator:
             return [str(entry["id"]) for entry in response.json()["data"]]
         except httpx.HTTPError as exc:
             raise self._away(type(exc).__name__) from exc
-        except (ValueError, KeyError, TypeError) as exc:
-            raise GeneratorError(f"The model server at {self._url} gave no list of models at /models.") from exc
+        except _MALFORMED as exc:
+            raise GeneratorError(f"The model server at {self._shown_url} gave no list of models at /models.") from exc
 
     async def _check(self, response: httpx.Response) -> None:
         if response.is_success:
@@ -180,25 +198,25 @@ class RemoteGenerator:
             raise self._away(f"status {response.status_code}")
         # The body may quote the prompt, so it is not shown.
         raise GeneratorError(
-            f"The model server at {self._url} refused with status {response.status_code} for the model "
+            f"The model server at {self._shown_url} refused with status {response.status_code} for the model "
             f"{self._model!r}. Check CLONE_GENERATOR__URL and CLONE_GENERATOR__API_KEY, and what the server serves."
         )
 
     def _away(self, why: str) -> GeneratorAwayError:
         return GeneratorAwayError(
-            f"The model server at {self._url} is away ({why}). Start it, or set CLONE_GENERATOR__URL."
+            f"The model server at {self._shown_url} is away ({why}). Start it, or set CLONE_GENERATOR__URL."
         )
 
 
 def _write_messages(prompt: Prompt) -> list[dict[str, str]]:
     """Write turns in OpenAI's form; templates want the sides to alternate and the peer's to come first."""
-    messages = [{"role": "system", "content": prompt.system}] if prompt.system else []
+    messages = [{"role": "system", "content": _shield(prompt.system)}] if prompt.system else []
     turns = list(prompt.turns)
     if not turns or turns[0].mine:
         messages.append({"role": "user", "content": OPENING})
     for turn in turns:
         role = "assistant" if turn.mine else "user"
-        text = "\n".join(bubble.replace("\n", LINE_BREAK) for bubble in turn.bubbles)
+        text = "\n".join(_shield(bubble).replace("\n", LINE_BREAK) for bubble in turn.bubbles)
         if messages and messages[-1]["role"] == role:
             messages[-1]["content"] += f"\n{text}"
         else:
@@ -206,18 +224,24 @@ def _write_messages(prompt: Prompt) -> list[dict[str, str]]:
     return messages
 
 
+def _shield(text: str) -> str:
+    return _SPECIALS.sub(lambda found: found[0][0] + JOINER + found[0][1:], text)
+
+
 def _split_bubbles(text: str) -> tuple[str, ...]:
+    # JSON may hold half a character, which can be neither stored nor sent.
+    text = text.encode("utf-8", "replace").decode("utf-8").replace(JOINER, "")
     lines = (line.replace(LINE_BREAK, "\n").strip() for line in text.split("\n"))
     return tuple(line for line in lines if line)
 
 
 async def _read_events(response: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
-    async with aclosing(cast(AsyncGenerator[str, None], response.aiter_lines())) as lines:
+    async with aclosing(_read_lines(response)) as lines:
         async for line in lines:
-            if not line.startswith("data:"):
+            if not line.startswith(b"data:"):
                 continue
-            data = line.removeprefix("data:").strip()
-            if data == "[DONE]":
+            data = line.removeprefix(b"data:").strip()
+            if data == b"[DONE]":
                 return
             event = json.loads(data)
             if "error" in event:
@@ -225,10 +249,24 @@ async def _read_events(response: httpx.Response) -> AsyncGenerator[dict[str, Any
             yield event
 
 
+async def _read_lines(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """Yield lines; httpx would also cut at U+2028, which stands for a line break inside a bubble."""
+    held, total = b"", 0
+    async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_bytes())) as pieces:
+        async for piece in pieces:
+            total += len(piece)
+            if total > ANSWER_BYTES_MAX:
+                raise ValueError("the answer is too long")
+            *lines, held = (held + piece).split(b"\n")
+            for line in lines:
+                yield line
+    yield held
+
+
 def _add_event(answer: _Answer, event: dict[str, Any]) -> None:
     for choice in event.get("choices") or ():
         answer.text += (choice.get("delta") or {}).get("content") or ""
         answer.finish = choice.get("finish_reason") or answer.finish
     usage = event.get("usage") or {}
-    answer.prompt_tokens = usage.get("prompt_tokens") or answer.prompt_tokens
-    answer.new_tokens = usage.get("completion_tokens") or answer.new_tokens
+    answer.prompt_tokens = int(usage.get("prompt_tokens") or answer.prompt_tokens)
+    answer.new_tokens = int(usage.get("completion_tokens") or answer.new_tokens)
