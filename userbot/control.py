@@ -54,7 +54,7 @@ class Daemon(Protocol):
         ...
 
     async def find_dialog(self, text: str) -> Chat | None:
-        """Look for a chat among the account's own, and store it; None where none fits."""
+        """Look for a chat among the account's own, and store it; None where none fits, or several do."""
         ...
 
     async def retrain(self) -> str:
@@ -94,7 +94,12 @@ class Desk:
 
 
 def parse_command(message: Message) -> tuple[str, str] | None:
-    """Return the verb and argument of a message in Saved Messages; None where it is no command."""
+    """Return the verb and argument of a message in Saved Messages; None where it is no command of the owner's own.
+
+    Whoever keeps somebody else's message by forwarding it there gives no order with it.
+    """
+    if message.forwarded or message.via_bot:
+        return None
     words = message.text.split(maxsplit=2)
     if not words or words[0].casefold() != PREFIX:
         return None
@@ -284,7 +289,8 @@ def _parse_span(text: str) -> timedelta | None:
     parts = _SPAN.findall(text.casefold())
     if not parts or "".join(number + unit for number, unit in parts) != text.casefold():
         return None
-    return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return timedelta(seconds=min(seconds, _FOREVER.total_seconds()))
 
 
 def _tell_time(at: datetime) -> str:

@@ -11,7 +11,9 @@ from daemon_stage import DaemonStage
 from fakes_reply import ScriptedGenerator
 from telegram_stage import wait_until
 
+from userbot import control
 from userbot.app.pulling import read_pull
+from userbot.control import Desk, execute
 from userbot.errors import SessionBusyError
 from userbot.loopback import LoopbackTelegram
 from userbot.messages import Mode, Origin
@@ -151,6 +153,36 @@ async def test_stranger_is_allowed_by_name_from_saved_messages(stage: DaemonStag
         assert stage.server.conversation(stage.owner, stage.owner)[-1].text == "Stranger is answered from now on."
         await stage.server.send(stage.stranger, stage.owner, "are you there?")
         assert await stage.heard(stage.stranger, 1) == ["re: are you there?"]
+
+
+@pytest.mark.parametrize("name", ["Anna", "@", ""])
+async def test_nobody_is_allowed_by_a_name_that_fits_several(stage: DaemonStage, name: str) -> None:
+    for number in range(2):
+        namesake = stage.server.add_user("Anna")
+        await stage.server.send(namesake, stage.owner, f"hi from {number}")
+    async with stage.daemon():
+        with stage.open_store() as store:
+            command = store.commands.leave("allow", name)
+            await wait_until(lambda: store.commands.read_answer(command) is not None)
+            assert [chat.id for chat in store.chats.allowed()] == [stage.vera.user_id]
+
+
+async def test_command_that_breaks_is_answered_and_holds_up_no_other(
+    stage: DaemonStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(verb: str, argument: str, desk: Desk) -> str:
+        if verb == "break":
+            raise ZeroDivisionError
+        return await execute(verb, argument, desk)
+
+    monkeypatch.setattr(control, "execute", fail)
+    async with stage.daemon():
+        with stage.open_store() as store:
+            broken, sound = (store.commands.leave(verb, "") for verb in ("break", "status"))
+            await wait_until(lambda: store.commands.read_answer(sound) is not None)
+            answer = store.commands.read_answer(broken)
+    assert answer is not None and answer.failed
+    assert answer.text == "The daemon failed (ZeroDivisionError); its log says more."
 
 
 async def test_command_of_another_process_is_carried_out(stage: DaemonStage) -> None:

@@ -105,6 +105,18 @@ def test_command_is_recognised_by_its_first_word(text: str, expected: tuple[str,
     assert parse_command(bubble(1, text, origin=Origin.OWNER)) == expected
 
 
+def test_words_of_others_are_no_command() -> None:
+    message = bubble(1, "/clone allow @somebody", origin=Origin.OWNER)
+    assert parse_command(message) == ("allow", "@somebody")
+    assert parse_command(replace(message, forwarded=True)) is None
+    assert parse_command(replace(message, via_bot=True)) is None
+
+
+async def test_span_beyond_all_calendars_is_a_long_pause(desk: Desk, store: Store, clock: FakeClock) -> None:
+    await answer("pause", "999999999999d", desk)
+    assert read_pause(store) == clock() + timedelta(days=36500)
+
+
 async def test_unknown_verb_gets_the_list(desk: Desk) -> None:
     assert await answer("dance", "", desk) == f"There is no command 'dance'.\n\n{HELP}"
     assert await answer("help", "", desk) == HELP

@@ -120,6 +120,13 @@ def test_unknown_and_ambiguous_chats_are_refused(store: Store, friend: Chat) -> 
     assert str(several.value) == "2 chats fit 'er': Vera (101), Vera Work (102). Give the id, such as 101."
 
 
+@pytest.mark.parametrize("text", ["", " ", "@"])
+def test_no_name_finds_no_chat(store: Store, text: str) -> None:
+    store.chats.save([Chat(id=7, kind=ChatKind.PRIVATE, title="Without a username")])
+    with pytest.raises(ChatNotFoundError, match="No chat is named"):
+        store.chats.find(text)
+
+
 @pytest.mark.parametrize("kind", [ChatKind.BOT, ChatKind.CHANNEL, ChatKind.SERVICE, ChatKind.SAVED])
 def test_bots_channels_and_service_chats_can_never_be_allowed(store: Store, kind: ChatKind) -> None:
     store.chats.save([Chat(id=500, kind=kind, title="Not a person")])

@@ -210,6 +210,10 @@ class Daemon:
             text, failed = await control.execute(command.verb, command.argument, self._desk), False
         except CloneError as exc:
             text, failed = str(exc), True
+        except Exception as exc:
+            # Without an answer it would be tried again each second, and hold up all commands after it.
+            log.exception("the command %r failed", command.verb)
+            text, failed = f"The daemon failed ({type(exc).__name__}); its log says more.", True
         await self.thread.run(self._store.commands.answer, command.id, text, failed=failed)
 
     # What commands ask for
@@ -227,13 +231,15 @@ class Daemon:
         await self._account.wire.delete(chat, message_ids)
 
     async def find_dialog(self, text: str) -> Chat | None:
-        """Look for a chat among the account's own, and store it; None where none fits."""
+        """Look for a chat among the account's own, and store it; None where none fits, or several do."""
         wanted = text.strip().removeprefix("@").casefold()
-        for chat in await self._account.dialogs():
-            if wanted in (str(chat.id), (chat.username or "").casefold(), chat.title.casefold()):
-                await self.thread.run(self._store.chats.save, [chat])
-                return await self.thread.run(self._store.chats.get, chat.id)
-        return None
+        known = await self._account.dialogs() if wanted else []
+        keyed = [chat for chat in known if wanted in (str(chat.id), (chat.username or "").casefold())]
+        found = keyed or [chat for chat in known if chat.title.casefold() == wanted]
+        if len(found) != 1:
+            return None
+        await self.thread.run(self._store.chats.save, found)
+        return await self.thread.run(self._store.chats.get, found[0].id)
 
     async def retrain(self) -> str:
         """Begin to train; return what to tell the owner."""

@@ -123,7 +123,8 @@ class RemoteGenerator:
         if model not in served:
             raise AdapterError(
                 f"The model server at {self._shown_url} does not serve {model!r}; it serves "
-                f"{', '.join(served) or 'nothing'}. Load the adapter there under this name, then run `clone adapters use {model}` again."
+                f"{', '.join(served) or 'nothing'}. Load the adapter there under this name, then run "
+                f"`clone adapters use {model}` again."
             )
         self._model, self._adapter_id = model, adapter_id
 

@@ -86,6 +86,8 @@ class ChatRepository:
         wanted = text.strip().casefold()
         known = self.all()
         bare = wanted.removeprefix("@")
+        if not bare:  # it would fit all chats that have no username
+            raise ChatNotFoundError("No chat is named. `clone chats list` shows the chats and their ids.")
         by_key = [chat for chat in known if str(chat.id) == wanted or (chat.username or "").casefold() == bare]
         by_title = [chat for chat in known if chat.title.casefold() == wanted]
         by_part = [chat for chat in known if wanted and wanted in chat.title.casefold()]
