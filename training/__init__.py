@@ -9,16 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from training.article import process_tg_data
-    from training.article_clone import CloneConfig, LLMClone, train_clone
+    from training.article.clone import CloneConfig, LLMClone, train_clone
+    from training.article.data import process_tg_data
 
 __all__ = ["CloneConfig", "LLMClone", "process_tg_data", "train_clone"]
 
 _HOMES = {
-    "CloneConfig": "training.article_clone",
-    "LLMClone": "training.article_clone",
-    "process_tg_data": "training.article",
-    "train_clone": "training.article_clone",
+    "CloneConfig": "training.article.clone",
+    "LLMClone": "training.article.clone",
+    "process_tg_data": "training.article.data",
+    "train_clone": "training.article.clone",
 }
 
 

@@ -18,7 +18,7 @@ from training.checkpoint import Checkpoint, RunFolder
 from training.compilation import compile_layers, undo_compiling, will_compile
 from training.config import TrainConfig
 from training.estimate import advise, fit_plan, is_worth_expanding, measure_anatomy
-from training.evaluate import Evaluation, evaluate
+from training.judging.evaluate import Evaluation, evaluate
 from training.loss import Reader, make_reader
 from training.machine import GIB, Machine, inspect_machine
 from training.model import (
@@ -33,7 +33,7 @@ from training.model import (
 )
 from training.packing import Tokens
 from training.plan import plan_epochs
-from training.prepare import HELD_OUT, TRAIN
+from training.data.prepare import HELD_OUT, TRAIN
 from training.progress import Progress
 from training.trainer import Layout, Trainer, read_peak_memory
 from userbot.adapters import write_json

@@ -81,8 +81,8 @@ def train(
     check_extras(*(["bitsandbytes"] if config.load_in_4bit or config.optimizer != "adamw" else []))
     from training.checkpoint import RUNNING, RunFolder
     from training.config import adapt_to_base
+    from training.data.prepare import prepare_data
     from training.model import load_tokenizer, resolve_base
-    from training.prepare import prepare_data
 
     base = resolve_base(config.base, models_dir=places.models)
     adapted, note = adapt_to_base(config, base.name)

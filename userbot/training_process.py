@@ -78,7 +78,7 @@ class TrainingProcess:
 
     async def compare(self, candidate: str, current: str | None, *, on_event: Listener) -> Ended:
         """Hold a candidate against the adapter in service, or the bare base; return how it ended."""
-        arguments = ["-P", "-m", "training.trial", "--home", str(self._home), "--candidate", candidate]
+        arguments = ["-P", "-m", "training.judging.trial", "--home", str(self._home), "--candidate", candidate]
         return await self._run([*arguments, *(["--current", current] if current else [])], on_event)
 
     async def _run(self, arguments: Sequence[str], on_event: Listener) -> Ended:

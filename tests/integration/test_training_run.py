@@ -17,9 +17,9 @@ from fakes import START, FakeClock
 from models import make_base
 
 from training.config import TrainConfig, make_config
-from training.inference import CloneModel, Sampling
 from training.progress import Progress, read_events
 from training.run import Places, resume, train
+from training.serving.inference import CloneModel, Sampling
 from userbot.adapters import AdapterShelf
 from userbot.errors import BaseMismatchError, ConfigError, TooLittleDataError, TrainingStoppedError
 from userbot.messages import Chat, ChatKind, Message, Origin, Turn

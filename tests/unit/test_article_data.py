@@ -14,7 +14,7 @@ import pytest
 
 import training
 from training import process_tg_data
-from training.article import parse_prompt
+from training.article.data import parse_prompt
 from userbot.demo.export import EXPORT_PATH, OWNER_NAME
 from userbot.errors import ConfigError, OwnerUnknownError, TooLittleDataError
 from userbot.messages import Turn

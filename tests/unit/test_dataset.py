@@ -9,7 +9,7 @@ import pytest
 from fakes import START, bubble
 
 from training.config import DataConfig
-from training.dataset import DataSet, Reason, build, describe, preview
+from training.data.dataset import DataSet, Reason, build, describe, preview
 from userbot.errors import ConsentError, TooLittleDataError
 from userbot.messages import Chat, ChatKind, Message, Origin, Turn, system_line
 from userbot.store import Store

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.balance import SENSIBLE_TURNS, cap_chats, find_limit, is_near_empty, split_held_out
-from training.samples import Reason
-from training.sessions import Session
+from training.data.balance import SENSIBLE_TURNS, cap_chats, find_limit, is_near_empty, split_held_out
+from training.data.samples import Reason
+from training.data.sessions import Session
 from userbot.messages import Turn
 
 WHEN = datetime(2026, 1, 5, tzinfo=UTC)

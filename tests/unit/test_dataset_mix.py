@@ -12,10 +12,10 @@ import pytest
 from fakes import bubble
 
 from training.config import DataConfig
-from training.dataset import DataSet, Reason, build
-from training.dataset_export import export_datasets, export_jsonl
-from training.instruct import read_instructions
-from training.render import Renderer
+from training.data.dataset import DataSet, Reason, build
+from training.data.export import export_datasets, export_jsonl
+from training.data.instruct import read_instructions
+from training.data.render import Renderer
 from userbot.errors import ConfigError
 from userbot.messages import Chat, Origin, Turn
 from userbot.store import Store

@@ -7,8 +7,8 @@ import pytest
 from fakes import bubble
 
 from training.config import DataConfig
-from training.dataset import build
-from training.render import Renderer
+from training.data.dataset import build
+from training.data.render import Renderer
 from userbot.messages import Chat, ChatKind, Message, Origin
 from userbot.reply.context import build_context, find_burst
 from userbot.store import Store

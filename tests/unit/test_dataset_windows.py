@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.render import Renderer
-from training.samples import Reason, Sample
-from training.sessions import Session
-from training.windows import CountTokens, cut_windows
+from training.data.render import Renderer
+from training.data.samples import Reason, Sample
+from training.data.sessions import Session
+from training.data.windows import CountTokens, cut_windows
 from userbot.messages import Turn
 
 WHEN = datetime(2026, 1, 5, tzinfo=UTC)

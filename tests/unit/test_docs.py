@@ -73,7 +73,7 @@ import userbot, training
 for module in pkgutil.walk_packages(userbot.__path__, "userbot."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
-for name in ("config", "dataset", "render"):
+for name in ("config", "run", "progress", "data.dataset", "data.render", "judging.likeness"):
     importlib.import_module("training." + name)
 print("fine")
 """

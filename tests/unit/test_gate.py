@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from training.config import GateConfig, make_config
-from training.gate import Exchange, Figures, Verdict, judge
-from training.likeness import Likeness
+from training.judging.gate import Exchange, Figures, Verdict, judge
+from training.judging.likeness import Likeness
 
 MARGINS = GateConfig.model_validate({"loss_margin": 0.02, "likeness_margin": 0.05, "rate_margin": 0.1})
 

@@ -10,7 +10,7 @@ from fakes import bubble
 from models import make_tokenizer
 
 from training.config import make_config
-from training.prepare import prepare_data
+from training.data.prepare import prepare_data
 from userbot.adapters import Manifest
 from userbot.errors import TooLittleDataError
 from userbot.messages import Chat, Origin

@@ -13,8 +13,8 @@ import torch
 from models import make_base
 
 from training.config import make_config
-from training.inference import CloneModel, Sampling
 from training.model import attach_lora, load_base, resolve_base
+from training.serving.inference import CloneModel, Sampling
 from userbot.adapters import AdapterShelf, Manifest
 from userbot.errors import AdapterDamagedError, BaseMismatchError, NoAdapterError
 from userbot.messages import Turn

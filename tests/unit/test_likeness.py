@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from training import likeness
-from training.likeness import Bubbles, measure_likeness
+from training.judging import likeness
+from training.judging.likeness import Bubbles, measure_likeness
 
 WORDS = ("кино", "дом", "еда", "пиво", "кот", "мост", "снег", "чай", "сон", "парк", "лес", "мяч")
 
@@ -155,6 +155,6 @@ def test_lists_that_cannot_be_paired_are_refused() -> None:
 
 
 def test_importing_needs_neither_torch_nor_scikit_learn() -> None:
-    code = "import sys, training.likeness; sys.exit(any(name in sys.modules for name in ('torch', 'sklearn')))"
+    code = "import sys, training.judging.likeness; sys.exit(any(name in sys.modules for name in ('torch', 'sklearn')))"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,10 +9,10 @@ import pytest
 from fakes import bubble
 
 from training.config import GateConfig
-from training.gate import Exchange, Figures, judge
-from training.likeness import measure_likeness
-from training.record import TRIAL, collect_delays, read_curve, read_trial, save_trial, write_report
-from training.report_plots import CurvePoint, Delay
+from training.judging.gate import Exchange, Figures, judge
+from training.judging.likeness import measure_likeness
+from training.judging.plots import CurvePoint, Delay
+from training.judging.record import TRIAL, collect_delays, read_curve, read_trial, save_trial, write_report
 from userbot.adapters import AdapterShelf, Manifest
 from userbot.errors import NoAdapterError
 from userbot.messages import Chat, ChatKind, Origin
@@ -67,7 +67,7 @@ def test_an_adapter_that_was_never_at_the_gate_has_no_report(home: Path, store: 
 
     assert str(caught.value) == (
         "The adapter a2 was never compared, so there is nothing to report. Compare it: "
-        f"python -m training.trial --home {home} --candidate a2"
+        f"python -m training.judging.trial --home {home} --candidate a2"
     )
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from training import tiny
-from training.render import LINE_BREAK, OPENING, Renderer
-from training.samples import Sample
+from training.data.render import LINE_BREAK, OPENING, Renderer
+from training.data.samples import Sample
 from userbot.errors import ConfigError
 from userbot.messages import Turn
 

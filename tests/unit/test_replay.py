@@ -7,8 +7,8 @@ import random
 import pytest
 from fakes import START, bubble
 
-from training.replay import choose_samples, is_new, is_unseen, list_known, merge_ranges
-from training.samples import Sample
+from training.data.replay import choose_samples, is_new, is_unseen, list_known, merge_ranges
+from training.data.samples import Sample
 from userbot.errors import TooLittleDataError
 from userbot.messages import Origin, Turn
 

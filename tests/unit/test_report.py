@@ -14,10 +14,10 @@ import pytest
 from fakes import START, bubble
 
 from training.config import GateConfig
-from training.gate import Exchange, Figures, judge
-from training.likeness import Bubbles, measure_likeness
-from training.report import REPORT, SHEET, SUMMARY, ReportData, make_pairs, make_report, measure_delays
-from training.report_plots import CurvePoint, Delay
+from training.judging.gate import Exchange, Figures, judge
+from training.judging.likeness import Bubbles, measure_likeness
+from training.judging.plots import CurvePoint, Delay
+from training.judging.report import REPORT, SHEET, SUMMARY, ReportData, make_pairs, make_report, measure_delays
 from userbot.messages import Origin
 
 PLACES = ("кино", "парк", "бар", "дом", "спорт", "каток")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from fakes import START, bubble
 
-from training.samples import DataReport, DataSet, Sample
-from training.trial import Question, list_learned, list_questions, set_exam
+from training.data.samples import DataReport, DataSet, Sample
+from training.judging.trial import Question, list_learned, list_questions, set_exam
 from userbot.adapters import Manifest
 from userbot.errors import TooLittleDataError
 from userbot.messages import Chat, Origin, Turn

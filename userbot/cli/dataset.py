@@ -12,7 +12,7 @@ from rich.table import Table
 from userbot.cli.screen import console, errors, session_of
 
 if TYPE_CHECKING:
-    from training.samples import DataReport, DataSet
+    from training.data.samples import DataReport, DataSet
 
 dataset = typer.Typer(no_args_is_help=True, help="What would be learned: counts, a look at it, files for other tools.")
 
@@ -46,7 +46,7 @@ def preview(
     base: Base = None,
 ) -> None:
     """Show samples as the model reads them; what it learns to write stands between ⟦ and ⟧."""
-    from training.dataset import preview as show
+    from training.data.dataset import preview as show
 
     for text in show(_build(context, base), count):
         console.print(escape(text))
@@ -63,7 +63,7 @@ def export(
 
     The files hold your chats in plain text: they are made readable by you alone, and it is up to you to keep them so.
     """
-    from training.dataset_export import export_datasets, export_jsonl
+    from training.data.export import export_datasets, export_jsonl
 
     found = _build(context, base)
     if path.suffix == ".jsonl":
@@ -79,9 +79,9 @@ def _build(context: typer.Context, base: str | None) -> DataSet:
 
     check_extras()
     from training.config import adapt_to_base, make_config
-    from training.dataset import build
+    from training.data.dataset import build
+    from training.data.render import Renderer
     from training.model import load_tokenizer, resolve_base
-    from training.render import Renderer
 
     session = session_of(context)
     settings = session.settings

@@ -137,7 +137,7 @@ def _rewrite(settings: Settings, adapter_id: str) -> None:
     from training.extras import check_extras
 
     check_extras()
-    from training.record import write_report
+    from training.judging.record import write_report
 
     with Store.open(settings.database) as store:
         write_report(store, settings.home, adapter_id)

@@ -76,7 +76,7 @@ def run_trial(home: Path, candidate: str, current: str | None) -> Outcome:
         TrainingFailedError: No verdict came.
     """
     arguments = ["--home", str(home), "--candidate", candidate]
-    return _run("training.trial", [*arguments, *(["--current", current] if current else [])])
+    return _run("training.judging.trial", [*arguments, *(["--current", current] if current else [])])
 
 
 def _run(module: str, arguments: Sequence[str]) -> Outcome:

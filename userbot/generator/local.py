@@ -18,7 +18,7 @@ from userbot.messages import Reply, Turn
 
 
 class TurnModel(Protocol):
-    """What is needed of a loaded model; `training.inference.CloneModel` is one."""
+    """What is needed of a loaded model; `training.serving.inference.CloneModel` is one."""
 
     def reply(
         self,
@@ -86,7 +86,7 @@ class LocalGenerator:
         """
 
         def load() -> tuple[TurnModel, Any]:
-            from training import inference
+            from training.serving import inference
 
             folder = None if adapter_id is None else shelf.path(adapter_id)
             model = inference.CloneModel.load(base, folder, models_dir=models, load_in_4bit=load_in_4bit)

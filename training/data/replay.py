@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from training.samples import Sample
+from training.data.samples import Sample
 from userbot.errors import TooLittleDataError
 
 Ranges = Mapping[str, Mapping[str, int]]

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from training.render import OPENING, join_bubbles
-from training.samples import DataSet, Sample
+from training.data.render import OPENING, join_bubbles
+from training.data.samples import DataSet, Sample
 from userbot.errors import ConfigError, MissingExtraError
 
 HELD_OUT_SUFFIX = ".held_out"

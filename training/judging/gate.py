@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from training.config import GateConfig
-from training.likeness import Bubbles, Likeness
+from training.judging.likeness import Bubbles, Likeness
 
 WORSE_EXIT_CODE = 4
 

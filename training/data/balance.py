@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from training.samples import Reason
-from training.sessions import Session
+from training.data.samples import Reason
+from training.data.sessions import Session
 from userbot.messages import Turn
 
 # As many as the article's author trained on; a chat's share is not cut where that would leave fewer.

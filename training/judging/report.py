@@ -13,10 +13,10 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from training import report_plots
-from training.gate import Exchange, Figures, Verdict
-from training.likeness import Bubbles, Likeness, join
-from training.report_plots import CurvePoint, Delay
+from training.judging import plots as report_plots
+from training.judging.gate import Exchange, Figures, Verdict
+from training.judging.likeness import Bubbles, Likeness, join
+from training.judging.plots import CurvePoint, Delay
 from userbot.messages import Message, Origin, fold_turns, split_sessions
 
 REPORT = "report.html"
@@ -75,7 +75,7 @@ def make_report(data: ReportData, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     pairs = make_pairs(data.exchanges, seed=data.seed)
-    environment = Environment(loader=PackageLoader("training"), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(loader=PackageLoader("training.judging"), autoescape=True, undefined=StrictUndefined)
     environment.filters["lines"] = lambda text: text.replace("\u2028", "\n")
     page = environment.get_template("report.html.j2").render(
         data=data, rows=list_rows(data.verdict), pairs=pairs, cards=list_cards(data.verdict), plots=_draw(data)

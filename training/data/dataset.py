@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from training.balance import SENSIBLE_TURNS, cap_chats, split_held_out, thin_by_age, thin_repeats
 from training.config import DataConfig
-from training.data_report import make_report
-from training.instruct import mix_instructions
-from training.render import join_bubbles
-from training.samples import ChatReport, DataReport, DataSet, Reason, Sample
-from training.sessions import Session, read_sessions
-from training.windows import CountTokens, Measured, cut_windows
+from training.data.balance import SENSIBLE_TURNS, cap_chats, split_held_out, thin_by_age, thin_repeats
+from training.data.instruct import mix_instructions
+from training.data.render import join_bubbles
+from training.data.report import make_report
+from training.data.samples import ChatReport, DataReport, DataSet, Reason, Sample
+from training.data.sessions import Session, read_sessions
+from training.data.windows import CountTokens, Measured, cut_windows
 from userbot.errors import ConsentError, TooLittleDataError
 from userbot.messages import Chat, Message, system_line
 from userbot.store import Store

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from training.config import TrainConfig
-from training.dataset import DataSet, Sample, build
+from training.data.dataset import DataSet, Sample, build
+from training.data.render import Renderer
+from training.data.replay import choose_samples, is_unseen, list_known, merge_ranges
 from training.packing import Tokens, flatten
-from training.render import Renderer
-from training.replay import choose_samples, is_unseen, list_known, merge_ranges
 from userbot.adapters import Manifest
 from userbot.store import Store
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from training.samples import Reason
+from training.data.samples import Reason
 from userbot.messages import Chat, ChatKind, Message, Origin, Turn, fold_turns, split_sessions
 
 

@@ -18,19 +18,19 @@ try:
 
     from training.config import make_config
     from training.estimate import is_worth_expanding, measure_anatomy
-    from training.generation import Sampling, draw_tokens, list_end_ids
     from training.loss import Reader, make_reader
     from training.machine import inspect_machine
     from training.model import BaseModel, expand, load_base, resolve_base
-    from training.slot import AdapterSlot
-    from training.stopping import Watch
+    from training.serving.generation import Sampling, draw_tokens, list_end_ids
+    from training.serving.slot import AdapterSlot
+    from training.serving.stopping import Watch
 except ImportError as exc:
     from training.extras import describe_missing
 
     raise MissingExtraError(describe_missing(str(exc.name)), name=exc.name) from exc
 
-from training.frames import OWNER_MARK, PEER_MARK
-from training.render import Renderer
+from training.data.frames import OWNER_MARK, PEER_MARK
+from training.data.render import Renderer
 from training.run import check_base
 
 __all__ = ["CloneModel", "Sampling"]

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
-from training.samples import Reason, Sample
-from training.sessions import Session
+from training.data.samples import Reason, Sample
+from training.data.sessions import Session
 from userbot.messages import Turn
 
 CountTokens = Callable[[Sequence[Turn], str | None], int]

@@ -18,22 +18,22 @@ from typing import Any
 
 import torch
 
-from training.article import COLUMN, parse_prompt
+from training.article.data import COLUMN, parse_prompt
 from training.attention import choose_attention
 from training.config import make_config
+from training.data.render import Encoded, Renderer
+from training.data.samples import Sample
 from training.estimate import fit_plan, is_worth_expanding, measure_anatomy
-from training.evaluate import evaluate
-from training.generation import Sampling, draw_tokens, list_end_ids
+from training.judging.evaluate import evaluate
 from training.loss import make_reader
 from training.machine import inspect_machine
 from training.model import expand, load_base, quiet_deprecations, resolve_base
 from training.packing import Tokens, flatten
 from training.plan import plan_epochs
 from training.progress import Progress, Silence
-from training.render import Encoded, Renderer
-from training.samples import Sample
-from training.slot import AdapterSlot
-from training.stopping import Watch
+from training.serving.generation import Sampling, draw_tokens, list_end_ids
+from training.serving.slot import AdapterSlot
+from training.serving.stopping import Watch
 from training.trainer import Layout, Trainer
 from userbot.errors import TooLittleDataError
 from userbot.messages import Turn

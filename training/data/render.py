@@ -14,12 +14,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from training.frames import OWNER_MARK, PEER_MARK, Frame, make_chat_frame, make_text_frame
+from training.data.frames import OWNER_MARK, PEER_MARK, Frame, make_chat_frame, make_text_frame
 from userbot.errors import ConfigError
 from userbot.messages import Turn
 
 if TYPE_CHECKING:
-    from training.samples import Sample
+    from training.data.samples import Sample
 
 OPENING = "…"
 LINE_BREAK = "\u2028"

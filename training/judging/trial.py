@@ -1,8 +1,8 @@
 """A new adapter at the gate: it and the one in service answer the same held-out contexts, and the gate judges.
 
-In a process of its own: `python -m training.trial --home FOLDER --candidate ID [--current ID]`. Events go to stdout as
-JSON lines: `answer` (`answered`, `prompts`), `verdict` (`passed`, `summary`, `report`, `picture`), `error`. Exit codes:
-0 it passed, 4 it is worse than the one in service, 2 bad configuration, 1 anything else.
+In a process of its own: `python -m training.judging.trial --home FOLDER --candidate ID [--current ID]`. Events go to
+stdout as JSON lines: `answer` (`answered`, `prompts`), `verdict` (`passed`, `summary`, `report`, `picture`), `error`.
+Exit codes: 0 it passed, 4 it is worse than the one in service, 2 bad configuration, 1 anything else.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from training.config import GateConfig, TrainConfig
-from training.dataset import build
-from training.evaluate import Score, evaluate
-from training.gate import WORSE_EXIT_CODE, Exchange, Figures, Verdict, judge
-from training.inference import CloneModel, Sampling
-from training.likeness import Bubbles, measure_likeness
+from training.data.dataset import build
+from training.data.prepare import encode
+from training.data.render import Renderer
+from training.data.replay import is_unseen, list_known
+from training.data.samples import DataSet, Sample
+from training.judging.evaluate import Score, evaluate
+from training.judging.gate import WORSE_EXIT_CODE, Exchange, Figures, Verdict, judge
+from training.judging.likeness import Bubbles, measure_likeness
+from training.judging.record import REPORTS, save_trial, write_report
+from training.judging.report import SUMMARY
 from training.model import load_tokenizer, resolve_base
 from training.packing import Tokens
-from training.prepare import encode
 from training.progress import JsonLines, Progress
-from training.record import REPORTS, save_trial, write_report
-from training.render import Renderer
-from training.replay import is_unseen, list_known
-from training.report import SUMMARY
-from training.samples import DataSet, Sample
+from training.serving.inference import CloneModel, Sampling
 from userbot.adapters import AdapterShelf, Manifest
 from userbot.errors import CloneError, TooLittleDataError
 from userbot.messages import Turn
@@ -197,7 +197,7 @@ def _measure_owner(exam: Exam) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Hold a trial and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m training.trial", description="Compare two adapters.")
+    parser = argparse.ArgumentParser(prog="python -m training.judging.trial", description="Compare two adapters.")
     parser.add_argument("--home", type=Path, required=True, help="folder of the database and the adapters")
     parser.add_argument("--candidate", required=True, metavar="ID", help="the new adapter")
     parser.add_argument("--current", metavar="ID", help="the adapter in service; without it, the bare base")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from training.samples import ChatReport, DataReport, Reason
-from training.windows import CountTokens, Measured
+from training.data.samples import ChatReport, DataReport, Reason
+from training.data.windows import CountTokens, Measured
 from userbot.messages import Chat
 
 PERCENTILES = (50, 90, 99, 100)

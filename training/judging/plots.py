@@ -15,7 +15,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from training.likeness import Bubbles, count_bubbles, count_emoji, join, name_case, name_ending, name_script, share
+from training.judging.likeness import (
+    Bubbles,
+    count_bubbles,
+    count_emoji,
+    join,
+    name_case,
+    name_ending,
+    name_script,
+    share,
+)
 
 OWNER_COLOUR = "#2f6fd0"
 CLONE_COLOUR = "#e0702b"

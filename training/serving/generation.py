@@ -14,8 +14,8 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from training.render import Renderer
-from training.stopping import Watch
+from training.data.render import Renderer
+from training.serving.stopping import Watch
 from userbot.errors import GeneratorError
 
 

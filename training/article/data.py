@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from training.frames import OWNER_MARK, PEER_MARK
-from training.render import JOINER, LINE_BREAK, join_bubbles, shield_marks
+from training.data.frames import OWNER_MARK, PEER_MARK
+from training.data.render import JOINER, LINE_BREAK, join_bubbles, shield_marks
 from userbot.errors import ConfigError, MissingExtraError, OwnerUnknownError, TooLittleDataError
 from userbot.messages import Chat, Message, Origin, Turn, fold_turns, split_sessions
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from training.config import DataConfig
-from training.samples import Reason, Sample
-from training.windows import CountTokens, Measured
+from training.data.samples import Reason, Sample
+from training.data.windows import CountTokens, Measured
 from userbot.errors import ConfigError
 from userbot.messages import Turn
 

@@ -1,0 +1,1 @@
+"""How good an adapter is: held-out loss, likeness, the gate, the report."""

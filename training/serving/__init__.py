@@ -1,0 +1,1 @@
+"""A loaded clone that continues conversations."""
