@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from time import tzset
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -110,3 +111,22 @@ def test_quiet_hours_end_on_the_clock_when_summer_time_begins() -> None:
     rules = Rules(quiet_hours=(time(23), time(8)), zone=ZoneInfo("Europe/Berlin"))
     before = datetime(2026, 3, 28, 22, 30, tzinfo=UTC)  # 23:30; clocks go forward at night
     assert end_quiet_hours(rules, before) == datetime(2026, 3, 29, 6, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "end"),
+    [
+        (datetime(2026, 3, 28, 22, 30, tzinfo=UTC), datetime(2026, 3, 29, 6, 0, tzinfo=UTC)),
+        (datetime(2026, 10, 24, 22, 30, tzinfo=UTC), datetime(2026, 10, 25, 7, 0, tzinfo=UTC)),
+    ],
+)
+def test_quiet_hours_of_the_machines_zone_end_on_its_clock_when_the_offset_changes(
+    now: datetime, end: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        with monkeypatch.context() as changed:
+            changed.setenv("TZ", "Europe/Berlin")
+            tzset()
+            assert end_quiet_hours(Rules(quiet_hours=(time(23), time(8))), now) == end
+    finally:
+        tzset()

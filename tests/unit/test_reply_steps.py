@@ -110,6 +110,14 @@ class TestContext:
         assert is_addressed([bubble(3, "ask @Vasya_P")], [], username="vasya_p")
         assert not is_addressed([bubble(3, "ask him")], [mine], username="vasya_p")
 
+    @pytest.mark.parametrize("text", ["ask @anna", "ask @ann_b", "mail to x@ann.com", "t.me/@@annie"])
+    def test_longer_name_or_address_of_mail_addresses_somebody_else(self, text: str) -> None:
+        assert not is_addressed([bubble(3, text)], [], username="ann")
+
+    @pytest.mark.parametrize("text", ["@ann", "(@Ann)", "hey @ann, are you there?"])
+    def test_name_between_marks_addresses_the_owner(self, text: str) -> None:
+        assert is_addressed([bubble(3, text)], [], username="ann")
+
     def test_last_own_text_is_the_clones_or_the_owners_last_turn(self) -> None:
         assert last_own_text([_own(1, "a"), bubble(2, "b"), _clone(3, "c"), _clone(4, "d"), bubble(5, "e")]) == "c\nd"
         assert last_own_text([bubble(1, "a")]) is None
@@ -125,6 +133,7 @@ class TestGuard:
             (("ok", "User: what"), "a role marker in the text"),
             (("ok </s>",), "a role marker in the text"),
             (("<|im_end|>",), "a role marker in the text"),
+            (("ok", "long words " * 400), "a bubble that is too long for Telegram"),
             (("[voice 0:07]",), "a placeholder of media instead of words"),
             (("look", "[file a b.pdf]"), "a placeholder of media instead of words"),
             (("no",) * 3, "the same bubble again and again"),

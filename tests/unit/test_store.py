@@ -86,6 +86,14 @@ def test_deleted_message_is_read_no_more_and_stays_deleted(store: Store, friend:
     assert store.messages.get(friend.id, 1) is None
 
 
+def test_edit_does_not_bring_the_words_of_a_deleted_message_back(store: Store, friend: Chat) -> None:
+    store.messages.add([bubble(1, "secret")])
+    store.messages.mark_deleted(friend.id, [1])
+    store.messages.add([replace(bubble(1, "secret"), edited_at=START + timedelta(minutes=1))])
+    with store.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT text FROM messages").scalar_one() == ""
+
+
 def test_deletion_without_a_chat_finds_private_chats_only(store: Store, friend: Chat) -> None:
     channel = Chat(id=-1_000_000_000_777, kind=ChatKind.GROUP, title="Big group")
     store.chats.save([channel])
@@ -209,8 +217,10 @@ def test_bubble_is_claimed_only_while_it_is_pending(store: Store, friend: Chat) 
     assert decision is not None
     first, second = store.replies.pending()
     assert store.replies.claim(first.id)
-    assert store.replies.find_unconfirmed(101, "hey") is not None
-    assert store.replies.find_unconfirmed(101, "you") is None
+    assert store.replies.find_unconfirmed(101, "hey", sent_at=START) is not None
+    assert store.replies.find_unconfirmed(101, "you", sent_at=START) is None
+    assert store.replies.find_unconfirmed(101, "hey", sent_at=START - timedelta(hours=1)) is None
+    assert store.replies.find_unconfirmed(101, "hey", sent_at=START + timedelta(days=2)) is None
     store.replies.cancel(decision.id, reason="the owner wrote")
     assert not store.replies.claim(second.id)
 

@@ -129,3 +129,10 @@ async def test_what_is_scheduled_comes_as_automatic(desk: Desk) -> None:
     (event,) = await desk.read(new(out=True, from_scheduled=True), vera())
     assert isinstance(event, Arrived)
     assert (event.automatic, event.message.origin) == (True, Origin.OWNER)
+
+
+def test_words_of_an_unconfirmed_bubble_are_the_clones_once() -> None:
+    traces = OwnTraces([(5, "ok")])
+    assert traces.is_sent(5, 10, text="ok")
+    assert not traces.is_sent(5, 11, text="ok")  # the owner says it too
+    assert traces.is_sent(5, 10, text="ok")  # the same message again, as from the reconciler

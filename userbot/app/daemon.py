@@ -70,7 +70,7 @@ class Daemon:
 
     async def run(self, generator: Generator | None, *, ready: asyncio.Event, stop: asyncio.Event) -> None:
         """Connect, answer, and leave in good order."""
-        pending = [(item.chat_id, item.text) for item in self._store.replies.pending()]
+        pending = [(item.chat_id, item.text) for item in self._store.replies.pending() if item.attempts]
         try:
             async with TelegramAccount.open(
                 make_telegram_options(self._settings),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,8 +52,9 @@ def build_context(chat: Chat, window: Sequence[Message], burst: Sequence[Message
 def is_addressed(burst: Sequence[Message], window: Sequence[Message], *, username: str | None) -> bool:
     """Tell from stored messages whether a group's burst mentions the owner or answers the owner's side."""
     own_ids = {message.id for message in window if message.origin is not Origin.PEER}
-    name = f"@{username.casefold()}" if username else None
-    return any(m.reply_to_id in own_ids or (name is not None and name in m.text.casefold()) for m in burst)
+    # Neither a longer name that begins the same nor an address of mail is the owner's.
+    name = re.compile(rf"(?<!\w)@{re.escape(username)}(?!\w)", re.IGNORECASE) if username else None
+    return any(m.reply_to_id in own_ids or (name is not None and name.search(m.text) is not None) for m in burst)
 
 
 def last_own_text(window: Sequence[Message]) -> str | None:

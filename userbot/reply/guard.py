@@ -10,6 +10,9 @@ from itertools import groupby
 from userbot.messages import Reply
 
 MAX_BUBBLES = 8
+MAX_CHARACTERS = 4096
+"""Telegram refuses longer messages."""
+
 LOOP_CHARACTERS = 40
 """A short piece repeated over this length is a loop; laughter and rows of brackets in chats stay below it."""
 
@@ -55,6 +58,11 @@ def _check_cut(draft: Draft) -> str | None:
     return "cut at the longest length" if draft.reply.finish != "stop" else None
 
 
+def _check_length(draft: Draft) -> str | None:
+    long = any(len(bubble) > MAX_CHARACTERS for bubble in draft.reply.bubbles)
+    return "a bubble that is too long for Telegram" if long else None
+
+
 def _check_roles(draft: Draft) -> str | None:
     return "a role marker in the text" if _ROLE_MARKERS.search("\n".join(draft.reply.bubbles)) else None
 
@@ -86,6 +94,7 @@ def _check_parroting(draft: Draft) -> str | None:
 CHECKS: tuple[Check, ...] = (
     _check_empty,
     _check_cut,
+    _check_length,
     _check_roles,
     _check_placeholders,
     _check_repetition,

@@ -108,7 +108,7 @@ def _settle_echo(store: Store, message: Message) -> bool:
     """Recognise the clone's own message, also one whose sending was cut short by a crash."""
     if store.replies.is_clone_message(message.chat_id, message.id):
         return True
-    item = store.replies.find_unconfirmed(message.chat_id, message.text)
+    item = store.replies.find_unconfirmed(message.chat_id, message.text, sent_at=message.sent_at)
     if item is None:
         return False
     store.replies.mark_sent(item, replace(message, origin=Origin.CLONE))

@@ -195,6 +195,6 @@ def end_quiet_hours(rules: Rules, now: datetime) -> datetime | None:
     if not within:
         return None
     day = local.date() + timedelta(days=1) if clock >= end else local.date()
-    # Combined anew rather than added up: the offset may change overnight.
-    finish = datetime.combine(day, end, tzinfo=local.tzinfo if rules.zone is None else rules.zone)
+    # Combined anew rather than added up: the offset may change overnight. Without a zone it is the machine's.
+    finish = datetime.combine(day, end, tzinfo=rules.zone)
     return finish.astimezone(now.tzinfo)

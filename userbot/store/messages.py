@@ -28,7 +28,7 @@ _INSERT = str(
 )
 _EDIT = (
     "UPDATE messages SET text = ?, media = ?, edited_at = ? "
-    "WHERE chat_id = ? AND id = ? AND (edited_at IS NULL OR edited_at < ?)"
+    "WHERE chat_id = ? AND id = ? AND deleted_at IS NULL AND (edited_at IS NULL OR edited_at < ?)"
 )
 
 

@@ -7,7 +7,7 @@ that a resend after a crash is recognised by Telegram as the same message.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -33,6 +33,11 @@ from userbot.store.decisions import Bubble, Decision, OutboxItem, OutboxState, R
 from userbot.store.schema import UtcTime, chats, messages, outbox, replies
 
 __all__ = ["Bubble", "Decision", "OutboxItem", "OutboxState", "ReplyRepository", "ReplyState", "SentCounts"]
+
+
+# A bubble is given up after `stale_s`, an hour unless set otherwise; Telegram's clock and ours may differ a little.
+_TRIED_FOR = timedelta(days=1)
+_CLOCKS_APART = timedelta(minutes=5)
 
 
 def _count_since(name: str, *, one_chat: bool) -> ScalarSelect[int]:
@@ -119,16 +124,24 @@ class ReplyRepository:
             statement = update(outbox).where(outbox.c.id == item_id, outbox.c.state == OutboxState.PENDING)
             return connection.execute(statement.values(attempts=outbox.c.attempts + 1)).rowcount > 0
 
-    def find_unconfirmed(self, chat_id: int, text: str) -> OutboxItem | None:
+    def find_unconfirmed(self, chat_id: int, text: str, *, sent_at: datetime) -> OutboxItem | None:
         """Return the oldest bubble of this text that was tried and whose delivery is not known.
 
-        After a crash in mid-send, the clone's own message can come back as if another device had written it.
+        After a crash in mid-send, the clone's own message can come back as if another device had written it. What the
+        owner writes himself days later, in the same words, is not that.
+
+        Args:
+            chat_id: The chat.
+            text: The message's.
+            sent_at: When Telegram took the message in.
         """
         query = _select_items().where(
             outbox.c.chat_id == chat_id,
             outbox.c.message_id.is_(None),
             outbox.c.attempts > 0,
             outbox.c.text == text,
+            outbox.c.typing_at <= sent_at + _CLOCKS_APART,
+            outbox.c.due_at >= sent_at - _TRIED_FOR,
         )
         with self._engine.connect() as connection:
             row = connection.execute(query.order_by(outbox.c.id)).first()

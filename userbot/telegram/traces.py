@@ -43,6 +43,8 @@ class OwnTraces:
         if (chat_id, message_id) in self._sent:
             return True
         if (chat_id, text.strip()) in self._unconfirmed:
+            # It has arrived now: what says the same later is the owner's, if the clone does not send it anew.
+            self._unconfirmed.discard((chat_id, text.strip()))
             self._remember(chat_id, message_id)
             return True
         return False
