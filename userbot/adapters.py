@@ -85,7 +85,7 @@ class AdapterShelf:
             NoAdapterError: There is none of that id.
         """
         path = self.folder / adapter_id / MANIFEST
-        if Path(adapter_id).name != adapter_id or not path.is_file():
+        if adapter_id in ("", "..") or Path(adapter_id).name != adapter_id or not path.is_file():
             raise NoAdapterError(f"No adapter has the id {adapter_id!r}. `clone adapters list` shows them.")
         return _read(path)
 
@@ -184,8 +184,16 @@ class AdapterShelf:
         path = self.folder / CURRENT
         if not path.is_file():
             return {"id": None, "previous": []}
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return found
+        try:
+            found = json.loads(path.read_text("utf-8"))
+            names = [*found["previous"], *([] if found["id"] is None else [found["id"]])]
+            if not all(isinstance(name, str) for name in names):
+                raise TypeError("ids are texts")
+        except (ValueError, TypeError, KeyError) as exc:
+            raise AdapterDamagedError(
+                f"{path} can't be read, so no adapter is in service. Remove that file, then: clone adapters use ID"
+            ) from exc
+        return {"id": found["id"], "previous": list(found["previous"])}
 
 
 def write_json(path: Path, value: Any) -> None:

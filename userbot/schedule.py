@@ -79,6 +79,7 @@ class Schedule:
     def start(self) -> None:
         """Start, on the running event loop; a job whose times were changed since begins anew."""
         self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _remove_damaged(self._file)
         self._file.touch(mode=0o600)
         _LIVE[str(self._file)] = self._jobs
         options: dict[str, Any] = {} if self._zone is None else {"timezone": self._zone}
@@ -143,6 +144,21 @@ def read_next_runs(file: Path) -> list[NextRun]:
             rows = connection.execute(
                 "SELECT id, next_run_time FROM apscheduler_jobs WHERE next_run_time IS NOT NULL ORDER BY next_run_time"
             ).fetchall()
-        except sqlite3.OperationalError:  # made, and not filled yet
+        except sqlite3.DatabaseError:  # made and not filled yet, or damaged: the next start makes it anew
             return []
     return [NextRun(name, datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=at)) for name, at in rows]
+
+
+def _remove_damaged(file: Path) -> None:
+    if not file.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(file)) as connection:
+            sound = connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+    except sqlite3.OperationalError:  # busy
+        return
+    except sqlite3.DatabaseError:
+        sound = False
+    if not sound:
+        logger.warning("%s is damaged; the schedule begins anew", file)
+        file.unlink()

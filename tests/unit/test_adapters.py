@@ -81,11 +81,27 @@ def test_adapter_in_service_is_not_removed(shelf: AdapterShelf) -> None:
         shelf.remove("one")
 
 
-@pytest.mark.parametrize("name", ["missing", "../adapters/one", ""])
+@pytest.mark.parametrize("name", ["missing", "../adapters/one", "", ".", ".."])
 def test_unknown_id_is_refused(shelf: AdapterShelf, name: str) -> None:
     _make(shelf, "one")
+    for folder in (shelf.folder, shelf.folder.parent):
+        (folder / "manifest.json").write_text((shelf.path("one") / "manifest.json").read_text())
     with pytest.raises(NoAdapterError, match="No adapter has the id"):
         shelf.get(name)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"id": "one"}', '{"id": 5, "previous": []}', "\0"])
+def test_damaged_pointer_says_how_to_repair_it(shelf: AdapterShelf, text: str) -> None:
+    _make(shelf, "one")
+    pointer = shelf.folder / "current.json"
+    pointer.write_text(text)
+    with pytest.raises(AdapterDamagedError) as caught:
+        shelf.current()
+    assert str(caught.value) == (
+        f"{pointer} can't be read, so no adapter is in service. Remove that file, then: clone adapters use ID"
+    )
+    pointer.unlink()
+    assert shelf.promote("one").id == "one"
 
 
 def test_ids_differ_within_one_second() -> None:

@@ -147,3 +147,12 @@ async def test_the_file_is_for_the_owner_only(tmp_path: Path) -> None:
 
 def test_before_the_first_start_nothing_is_planned(tmp_path: Path) -> None:
     assert read_next_runs(tmp_path / FILE) == []
+
+
+@pytest.mark.parametrize("damage", [b"no database" * 500, b"SQLite format 3\0" + b"\xff" * 5000])
+async def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / FILE).write_bytes(damage)
+    assert read_next_runs(tmp_path / FILE) == []
+    async with running(tmp_path / FILE, Job(name="check", run=Calls(), every_s=60)):
+        assert [found.name for found in read_next_runs(tmp_path / FILE)] == ["check"]
+        assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from userbot.errors import ConfigError, SessionBusyError
+from userbot.errors import ConfigError, SessionBusyError, SessionLostError
 from userbot.telegram.session import ClientOptions, SessionLock, make_client
 
 HOLDER = """
@@ -81,6 +81,16 @@ async def test_an_open_session_file_is_made_private_again(tmp_path: Path) -> Non
     client = make_client(options(tmp_path))
     client.session.close()
     assert stat.S_IMODE(session.stat().st_mode) == 0o600
+
+
+async def test_a_damaged_session_file_says_how_to_repair_it(tmp_path: Path) -> None:
+    session = tmp_path / "telegram.session"
+    session.write_bytes(b"no database" * 500)
+    with pytest.raises(SessionLostError) as caught:
+        make_client(options(tmp_path))
+    assert str(caught.value) == (
+        f"The session file {session} is damaged (file is not a database). Remove it, then log in again: clone login"
+    )
 
 
 def test_the_options_do_not_print_secrets(tmp_path: Path) -> None:

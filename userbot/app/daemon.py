@@ -191,15 +191,19 @@ class Daemon:
 
     async def _poll(self) -> None:
         """Carry out commands of other processes, follow the adapter in service, give a sign of life."""
+        told: str | None = None
         while True:
             try:
                 for command in await self.thread.run(self._store.commands.waiting):
                     await self._obey(command)
-                await self.swap_adapter()
                 if (self._timer.now() - self._beat_at).total_seconds() >= BEAT_S:
                     await self._write_state()
+                await self.swap_adapter()
+                told = None
             except CloneError as exc:
-                log.warning("%s", exc)
+                if str(exc) != told:  # it may last, and this comes each second
+                    log.warning("%s", exc)
+                told = str(exc)
             except Exception:
                 self._metrics.errors.labels("poll").inc()
                 log.exception("polling failed")

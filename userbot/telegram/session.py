@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import sqlite3
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,8 +16,9 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from userbot.errors import ConfigError, SessionBusyError
+from userbot.errors import ConfigError, SessionBusyError, SessionLostError
 from userbot.telegram.client import PatientClient
+from userbot.telegram.errors import translate
 
 _RECONNECT_DELAY_S = 0.5
 _PROXY_SCHEMES = ("socks5", "socks4", "http")
@@ -110,6 +112,8 @@ def make_client(
 
     Raises:
         ConfigError: The api id or hash is missing, or the proxy can't be used.
+        SessionBusyError: Another program has the session file open.
+        SessionLostError: The session file is damaged.
     """
     if not options.api_id or not options.api_hash:
         raise ConfigError(
@@ -118,8 +122,8 @@ def make_client(
         )
     proxy = _parse_proxy(options.proxy) if options.proxy else None
     _make_private(options.session)
-    client = PatientClient(
-        str(options.session),
+    client = _open_client(
+        options.session,
         options.api_id,
         options.api_hash,
         proxy=proxy,
@@ -142,6 +146,17 @@ def make_client(
     if options.endpoint_file is not None:
         _apply_endpoint(client, options.endpoint_file)
     return client
+
+
+def _open_client(session: Path, *arguments: Any, **fields: Any) -> PatientClient:
+    try:
+        return PatientClient(str(session), *arguments, **fields)
+    except sqlite3.OperationalError as exc:
+        raise translate(exc, "open the session") from exc
+    except sqlite3.DatabaseError as exc:
+        raise SessionLostError(
+            f"The session file {session} is damaged ({exc}). Remove it, then log in again: clone login"
+        ) from exc
 
 
 def _hide_expected(record: logging.LogRecord) -> bool:
