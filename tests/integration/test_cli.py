@@ -12,7 +12,7 @@ import pytest
 from userbot.adapters import AdapterShelf, Manifest
 from userbot.cli import main
 from userbot.demo.export import EXPORT_PATH, FRIEND_ID, FRIEND_NAME
-from userbot.messages import Mode
+from userbot.messages import Chat, ChatKind, Mode
 from userbot.settings import load_settings
 from userbot.store import Store
 
@@ -57,6 +57,24 @@ def test_import_shows_a_table_and_a_second_import_adds_nothing(clone: Clone) -> 
     assert f"{FRIEND_NAME}" in out and "2,974 new, 0 known before" in out and "Skipped: 6 service message" in out
     assert "hold your messages only" in err
     assert "0 new, 2,974 known before" in clone("import", str(EXPORT_PATH))[1]
+
+
+def test_title_can_neither_steer_the_terminal_nor_style_it(clone: Clone, home: Path) -> None:
+    hostile = "\x1b]0;title\x07\x1b[2J\x9b31m\u202egnirts [red]x[/red] [/] :heart: \u2067."
+    with Store.open(home / "clone.db") as store:
+        store.chats.save([Chat(id=5, kind=ChatKind.PRIVATE, title=hostile)])
+    shown = "\ufffd]0;title\ufffd[2J\ufffd31m\ufffdgnirts [red]x[/red] [/] :heart: \ufffd."
+    assert shown in clone("chats", "list")[1]
+    assert shown in clone("chats", "allow", "5")[1]
+    assert shown in clone("chats", "consent", "5", "--by", "Vera")[1]
+    code, _, err = clone("chats", "deny", "\x1b[2J")
+    assert code == 2 and "\x1b" not in err
+
+
+def test_file_name_is_no_markup(clone: Clone, tmp_path: Path) -> None:
+    path = tmp_path / "[red]result[bold].json"
+    path.write_bytes(EXPORT_PATH.read_bytes())
+    assert clone("import", str(path))[0] == 0
 
 
 def test_dry_run_stores_nothing(clone: Clone, home: Path) -> None:

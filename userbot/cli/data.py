@@ -45,7 +45,7 @@ def import_export(
     """
     session = session_of(context)
     with session.store() as store:
-        with byte_progress(f"Reading {path.name}") as progress:
+        with byte_progress(f"Reading {escape(path.name)}") as progress:
             summary = import_file(
                 store,
                 path,
@@ -185,7 +185,7 @@ def _order(context: typer.Context, verb: str, names: list[str]) -> None:
 
 
 def _name(chat: Chat) -> str:
-    name = escape(chat.title) + (f" @{chat.username}" if chat.username else "")
+    name = escape(chat.title) + (f" @{escape(chat.username)}" if chat.username else "")
     return name if chat.kind is ChatKind.PRIVATE else f"{name} [dim]({chat.kind})[/]"
 
 

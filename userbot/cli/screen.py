@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.panel import Panel
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.segment import Segment
 
 from userbot.settings import Settings, load_settings
 from userbot.store import Store
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+# What a terminal obeys instead of showing it, and what turns the direction of all text after it.
+_ORDERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class SafeConsole(Console):
+    """A console on which titles and messages, which others have written, can't steer the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render as rich does; control characters in text become U+FFFD."""
+        for segment in super().render(renderable, options):
+            if segment.control or not _ORDERS.search(segment.text):
+                yield segment
+            else:
+                yield Segment(_ORDERS.sub("\ufffd", segment.text), segment.style)
+
+
+console = SafeConsole(highlight=False, emoji=False)
+errors = SafeConsole(stderr=True, highlight=False, emoji=False)
 
 TERMS = (
     "Telegram's API terms (1.5) forbid the use of data from Telegram to train models, and its content-licensing page "
