@@ -63,11 +63,11 @@ def test_title_can_neither_steer_the_terminal_nor_style_it(clone: Clone, home: P
     hostile = "\x1b]0;title\x07\x1b[2J\x9b31m\u202egnirts [red]x[/red] [/] :heart: \u2067."
     with Store.open(home / "clone.db") as store:
         store.chats.save([Chat(id=5, kind=ChatKind.PRIVATE, title=hostile)])
-    shown = "\ufffd]0;title\ufffd[2J\ufffd31m\ufffdgnirts [red]x[/red] [/] :heart: \ufffd."
+    shown = "]0;title[2J31mgnirts [red]x[/red] [/] :heart: ."
     assert shown in clone("chats", "list")[1]
     assert shown in clone("chats", "allow", "5")[1]
     assert shown in clone("chats", "consent", "5", "--by", "Vera")[1]
-    code, _, err = clone("chats", "deny", "\x1b[2J")
+    code, _, err = clone("chats", "deny", "\x1b[9J")
     assert code == 2 and "\x1b" not in err
 
 

@@ -24,12 +24,12 @@ class SafeConsole(Console):
     """A console on which titles and messages, which others have written, can't steer the terminal."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render as rich does; control characters in text become U+FFFD."""
+        """Render as rich does, without control characters in text, which rich counts as having no width."""
         for segment in super().render(renderable, options):
             if segment.control or not _ORDERS.search(segment.text):
                 yield segment
             else:
-                yield Segment(_ORDERS.sub("\ufffd", segment.text), segment.style)
+                yield Segment(_ORDERS.sub("", segment.text), segment.style)
 
 
 console = SafeConsole(highlight=False, emoji=False)
