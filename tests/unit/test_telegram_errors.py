@@ -71,6 +71,14 @@ from userbot.telegram.errors import translate, translated
             "Telegram refused to send: NEW_KIND_OF_ERROR.",
         ),
         (
+            errors.TypeNotFoundError(0x1234ABCD, b"words of a message"),
+            TelegramError,
+            (
+                "Telegram sent something that this version of Telethon does not know (1234abcd), so this program could "
+                "not send. Upgrade it: pip install -U telethon"
+            ),
+        ),
+        (
             OperationalError("database is locked"),
             SessionBusyError,
             "The session file can't be used (database is locked). Another program may have it open: stop that one.",

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from telethon import TelegramClient
-from telethon.errors import FloodPremiumWaitError, FloodWaitError, RPCError
+from telethon.errors import FloodPremiumWaitError, FloodWaitError, RPCError, TypeNotFoundError
 from telethon.tl import functions, types
 
 from userbot.telegram.errors import is_loss
@@ -98,6 +98,14 @@ class PatientClient(TelegramClient):  # type: ignore[misc]  # Telethon has no an
             except RPCError as exc:
                 self._note_refusal(inner, exc)
                 raise
+            except TypeNotFoundError as exc:
+                # Its text quotes what could not be read, and that may be messages.
+                unknown = TypeNotFoundError(exc.invalid_constructor_id, b"")
+                if not isinstance(inner, _DIFFERENCES):
+                    raise unknown from None
+                self._note_unreadable(unknown)
+                # Of all errors this one makes Telethon's update loop go on, as after a failure of Telegram's.
+                raise ValueError("Telegram's difference can't be read") from None
             except EOFError as exc:
                 # Telethon's update loop knows lost connections as OSError only, and takes this one for a bug.
                 raise ConnectionResetError("Telegram closed the connection") from exc
@@ -106,6 +114,15 @@ class PatientClient(TelegramClient):  # type: ignore[misc]  # Telethon has no an
         if isinstance(inner, _DIFFERENCES):
             self._note_difference(result)
         return result
+
+    def _note_unreadable(self, exc: TypeNotFoundError) -> None:
+        logger.warning(
+            "The difference holds something that this version of Telethon does not know (%08x); the reconciler looks "
+            "for what is missing",
+            exc.invalid_constructor_id,
+        )
+        self.caught_up.set()
+        self.on_gap()
 
     def _note_refusal(self, request: Any, exc: RPCError) -> None:
         if is_loss(exc):

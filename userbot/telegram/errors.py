@@ -50,7 +50,13 @@ _WAITS: tuple[Any, ...] = (
 )
 _AWAY: tuple[Any, ...] = (errors.ServerError, errors.TimedOutError)
 _BROKEN: tuple[Any, ...] = (OSError, EOFError, asyncio.TimeoutError, errors.SecurityError, BufferError)
-_FOREIGN: tuple[Any, ...] = (errors.RPCError, errors.AuthKeyNotFound, OperationalError, *_BROKEN)
+_FOREIGN: tuple[Any, ...] = (
+    errors.RPCError,
+    errors.AuthKeyNotFound,
+    errors.TypeNotFoundError,
+    OperationalError,
+    *_BROKEN,
+)
 
 
 def is_loss(exc: BaseException) -> bool:
@@ -86,6 +92,11 @@ def translate(exc: BaseException, doing: str) -> CloneError:
     if isinstance(exc, OperationalError):
         return SessionBusyError(
             f"The session file can't be used ({exc}). Another program may have it open: stop that one."
+        )
+    if isinstance(exc, errors.TypeNotFoundError):
+        return TelegramError(
+            f"Telegram sent something that this version of Telethon does not know ({exc.invalid_constructor_id:08x}), "
+            f"so this program could not {doing}. Upgrade it: pip install -U telethon"
         )
     if isinstance(exc, errors.RPCError):
         return TelegramError(f"Telegram refused to {doing}: {_reason(exc)}.")
