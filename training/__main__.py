@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_settings(given.home)
         places = Places(adapters=settings.adapters, runs=settings.runs, models=settings.models)
         if given.resume:
-            manifest = resume(places, progress=progress, should_stop=stop.is_set)
+            with Store.open(settings.database) as store:
+                manifest = resume(store, places, progress=progress, should_stop=stop.is_set)
         else:
             config = configure(settings, given)
             with Store.open(settings.database) as store:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from training.config import TrainConfig
 from training.extras import check_extras
 from training.progress import JsonLines, Progress, Several, Silence, plot_loss, read_events
 from userbot.adapters import AdapterShelf, Manifest
+from userbot.errors import ConfigError, ConsentError
 
 if TYPE_CHECKING:
     from training.checkpoint import RunFolder
@@ -89,6 +91,7 @@ def train(
     run = RunFolder.create(places.runs, clock())
     with run.log.open("w", encoding="utf-8") as file:
         run.log.chmod(0o600)
+        _claim(run, file)
         told = Several(JsonLines(file), progress or Silence())
         for line in (base.reason, note):
             if line:
@@ -104,6 +107,7 @@ def train(
 
 
 def resume(
+    store: Store,
     places: Places,
     *,
     progress: Progress | None = None,
@@ -112,23 +116,60 @@ def resume(
 ) -> Manifest:
     """Go on with the newest run that was stopped or died, with its own configuration and data.
 
+    Where a consent was withdrawn since, the run is given up and its data deleted.
+
     Args:
+        store: Knows which chats may still be learned from.
         places: As for `train`, like everything else.
         progress: Who is told.
         should_stop: Asked between forward passes.
         clock: Tells the time, aware.
 
     Raises:
-        ConfigError: There is no such run.
+        ConfigError: There is no such run, or another process works on it.
+        ConsentError: A consent was withdrawn.
     """
     check_extras()
-    from training.checkpoint import RunFolder
+    from training.checkpoint import GIVEN_UP, RunFolder
 
     run = RunFolder.find_unfinished(places.runs)
     with run.log.open("a", encoding="utf-8") as file:
+        _claim(run, file)
+        withdrawn = find_withdrawn(store, run.read()["data"])
+        if withdrawn:
+            run.write(state=GIVEN_UP)
+            run.clear()
+            raise ConsentError(
+                f"The consent of {len(withdrawn)} chats in run {run.id} was withdrawn, so it does not go on, and its "
+                f"data is deleted. Start afresh: clone train"
+            )
         told = Several(JsonLines(file), progress or Silence())
         told.report("note", text=f"resuming run {run.id}")
         return _finish(run, places=places, progress=told, should_stop=should_stop, clock=clock)
+
+
+def find_withdrawn(store: Store, data: Mapping[str, Any]) -> list[int]:
+    """Return the chats that a run or an adapter has learned from, and that may not be learned from any more.
+
+    Args:
+        store: Knows the consents.
+        data: Of a run, or of a manifest.
+    """
+    parts = (data.get("train", {}), data.get("held_out", {}), {"chats": data.get("known", {})})
+    learned = sorted({int(name) for part in parts for name in part.get("chats", {})})
+    known = {chat.id: chat for chat in store.chats.all()}
+    return [number for number in learned if number not in known or known[number].consent_at is None]
+
+
+def _claim(run: RunFolder, log: IO[str]) -> None:
+    # Two processes would write one another's checkpoints; the system lets go of the lock with the file.
+    try:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        raise ConfigError(
+            f"Another process works on run {run.id}, so there is nothing to resume. Wait for its end; `clone status` "
+            f"shows a training of the daemon."
+        ) from exc
 
 
 def _finish(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from training.progress import Progress, read_events
 from training.run import Places, resume, train
 from training.serving.inference import CloneModel, Sampling
 from userbot.adapters import AdapterShelf
-from userbot.errors import BaseMismatchError, ConfigError, TooLittleDataError, TrainingStoppedError
+from userbot.errors import BaseMismatchError, ConfigError, ConsentError, TooLittleDataError, TrainingStoppedError
 from userbot.messages import Chat, ChatKind, Message, Origin, Turn
 from userbot.store import Store
 
@@ -145,7 +146,7 @@ def test_a_stopped_run_goes_on_with_the_same_losses(filled: Store, base: Path, p
     filled.messages.add(
         talk(101, first=SESSIONS, last=2 * SESSIONS)
     )  # what comes in later does not change a run that has begun
-    manifest = resume(places, progress=rest)
+    manifest = resume(filled, places, progress=rest)
 
     def losses(heard: Heard) -> list[float]:
         return [event["loss"] for event in heard.of("step")]
@@ -154,7 +155,27 @@ def test_a_stopped_run_goes_on_with_the_same_losses(filled: Store, base: Path, p
     assert manifest.metrics["after"] == expected.metrics["after"]
     assert manifest.data == expected.data
     with pytest.raises(ConfigError, match=r"^No training run was interrupted"):
-        resume(places)
+        resume(filled, places)
+
+
+def test_stopped_run_does_not_go_on_without_consent(filled: Store, base: Path, places: Places) -> None:
+    with pytest.raises(TrainingStoppedError):
+        train(filled, configure(base), places=places, should_stop=lambda: True)
+    [run] = places.runs.iterdir()
+    with (run / "log.jsonl").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ConfigError, match=f"^Another process works on run {run.name}"):
+            resume(filled, places)
+    filled.chats.withdraw_consent(102)
+    with pytest.raises(ConsentError) as caught:
+        resume(filled, places)
+    assert str(caught.value) == (
+        f"The consent of 1 chats in run {run.name} was withdrawn, so it does not go on, and its data is deleted. "
+        f"Start afresh: clone train"
+    )
+    assert sorted(path.name for path in run.iterdir()) == ["log.jsonl", "run.json"]
+    with pytest.raises(ConfigError, match=r"^No training run was interrupted"):
+        resume(filled, places)
 
 
 def test_training_goes_on_from_a_parent_and_is_compared_with_the_one_in_service(
@@ -228,7 +249,7 @@ def test_the_process_stops_on_a_signal_and_its_run_can_be_resumed(
     values["config"]["max_steps"] = done + 2  # else it would take minutes
     run.write_text(json.dumps(values))
     heard = Heard()
-    manifest = resume(places, progress=heard)
+    manifest = resume(filled, places, progress=heard)
     assert [event["step"] for event in heard.of("step")] == [done + 1, done + 2]
     assert AdapterShelf(places.adapters).verify(manifest.id).base == str(base)
 

@@ -128,6 +128,13 @@ def test_jsonl_has_the_messages_format(full: Store, tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in (train, held_out)} == {0o600}
 
 
+def test_jsonl_over_a_file_of_others_becomes_private(full: Store, tmp_path: Path) -> None:
+    target = tmp_path / "mine.jsonl"
+    target.touch()
+    target.chmod(0o644)
+    assert {path.stat().st_mode & 0o777 for path in export_jsonl(make(full), target)} == {0o600}
+
+
 def test_jsonl_goes_through_a_chat_template_as_other_trainers_do(full: Store, tmp_path: Path) -> None:
     train, _ = export_jsonl(make(full, system_line=False), tmp_path / "mine.jsonl")
     loaded = datasets.load_dataset("json", data_files=str(train), cache_dir=str(tmp_path / "cache"), split="train")

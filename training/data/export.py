@@ -91,4 +91,5 @@ def make_row(sample: Sample) -> dict[str, Any]:
 def _write_private(path: Path, lines: Iterable[str]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(descriptor, 0o600)  # the file may have been there, readable by others
         file.writelines(f"{line}\n" for line in lines)
