@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,12 @@ from fixtures.exports.shapes import (
 
 from userbot.errors import ExportFormatError, OwnerUnknownError
 from userbot.importers import ImportSummary, import_file
-from userbot.importers.telegram import layout
-from userbot.importers.telegram.quick import QuickMessage
+from userbot.importers.found import Hints
+from userbot.importers.source import Source
+from userbot.importers.telegram import ids, layout
+from userbot.importers.telegram.ids import read_time
+from userbot.importers.telegram.json import read_telegram
+from userbot.importers.telegram.quick import Draft
 from userbot.messages import ChatKind, Message, Origin
 from userbot.store import Store
 
@@ -414,14 +420,42 @@ def test_wrongly_typed_field_costs_that_field_only(store: Store, tmp_path: Path)
     assert (message.text, message.media, message.reply_to_id) == ("kept", None, None)
 
 
-def test_quick_message_is_a_message() -> None:
+def test_finished_draft_is_a_message() -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     values: list[Any] = [1, 2, Origin.PEER, at, "a", "m", 3, "n", 4, 5, True, True, at]
     fields: dict[str, Any] = dict(zip(Message.__slots__, values, strict=True))
-    made: object = QuickMessage(*values)
+    made: object = Draft()
+    for name, value in fields.items():
+        setattr(made, name, value)
+    made.__class__ = Message
     assert isinstance(made, Message)
     assert made == Message(**fields)
     assert hash(made) == hash(Message(**fields))
+
+
+def test_imported_messages_have_every_field(tmp_path: Path) -> None:
+    path = write(tmp_path / "result.json", account(chat(conversation())))
+    source = Source(path)
+    batches = [found for found in read_telegram(source, Hints()) if isinstance(found, list)]
+    messages = [message for batch in batches for message in batch]
+    assert messages
+    for message in messages:
+        assert replace(message) == message
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "UTC"])
+def test_local_times_follow_the_zone_through_its_changes(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    ids._find_start.cache_clear()
+    try:
+        start = datetime(2021, 1, 1)  # noqa: DTZ001 - a local time is meant
+        for local in (start + timedelta(minutes=35 * step) for step in range(365 * 24 * 60 // 35)):
+            assert read_time(local.isoformat(), None) == local.astimezone(UTC)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+        ids._find_start.cache_clear()
 
 
 # --- damage

@@ -89,7 +89,8 @@ class _Intake:
             if isinstance(item, list):
                 if item and chat is not None:
                     self._count(chat, item)
-                    batch += item
+                    if self.store is not None:
+                        batch += item
                 if len(batch) >= BATCH:
                     self._store(batch)
                     batch = []
@@ -134,7 +135,7 @@ class _Intake:
         if chat.id not in self.rows:
             self._meet(chat)
         counts = self.rows[chat.id][1]
-        mine = sum(message.origin is Origin.OWNER for message in messages)
+        mine = [message.origin for message in messages].count(Origin.OWNER)
         counts[Origin.OWNER] += mine
         counts[Origin.PEER] += len(messages) - mine
 

@@ -8,9 +8,10 @@ users have 2³² added, and groups and channels 2³³.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 
-from userbot.importers.telegram.rows import ChatHead, Row
+from userbot.importers.telegram.rows import EPOCH, ChatHead, Row
 from userbot.messages import ChatKind
 
 USER_SHIFT = 2**32
@@ -19,7 +20,6 @@ CHANNEL_MARK = -1_000_000_000_000
 SERVICE_ID = 777000
 # Larger numbers than Telegram gives, and still far from the ids of other messengers.
 MAX_ID = 2**52
-MAX_MESSAGE_ID = 2**62
 
 KINDS = {
     "personal_chat": ChatKind.PRIVATE,
@@ -82,22 +82,35 @@ def mark_chat(head: ChatHead, *, shifted: bool) -> int | None:
     return _mark(number, CHANNEL_MARK if grouped else 0)
 
 
-def read_time(local: str | None, unix: str | None) -> datetime | None:
+def read_time(local: str | None, unix: datetime | None) -> datetime | None:
     """Turn an exported time into an aware one; None where it is missing, meaningless or the zero of 1970.
 
     Without a unix time (exports before 3.7.6) the time is the exporting computer's local one, so this computer's zone
     is assumed.
     """
+    if unix is not None:
+        return unix if unix > EPOCH else None
+    if local is None:
+        return None
     try:
-        if unix is not None:
-            seconds = int(unix)
-            return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
-        if local is None:
-            return None
         found = datetime.fromisoformat(local)
-        return found.astimezone(UTC) if found.year > 1970 else None
+        if found.year <= 1970:
+            return None
+        start = _find_start(found.date()) if found.tzinfo is None else None
+        return found.astimezone(UTC) if start is None else EPOCH + (found - start)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+@lru_cache(maxsize=100)
+def _find_start(day: date) -> datetime | None:
+    """Return what local clocks showed at the epoch if the zone was always as on a day; None if it changes that day.
+
+    Asking the system for the zone costs more than all else about a row, and rows come by the day.
+    """
+    midnight = datetime.combine(day, time())
+    offset, next_offset = midnight.astimezone().utcoffset(), (midnight + timedelta(days=1)).astimezone().utcoffset()
+    return EPOCH.replace(tzinfo=None) + offset if offset is not None and offset == next_offset else None
 
 
 def _mark(number: int, mark: int) -> int | None:

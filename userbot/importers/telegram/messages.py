@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
+from datetime import datetime
 
 from msgspec import UNSET
 
 from userbot.importers.found import Owner
-from userbot.importers.telegram.ids import MAX_MESSAGE_ID, mark_sender, read_time
+from userbot.importers.telegram.ids import mark_sender, read_time
 from userbot.importers.telegram.media import describe_media, join_entities
 from userbot.importers.telegram.owner import OwnerRule
-from userbot.importers.telegram.quick import QuickMessage
-from userbot.importers.telegram.rows import Row, join_text
+from userbot.importers.telegram.quick import Draft
+from userbot.importers.telegram.rows import EPOCH, Row, join_text
 from userbot.messages import Chat, ChatKind, Message, Origin
 
 DELETED = "Deleted account"
@@ -40,55 +41,68 @@ class ChatRows:
         """Return the messages among some rows."""
         if rows and rows[0].date_unixtime is None:
             self.local_times = True
-        return [message for row in rows if (message := self._convert(row)) is not None]
+        chat_id, senders = self._chat.id, self._senders
+        found: list[Message] = []
+        # This runs millions of times, and a call costs as much as decoding several fields: the common row makes none.
+        for row in rows:
+            sent_at = row.date_unixtime
+            if row.type != "message" or row.id is None or sent_at is None or sent_at <= EPOCH:
+                sent_at = self._check(row)
+                if sent_at is None or row.id is None:
+                    continue
+            text, media = row.text, None
+            has_file = row.media_type is not None or row.photo is not None or row.file is not None
+            if has_file or not text or type(text) is not str:
+                text, media = self._describe(row)
+                if not text and media is None:
+                    continue
+            sender_id, origin = senders.get(row.from_id) or self._meet(row)
+            reply_to_id, topic_id = row.reply_to_message_id, None
+            if reply_to_id is not None:
+                reply_to_id, topic_id = self._place(row, reply_to_id)
+            message = Draft()
+            message.chat_id = chat_id
+            message.id = row.id
+            message.origin = origin
+            message.sent_at = sent_at
+            message.text = text
+            message.media = media
+            message.sender_id = sender_id
+            message.sender_name = (row.from_ or DELETED) if self._named else None
+            message.reply_to_id = reply_to_id
+            message.topic_id = topic_id
+            message.forwarded = row.forwarded_from is not UNSET or row.saved_from is not UNSET
+            message.via_bot = row.via_bot is not None
+            message.edited_at = None if row.edited is None else read_time(row.edited, row.edited_unixtime)
+            message.__class__ = Message  # type: ignore[assignment]  # see quick.py
+            found.append(message)  # type: ignore[arg-type]
+        return found
 
-    def _convert(self, row: Row) -> Message | None:
-        # This runs millions of times: the common case reads few fields and calls few functions.
+    def _check(self, row: Row) -> datetime | None:
+        """Return when a message was sent; None, and counted, if it can't be told or the row is no message."""
+        sent_at = None
         if row.type != "message":
-            return self._skip_unused(row)
-        message_id = row.id
-        if message_id is None or not -MAX_MESSAGE_ID < message_id < MAX_MESSAGE_ID:
-            return self._skip("row without an id")
-        sent_at = read_time(row.date, row.date_unixtime)
-        if sent_at is None:
-            return self._skip("row without a time")
-        text = row.text
-        if type(text) is not str:
-            text = join_text(text)
-        media = None
-        if row.media_type is not None or row.photo is not None or row.file is not None or not text:
-            media = describe_media(row)
-            text = text or join_entities(row)
-            if media is None and not text:
-                return self._skip("empty message")
-        sender_id, origin = self._senders.get(row.from_id) or self._meet(row)
-        reply_to_id, topic_id = row.reply_to_message_id, None
-        if reply_to_id is not None:
-            reply_to_id, topic_id = self._place(row, reply_to_id)
-        return QuickMessage(
-            self._chat.id,
-            message_id,
-            origin,
-            sent_at,
-            text,
-            media,
-            sender_id,
-            (row.from_ or DELETED) if self._named else None,
-            reply_to_id,
-            topic_id,
-            row.forwarded_from is not UNSET or row.saved_from is not UNSET,
-            row.via_bot is not None,
-            None if row.edited is None else read_time(row.edited, row.edited_unixtime),
-        )  # type: ignore[return-value]  # see quick.py
+            self._skip_unused(row)
+        elif row.id is None:
+            self._skip("row without an id")
+        elif (sent_at := read_time(row.date, row.date_unixtime)) is None:
+            self._skip("row without a time")
+        return sent_at
 
-    def _skip(self, reason: str) -> Message | None:
+    def _describe(self, row: Row) -> tuple[str, str | None]:
+        text = join_text(row.text) or join_entities(row)
+        media = describe_media(row)
+        if not text and media is None:
+            self._skip("empty message")
+        return text, media
+
+    def _skip(self, reason: str) -> None:
         self.skipped[reason] += 1
-        return None
 
-    def _skip_unused(self, row: Row) -> Message | None:
+    def _skip_unused(self, row: Row) -> None:
         if row.action == "topic_created" and row.id is not None:
             self._topics.add(row.id)
-        return self._skip(_UNUSED.get(row.type or "", "row of an unknown type"))
+        self._skip(_UNUSED.get(row.type or "", "row of an unknown type"))
 
     def _meet(self, row: Row) -> tuple[int | None, Origin]:
         sender_id = mark_sender(row.from_id)
@@ -108,7 +122,7 @@ class ChatRows:
 
     def _place(self, row: Row, reply_to_id: int) -> tuple[int | None, int | None]:
         # In forums every message of a topic claims to answer the topic's first row.
-        if row.reply_to_peer_id is not None or not -MAX_MESSAGE_ID < reply_to_id < MAX_MESSAGE_ID:
+        if row.reply_to_peer_id is not None:
             return None, None
         if not self._topics:
             return reply_to_id, None

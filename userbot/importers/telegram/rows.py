@@ -6,11 +6,20 @@ Source: Telegram Desktop 6.1.2, Telegram/SourceFiles/export/output/export_output
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from userbot.importers.json_stream import repair
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Far from the ends of what the store holds.
+MAX_MESSAGE_ID = 2**62
+
+MessageId = Annotated[int, msgspec.Meta(gt=-MAX_MESSAGE_ID, lt=MAX_MESSAGE_ID)]
+# A string of seconds, which the decoder turns into a time for next to nothing.
+UnixTime = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Part(msgspec.Struct, gc=False):
@@ -27,19 +36,19 @@ class Row(msgspec.Struct, gc=False, rename={"from_": "from"}):
     `forwarded_from`, `saved_from` and some media keys count when present, even as null: so is a deleted account's name.
     """
 
-    id: int | None = None
+    id: MessageId | None = None
     type: str | None = None
     date: str | None = None
-    date_unixtime: str | None = None
+    date_unixtime: UnixTime | None = None
     edited: str | None = None
-    edited_unixtime: str | None = None
+    edited_unixtime: UnixTime | None = None
     actor_id: str | int | None = None
     action: str | None = None
     from_: str | None = None
     from_id: str | int | None = None
     forwarded_from: str | msgspec.UnsetType | None = msgspec.UNSET
     saved_from: str | msgspec.UnsetType | None = msgspec.UNSET
-    reply_to_message_id: int | None = None
+    reply_to_message_id: MessageId | None = None
     reply_to_peer_id: str | int | None = None
     via_bot: str | None = None
     photo: str | None = None
@@ -89,8 +98,9 @@ class Account(msgspec.Struct, gc=False):
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
-_decode_rows = msgspec.json.Decoder(list[Row]).decode
-_decode_row = msgspec.json.Decoder(Row).decode
+# Not strict: times are numbers in strings.
+_decode_rows = msgspec.json.Decoder(list[Row], strict=False).decode
+_decode_row = msgspec.json.Decoder(Row, strict=False).decode
 _FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -152,9 +162,12 @@ def join_text(value: Any) -> str:
 
 def _convert(value: object, field: msgspec.structs.FieldInfo) -> Any:
     try:
-        return msgspec.convert(value, field.type)
+        return msgspec.convert(value, field.type, strict=False)
     except (msgspec.ValidationError, RecursionError):
-        return join_text(value) if field.name == "text" else field.default
+        if field.name == "text":
+            return join_text(value)
+        # An absurd time is not a missing one, for which the local time would stand in.
+        return EPOCH if field.name in ("date_unixtime", "edited_unixtime") else field.default
 
 
 def _part_text(part: Any) -> str:
