@@ -60,7 +60,8 @@ def train(
         store: Chats and messages.
         config: From `make_config`.
         places: Folders to read and write.
-        parent: Adapter to go on from; None starts afresh.
+        parent: Adapter to go on from; None starts afresh, and so does a parent that has learned from a chat whose
+            consent was withdrawn.
         progress: Who is told; the run's log is written in any case.
         should_stop: Asked between forward passes; True writes a checkpoint and ends the run.
         clock: Tells the time, aware.
@@ -97,12 +98,18 @@ def train(
             if line:
                 told.report("note", text=line)
         try:
-            known = None if parent is None else AdapterShelf(places.adapters).get(parent)
+            known = None if parent is None else _find_known(store, AdapterShelf(places.adapters), parent, told)
             data = prepare_data(store, adapted, tokenizer=load_tokenizer(base), folder=run.path, parent=known)
         except BaseException:
             shutil.rmtree(run.path)  # nothing to resume
             raise
-        run.write(state=RUNNING, base=base.name, parent=parent, config=adapted.model_dump(mode="json"), data=data)
+        run.write(
+            state=RUNNING,
+            base=base.name,
+            parent=known.id if known else None,
+            config=adapted.model_dump(mode="json"),
+            data=data,
+        )
         return _finish(run, places=places, progress=told, should_stop=should_stop, clock=clock)
 
 
@@ -159,6 +166,18 @@ def find_withdrawn(store: Store, data: Mapping[str, Any]) -> list[int]:
     learned = sorted({int(name) for part in parts for name in part.get("chats", {})})
     known = {chat.id: chat for chat in store.chats.all()}
     return [number for number in learned if number not in known or known[number].consent_at is None]
+
+
+def _find_known(store: Store, shelf: AdapterShelf, parent: str, progress: Progress) -> Manifest | None:
+    manifest = shelf.get(parent)
+    withdrawn = find_withdrawn(store, manifest.data)
+    if not withdrawn:
+        return manifest
+    progress.report(
+        "note",
+        text=f"starting afresh, not from {parent}: it has learned from {len(withdrawn)} chats without consent now",
+    )
+    return None
 
 
 def _claim(run: RunFolder, log: IO[str]) -> None:

@@ -201,6 +201,20 @@ def test_training_goes_on_from_a_parent_and_is_compared_with_the_one_in_service(
         train(filled, configure(foreign), places=places, parent=first.id)
 
 
+def test_training_does_not_go_on_from_what_learned_a_chat_without_consent(
+    filled: Store, base: Path, places: Places
+) -> None:
+    first = train(filled, configure(base, max_steps=1), places=places)
+    assert set(first.data["train"]["chats"]) == {"101", "102"}
+    filled.chats.withdraw_consent(102)
+    heard = Heard()
+    second = train(filled, configure(base, max_steps=1), places=places, parent=first.id, progress=heard)
+    assert second.parent is None
+    assert set(second.data["train"]["chats"]) == {"101"}
+    texts = [event["text"] for event in heard.of("note")]
+    assert f"starting afresh, not from {first.id}: it has learned from 1 chats without consent now" in texts
+
+
 def test_too_little_data_leaves_no_run_behind(home: Path, places: Places, base: Path, clock: FakeClock) -> None:
     with Store.open(home / "clone.db", clock) as store:
         store.chats.save([Chat(id=101, kind=ChatKind.PRIVATE, title="x")])
