@@ -248,6 +248,16 @@ def test_facts_are_remembered_and_forgotten(store: Store) -> None:
     assert store.facts.get("owner_id", "none") == "none"
 
 
+def test_command_that_lay_around_is_given_up(store: Store, clock: FakeClock) -> None:
+    old = store.commands.leave("undo", "")
+    clock.advance(600)
+    fresh = store.commands.leave("status", "")
+    store.commands.give_up(clock() - timedelta(minutes=5), text="too late")
+    assert [command.id for command in store.commands.waiting()] == [fresh]
+    answer = store.commands.read_answer(old)
+    assert answer is not None and (answer.text, answer.failed) == ("too late", True)
+
+
 def test_command_is_answered_once(store: Store) -> None:
     number = store.commands.leave("pause", "2h")
     assert [(c.verb, c.argument) for c in store.commands.waiting()] == [("pause", "2h")]

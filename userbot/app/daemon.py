@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from random import SystemRandom
 from typing import Any
 
@@ -192,6 +193,9 @@ class Daemon:
     async def _poll(self) -> None:
         """Carry out commands of other processes, follow the adapter in service, give a sign of life."""
         told: str | None = None
+        # An `undo` that lay around since the last run would take back another answer than the one that was meant.
+        left_by = self._timer.now() - timedelta(seconds=COMMAND_AGE_S)
+        await self.thread.run(self._store.commands.give_up, left_by, text="The daemon was away; give the order again.")
         while True:
             try:
                 for command in await self.thread.run(self._store.commands.waiting):

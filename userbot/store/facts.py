@@ -74,6 +74,12 @@ class CommandRepository:
         with self._engine.connect() as connection:
             return [Command(**row) for row in connection.execute(query.order_by(commands.c.id)).mappings()]
 
+    def give_up(self, before: datetime, *, text: str) -> None:
+        """Answer the orders not carried out that were left before a time: nobody waits for them any more."""
+        with self._engine.begin() as connection:
+            statement = update(commands).where(commands.c.done_at.is_(None), commands.c.created_at < before)
+            connection.execute(statement.values(done_at=self._clock(), answer=text, failed=True))
+
     def answer(self, command_id: int, text: str, *, failed: bool = False) -> None:
         """Record that an order was carried out, or why it can't be."""
         with self._engine.begin() as connection:
