@@ -60,6 +60,22 @@ async def test_burst_of_an_allowed_friend_gets_one_answer(store: Store, clock: F
     assert decision.context_ids == (1, 2)
 
 
+async def test_failure_that_nobody_foresaw_is_tried_again_as_long_as_an_answer_makes_sense(
+    store: Store, clock: FakeClock, ally: Chat
+) -> None:
+    generator = ScriptedGenerator(*[ZeroDivisionError()] * 2, "back", *[ZeroDivisionError()] * 99)
+    async with Core(store, clock, generator) as core:
+        await core.hear(ally, _peer(1, "hi", clock))
+        await core.advance(150)
+        assert core.wire.sent == [(101, "back")]
+        await core.hear(ally, _peer(2, "and?", clock))
+        await core.advance(2 * 3600)
+        tried = len(generator.prompts)
+        await core.advance(600)
+        assert len(generator.prompts) == tried
+    assert store.replies.newest()[0].state is ReplyState.REFUSED
+
+
 async def test_stranger_gets_nothing_and_is_not_stored(store: Store, clock: FakeClock, ally: Chat) -> None:
     async with Core(store, clock) as core:
         await core.hear(STRANGER, _peer(1, "hello", clock, 202))

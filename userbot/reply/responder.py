@@ -15,7 +15,7 @@ from userbot.errors import SessionLostError
 from userbot.events import Arrived, Deleted, Edited, Event, OwnerActive, OwnerOnline, PeerTyping
 from userbot.messages import ChatKind, Message, Origin
 from userbot.metrics import Metrics
-from userbot.reply.answering import Answering, Manners
+from userbot.reply.answering import FAILURE_RETRY_S, Answering, Manners
 from userbot.reply.conversation import Conversation
 from userbot.reply.debounce import Debounce
 from userbot.reply.intake import Intake, keep_deletion, keep_edit, keep_message
@@ -196,19 +196,21 @@ class Responder:
             talk.task = self._group.create_task(self._converse(talk), name=f"chat {talk.chat_id}")
 
     async def _converse(self, talk: Conversation) -> None:
-        try:
-            retry_at: datetime | None = self._timer.now()
-            while retry_at is not None:
-                await sleep_until(self._timer, retry_at)
+        retry_at: datetime | None = self._timer.now()
+        while retry_at is not None:
+            await sleep_until(self._timer, retry_at)
+            try:
                 # Typing puts the end off while this waits, so it is asked for anew each time.
                 while (due_at := talk.debounce.due_at) is not None and due_at > self._timer.now():
                     await sleep_until(self._timer, due_at)
                 await self._outbox.wait_sent(talk.chat_id)
                 retry_at = await self._answering.answer(talk)
-        except SessionLostError:
-            raise
-        except Exception:
-            self._metrics.errors.labels("chat").inc()
-            log.exception("answering in chat %s failed; the next bubble tries again", talk.chat_id)
+            except SessionLostError:
+                raise
+            except Exception:
+                # A full disk or a locked database pass; what is too old by then is not answered any more.
+                self._metrics.errors.labels("chat").inc()
+                log.exception("answering in chat %s failed; it is tried again in %g s", talk.chat_id, FAILURE_RETRY_S)
+                retry_at = self._timer.now() + timedelta(seconds=FAILURE_RETRY_S)
         if talk.task is asyncio.current_task():
             talk.task = None
