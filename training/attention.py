@@ -10,7 +10,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
 PATHS = ("varlen", "segments", "sdpa", "alone")
 _REGISTERED = {"varlen": "clone_varlen", "segments": "clone_segments", "sdpa": "sdpa", "alone": "sdpa"}
 _LEAK = 1e-4  # nothing but the choice of another kernel for other values may show
-# Noise of a whole forward pass between two exact implementations, as a share of the largest hidden state.
-_TOLERANCE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 6e-2}
+# Noise of a whole forward pass between two exact implementations, as a share of the largest hidden state: 32 layers of
+# random weights made 0.06 in bfloat16 on an H200.
+_TOLERANCE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1.2e-1}
 
 
 def register_attention() -> None:
@@ -112,10 +115,18 @@ def attend_varlen(
         max_length_q,
         scale=scaling,
         window_size=(-1, 0),  # causal
-        enable_gqa=query.shape[1] != key.shape[1],
+        **_let_heads_share(),
     )
     assert isinstance(attended, torch.Tensor)  # noqa: S101 - a pair only where more was asked for
     return attended.unsqueeze(0), None
+
+
+@cache
+def _let_heads_share() -> dict[str, Any]:
+    """Return what torch wants to be told where key-value heads are fewer; up to 2.11 it needs no telling."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    return {"enable_gqa": True} if "enable_gqa" in inspect.signature(varlen_attn).parameters else {}
 
 
 def choose_attention(reader: Reader, machine: Machine, *, wanted: str = "auto", max_tokens: int) -> tuple[str, str]:

@@ -97,7 +97,7 @@ class TrainConfig(BaseModel):
     attention: Literal["auto", "varlen", "segments", "sdpa", "alone"] = Field(
         "auto", description="How samples of a row are kept apart; auto takes the quickest that is right here"
     )
-    compile: bool | None = Field(None, description="Compile the layers with torch.compile; None: with CUDA")
+    compile: bool | None = Field(None, description="Fuse or compile the layers; None: with CUDA")
     optimizer: Literal["adamw", "paged_adamw_8bit"] = Field("adamw", description="Optimiser")
     save_every: int = Field(100, ge=1, description="Updates between checkpoints")
     evaluate_every: int | None = Field(None, ge=1, description="Updates between evaluations; None: once an epoch")
@@ -108,7 +108,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     # Chosen by itself for the embedded base, which is small enough to learn much faster and needs smaller updates.
     "tiny": {"learning_rate": 1.5e-3, "batch_tokens": 1024, "data": {"max_tokens": 512}},
-    "small": {"row_tokens": 1024, "checkpointing": True, "optimizer": "paged_adamw_8bit", "data": {"max_tokens": 512}},
+    "small": {"row_tokens": 4096, "checkpointing": True, "optimizer": "paged_adamw_8bit", "data": {"max_tokens": 512}},
     "article": {
         "base": "mistralai/Mistral-7B-v0.1",
         "text_format": "text",

@@ -16,7 +16,7 @@ from training.loss import CHUNK
 from training.machine import GIB, Machine
 from training.model import BaseModel, find_targets, map_hub_errors
 
-_SPARE = 0.9  # share of the free memory to plan with: allocators leave holes
+SPARE = 0.9  # share of the free memory to plan with: allocators leave holes
 _SMALL_ROW = 1024  # tokens below which a forward pass wastes the device
 _CPU_ROW = 2048  # tokens above which a longer row is no quicker on a CPU
 _EXPANDED_SHARE = 0.25  # of free main memory that unpacked weights may take
@@ -132,15 +132,23 @@ def count_weight_bytes(anatomy: Anatomy, *, quantised: bool, expanded: bool, dty
     return linear + anatomy.other * dtype.itemsize
 
 
-def count_activation_bytes(anatomy: Anatomy, *, dtype: torch.dtype, compiled: bool) -> int:
+def count_merged_bytes(anatomy: Anatomy, dtype: torch.dtype) -> int:
+    """Return the size of all merged weights, which fused layers keep from forward to backward pass where they fit."""
+    return anatomy.linear * dtype.itemsize
+
+
+def count_activation_bytes(anatomy: Anatomy, *, dtype: torch.dtype, compiled: bool, fused: bool = False) -> int:
     """Return what one token of one layer keeps for the backward pass.
 
     Each linear output is kept. Layers that run as written keep, besides, the activation and the product of the
-    feed-forward part, and float32 copies in the two norms; compiled ones only the norms' results.
+    feed-forward part, and float32 copies in the two norms; compiled ones only the norms' results. Fused layers keep
+    their input, and of the outputs all but the last.
 
     Source: fitted to peak memory of a 7B Mistral on an H200: 62.1 GiB for about 9,200 tokens as written, 31.1 GiB for
     8,192 compiled.
     """
+    if fused:
+        return dtype.itemsize * (anatomy.outputs + anatomy.hidden)
     if compiled:
         return dtype.itemsize * anatomy.outputs + 5 * anatomy.hidden
     return dtype.itemsize * (anatomy.outputs + 2 * anatomy.widest) + 16 * anatomy.hidden
@@ -156,6 +164,7 @@ def estimate_memory(
     expanded: bool = False,
     masked: bool = False,
     compiled: bool = False,
+    fused: bool = False,
 ) -> Memory:
     """Add up the memory of a run.
 
@@ -168,16 +177,22 @@ def estimate_memory(
         expanded: 4-bit values are held unpacked.
         masked: Attention makes a mask of all pairs of tokens.
         compiled: The layers are compiled.
+        fused: The layers are fused, which goes before `compiled`.
     """
-    each = count_activation_bytes(anatomy, dtype=dtype, compiled=compiled)
+    each = count_activation_bytes(anatomy, dtype=dtype, compiled=compiled, fused=fused)
     kept = anatomy.layers * anatomy.hidden * dtype.itemsize + each if checkpointing else anatomy.layers * each
+    logits = min(CHUNK, row_tokens) * anatomy.vocabulary * (4 + 4 + dtype.itemsize)
+    passing = 0
+    if fused:  # gradients inside a layer and one merged weight; the logits are gone by then
+        passing = 2 * dtype.itemsize * anatomy.widest * (2 * row_tokens + anatomy.hidden)
+        logits = max(0, min(CHUNK, row_tokens) * anatomy.vocabulary * 2 * dtype.itemsize - passing)
     state = 2 if config.optimizer == "paged_adamw_8bit" else 8
     return Memory(
         weights=count_weight_bytes(anatomy, quantised=config.load_in_4bit, expanded=expanded, dtype=dtype),
         adapter=anatomy.adapter * (4 + 4 + state),
-        activations=row_tokens * kept,
+        activations=row_tokens * kept + passing,
         attention=row_tokens**2 * dtype.itemsize if masked else 0,
-        logits=min(CHUNK, row_tokens) * anatomy.vocabulary * (4 + 4 + dtype.itemsize),
+        logits=logits,
     )
 
 
@@ -223,7 +238,7 @@ def fit_plan(anatomy: Anatomy, config: TrainConfig, machine: Machine, *, longest
         choices = [(row, config.checkpointing) for row in rows]
     for row, recompute in choices:
         memory = estimate_memory(anatomy, config, row_tokens=row, checkpointing=recompute, **how)
-        if memory.total <= _SPARE * machine.free_bytes:
+        if memory.total <= SPARE * machine.free_bytes:
             return Plan(row_tokens=row, checkpointing=recompute, memory=memory, fits=True)
     return Plan(row_tokens=row, checkpointing=recompute, memory=memory, fits=False)
 

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from training.attention import choose_attention
+from training.attention import choose_attention, name_attention
 from training.checkpoint import Checkpoint, RunFolder
 from training.compilation import compile_layers, undo_compiling, will_compile
 from training.config import TrainConfig
-from training.estimate import advise, fit_plan, is_worth_expanding, measure_anatomy
+from training.data.prepare import HELD_OUT, TRAIN
+from training.estimate import (
+    SPARE,
+    Memory,
+    advise,
+    count_merged_bytes,
+    estimate_memory,
+    fit_plan,
+    is_worth_expanding,
+    measure_anatomy,
+)
+from training.fusion import fuse_layers, list_fused, will_fuse
 from training.judging.evaluate import Evaluation, evaluate
 from training.loss import Reader, make_reader
 from training.machine import GIB, Machine, inspect_machine
@@ -31,10 +43,10 @@ from training.model import (
     quiet_deprecations,
     resolve_base,
 )
-from training.packing import Tokens
+from training.packing import Ints, Tokens
 from training.plan import plan_epochs
-from training.data.prepare import HELD_OUT, TRAIN
 from training.progress import Progress
+from training.recording import LONGEST_ROW
 from training.trainer import Layout, Trainer, read_peak_memory
 from userbot.adapters import write_json
 from userbot.errors import OutOfMemoryError
@@ -56,6 +68,8 @@ class Learner:
         train: Training samples.
         held_out: Samples for evaluation.
         progress: Who is told.
+        estimate: Tells the memory that rows of some tokens need.
+        merged_bytes: Size of all weights in the format to compute in, where memory is left for them; else 0.
         metrics: What was measured so far.
     """
 
@@ -68,6 +82,8 @@ class Learner:
     train: Tokens
     held_out: Tokens
     progress: Progress
+    estimate: Callable[..., Memory]
+    merged_bytes: int = 0
     metrics: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -104,16 +120,15 @@ class Learner:
         reader = make_reader(model, dtype=dtype, device=machine.device)
         path, line = choose_attention(reader, machine, wanted=config.attention, max_tokens=longest)
         progress.report("note", text=line)
-        plan = fit_plan(
-            anatomy,
-            config,
-            machine,
-            longest=longest,
-            dtype=dtype,
-            expanded=expanded,
-            masked=path == "sdpa",
-            compiled=will_compile(config.compile, machine.device),
-        )
+        how: dict[str, Any] = {
+            "dtype": dtype,
+            "expanded": expanded,
+            "masked": path == "sdpa",
+            "compiled": will_compile(config.compile, machine.device),
+            "fused": will_fuse(config, machine),
+        }
+        plan = fit_plan(anatomy, config, machine, longest=longest, **how)
+        merged = count_merged_bytes(anatomy, dtype)
         if advice := advise(plan, config, machine):
             if plan.memory.weights > machine.free_bytes:
                 raise OutOfMemoryError(advice)
@@ -127,6 +142,8 @@ class Learner:
             layout=Layout(
                 row_tokens=plan.row_tokens, checkpointing=plan.checkpointing, packed=path != "alone", memory=plan.memory
             ),
+            estimate=partial(estimate_memory, anatomy, config, **how),
+            merged_bytes=merged if plan.memory.total + merged < SPARE * machine.free_bytes else 0,
             train=train,
             held_out=held_out,
             progress=progress,
@@ -143,8 +160,7 @@ class Learner:
         """
         plan, ends = plan_epochs(self.config, self.train)
         every = self.config.evaluate_every
-        self.layout.pad, line = compile_layers(self.reader, wanted=self.config.compile)
-        self.progress.report("note", text=line)
+        self._quicken(plan)
         trainer = Trainer(
             reader=self.reader,
             tokens=self.train,
@@ -171,6 +187,25 @@ class Learner:
             "peak_bytes": read_peak_memory(self.reader.device),
             "worse": after.total.loss > reference["loss"],
         }
+
+    def _quicken(self, plan: Sequence[Ints]) -> None:
+        """Run the layers in the quickest way that is right for this model here."""
+        layout = self.layout
+        longest_row = min(layout.row_tokens, max(int(self.train.lengths[samples].sum()) for samples in plan))
+        layout.memory = self.estimate(row_tokens=longest_row, checkpointing=layout.checkpointing)
+        if self.config.compile is not False and self.reader.device == "cuda":
+            fused, line = fuse_layers(self.reader)
+            self.progress.report("note", text=line)
+            if fused:
+                varlen = name_attention("varlen") == self.reader.model.config._attn_implementation
+                layout.recorded = varlen and longest_row <= LONGEST_ROW
+                if self.merged_bytes and not layout.checkpointing:
+                    layout.memory = replace(layout.memory, weights=layout.memory.weights + self.merged_bytes)
+                    for layer in list_fused(self.reader):
+                        layer.keep = True
+                return
+        layout.pad, line = compile_layers(self.reader, wanted=self.config.compile)
+        self.progress.report("note", text=line)
 
     def _measure_during(self, step: int) -> None:
         self.measure("during", step=step)

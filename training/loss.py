@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.nn.functional import cross_entropy
 
-from training.packing import Row
+from training.packing import IGNORED, Row
+from training.pieces import grade, run_piece
+
+Scale = Callable[[torch.Tensor], torch.Tensor]
+Graded = tuple[torch.Tensor, torch.Tensor]
 
 CHUNK = 2048  # learned positions whose logits exist at the same time
 
@@ -61,7 +65,7 @@ class Reader:
     def score(self, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the summed loss of some learned tokens, nats."""
         logits = states if self.head is None else self.head(states)
-        return cross_entropy(logits.float(), targets, reduction="sum")
+        return cross_entropy(logits.float(), targets, reduction="sum", ignore_index=IGNORED)
 
 
 def make_reader(model: Any, *, dtype: torch.dtype, device: str) -> Reader:
@@ -91,7 +95,7 @@ def _has_plain_head(reader: Reader) -> bool:
     return torch.equal(whole, parts)
 
 
-def learn_row(reader: Reader, row: Row, *, scale: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+def learn_row(reader: Reader, row: Row, *, scale: Scale) -> torch.Tensor:
     """Add a row's gradients to the parameters.
 
     The backward pass has two stages: from the loss to the hidden states, a chunk at a time, and from there on at once.
@@ -109,15 +113,45 @@ def learn_row(reader: Reader, row: Row, *, scale: Callable[[torch.Tensor], torch
         states = reader.read(row)
     total = torch.zeros((), device=states.device)
     gradients = []
+    differentiate = _differentiate_quickly if _can_grade(reader) else _differentiate
     for piece, targets in zip(torch.split(states.detach(), CHUNK), torch.split(row.targets, CHUNK), strict=True):
-        leaf = piece.requires_grad_()
-        with reader.autocast():
-            loss = reader.score(leaf, targets)
-        scale(loss).backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
-        gradients.append(leaf.grad)
-        total += loss.detach()
-    states.backward(torch.cat(gradients))  # type: ignore[no-untyped-call,arg-type]  # torch again; each leaf has a gradient
+        loss, gradient = differentiate(reader, piece, targets, scale)
+        gradients.append(gradient)
+        total += loss
+    states.backward(torch.cat(gradients))  # type: ignore[no-untyped-call]  # torch leaves it unannotated
     return total
+
+
+def _differentiate(reader: Reader, states: torch.Tensor, targets: torch.Tensor, scale: Scale) -> Graded:
+    leaf = states.requires_grad_()
+    with reader.autocast():
+        loss = reader.score(leaf, targets)
+    scale(loss).backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+    assert leaf.grad is not None  # noqa: S101 - it is a leaf of what was differentiated
+    return loss.detach(), leaf.grad
+
+
+@torch.no_grad()
+def _differentiate_quickly(reader: Reader, states: torch.Tensor, targets: torch.Tensor, scale: Scale) -> Graded:
+    """Do the same without logits in float32: a pass over memory, and half of it."""
+    weight = cast("torch.nn.Linear", reader.head).weight
+    factor = scale(torch.ones((), device=states.device))
+    loss, gradient = run_piece(grade, states @ weight.t(), targets, factor)
+    return loss, gradient @ weight
+
+
+def _is_plain(head: Any) -> bool:
+    return type(head) is torch.nn.Linear and head.bias is None
+
+
+def _can_grade(reader: Reader) -> bool:
+    head: Any = reader.head
+    return (
+        reader.device == "cuda"
+        and _is_plain(head)
+        and not head.weight.requires_grad
+        and head.weight.dtype is reader.dtype
+    )
 
 
 @torch.no_grad()

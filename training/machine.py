@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
 
 GIB = 2**30
+_LEAST_CAPABILITY = 8  # of a GPU for our kernels; below, there is neither bfloat16 nor TF32
 _FASTER = 1.5  # bfloat16 must be this much quicker than float32 to be worth its rounding
 
 
@@ -55,6 +58,13 @@ def inspect_machine() -> Machine:
         )
     name = f"CPU, {torch.get_num_threads()} threads"
     return Machine(device="cpu", name=name, free_bytes=read_free_memory(), bfloat16=_is_bfloat16_quick())
+
+
+@cache
+def can_run_kernels() -> bool:
+    """Tell whether our Triton kernels run here."""
+    found = importlib.util.find_spec("triton") is not None and torch.cuda.is_available()
+    return found and torch.cuda.get_device_capability()[0] >= _LEAST_CAPABILITY
 
 
 def read_free_memory() -> int:

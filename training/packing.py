@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
+IGNORED = -1  # target where nothing is learned
 _OPEN = 8  # updates that are filled at the same time: enough to leave no gaps, too few to sort samples by length
 
 

@@ -14,14 +14,17 @@ import torch
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.estimate import Memory
+from training.fusion import list_fused
 from training.loss import Reader, learn_row
 from training.model import quiet_deprecations
 from training.optimizer import make_optimizer, set_rate
 from training.packing import Ints, Row, Tokens, fit_rows, make_row
 from training.progress import Progress
+from training.recording import LONGEST_ROW, RowRecorder
 from training.team import Alone, Team
 from userbot.errors import OutOfMemoryError, TrainingStoppedError
 
+_TIMED_PLAYS = 5  # of a recording, in the estimate: one alone takes longer, because none follows it closely
 _TELL_S = 0.5  # losses stay on the device until they are told, so that it need not be waited for at each update
 
 
@@ -34,6 +37,7 @@ class Layout:
         checkpointing: Recompute activations in the backward pass.
         pad: Fill rows up, so that compiled layers meet one shape only.
         packed: Several samples may share a row.
+        recorded: Play recordings of short rows; for fused layers on a GPU.
         memory: What that was estimated to need.
     """
 
@@ -41,6 +45,7 @@ class Layout:
     checkpointing: bool = False
     pad: bool = False
     packed: bool = True
+    recorded: bool = False
     memory: Memory | None = None
 
 
@@ -90,6 +95,7 @@ class Trainer:
         self._learned = self.tokens.learned
         self._longest = int(self._lengths.max())
         self.layout.row_tokens = max(self.layout.row_tokens, self._longest)
+        self.recorder = self._make_recorder() if self.layout.recorded else None
         if self.layout.checkpointing:
             set_checkpointing(self.reader)
 
@@ -115,8 +121,10 @@ class Trainer:
             else:
                 step += 1
                 self._waiting.append((step, loss, rate))
-            if self.clock() - told >= _TELL_S or step == len(self.plan) or self.reader.device == "cpu":
+            if step == len(self.plan) or self.reader.device == "cpu":
                 told = self._tell(began, began_tokens)
+            elif self.clock() - told >= _TELL_S:
+                told = self._tell(began, began_tokens, keep=1)  # the newest is still being computed
             if step in self.evaluate_at:
                 self._tell(began, began_tokens)
                 self.evaluate(step)
@@ -134,18 +142,20 @@ class Trainer:
         samples = self.cut(self.plan[0])[0]
         self.reader.model.train()
         try:
-            for _ in range(2):
-                start = self.clock()
-                learn_row(self.reader, self._place(samples), scale=partial(self._scale, 1))
-                if self.reader.device == "cuda":
+            warm, timed = (1, 1) if self.recorder is None else (2, _TIMED_PLAYS)
+            for index in range(warm + timed):
+                if index <= warm:
+                    start = self.clock()
+                self._learn(samples, 1)
+                if self.reader.device == "cuda" and index in (warm - 1, warm + timed - 1):
                     torch.cuda.synchronize()
         except (RuntimeError, MemoryError) as exc:
             if not is_out_of_memory(exc):
                 raise
             return None
         finally:
-            self.optimizer.zero_grad(set_to_none=True)
-        return float(self._lengths[samples].sum()) / max(self.clock() - start, 1e-9)
+            self._clear_gradients()
+        return timed * float(self._lengths[samples].sum()) / max(self.clock() - start, 1e-9)
 
     def save(self, step: int) -> None:
         """Write a checkpoint, where one is wanted."""
@@ -203,13 +213,28 @@ class Trainer:
     def _accumulate(self, samples: Ints) -> torch.Tensor | None:
         learned = int(self._learned[samples].sum())
         total = torch.zeros((), device=self.reader.device)
-        self.optimizer.zero_grad(set_to_none=True)
+        self._clear_gradients()
         for row in self.cut(samples)[self.team.rank :: self.team.size]:
             if self.should_stop():
                 return None
             # The mean is over the learned tokens of the whole update, however it is cut.
-            total += learn_row(self.reader, self._place(row), scale=partial(self._scale, learned))
+            total += self._learn(row, learned)
         return self.team.sum(total) / learned
+
+    def _make_recorder(self) -> RowRecorder:
+        def tell(line: str) -> None:
+            self.progress.report("note", text=line)
+
+        return RowRecorder(self.reader, self.tokens, scale=self.scaler.scale, tell=tell)
+
+    def _learn(self, samples: Ints, learned: int) -> torch.Tensor:
+        if self.recorder is not None and int(self._lengths[samples].sum()) <= LONGEST_ROW:
+            return self.recorder.learn(samples, learned)
+        return learn_row(self.reader, self._place(samples), scale=partial(self._scale, learned))
+
+    def _clear_gradients(self) -> None:
+        # Recordings write to the same gradients each time.
+        self.optimizer.zero_grad(set_to_none=self.recorder is None)
 
     def _scale(self, learned: int, loss: torch.Tensor) -> torch.Tensor:
         scaled: torch.Tensor = self.scaler.scale(loss / learned)
@@ -239,6 +264,8 @@ class Trainer:
         Raises:
             OutOfMemoryError: Both was done already.
         """
+        if self.recorder is not None:
+            self.recorder.clear()
         self.optimizer.zero_grad(set_to_none=True)
         gc.collect()
         if self.reader.device == "cuda":
@@ -258,11 +285,12 @@ class Trainer:
             ) from exc
         self.progress.report("note", text=f"memory ran out: {what}")
 
-    def _tell(self, began: float, began_tokens: int) -> float:
+    def _tell(self, began: float, began_tokens: int, *, keep: int = 0) -> float:
         now = self.clock()
         speed = (self._seen - began_tokens) / max(now - began, 1e-9)
         read = self._seen / max(self._waiting[-1][0], 1) if self._waiting else 0.0
-        for step, loss, rate in self._waiting:
+        ready = len(self._waiting) - keep
+        for step, loss, rate in self._waiting[:ready]:
             self.progress.report(
                 "step",
                 step=step,
@@ -273,12 +301,16 @@ class Trainer:
                 memory_bytes=read_peak_memory(self.reader.device),
                 eta_s=round((len(self.plan) - step) * read / speed, 1) if speed else None,
             )
-        self._waiting.clear()
+        del self._waiting[:ready]
         return now
 
 
 def set_checkpointing(reader: Reader) -> None:
     """Recompute activations from here on."""
+    if fused := list_fused(reader):
+        for layer in fused:
+            layer.recompute = True
+        return
     with quiet_deprecations():
         reader.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 

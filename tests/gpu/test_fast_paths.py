@@ -1,0 +1,142 @@
+"""Every fast path of training against the layers as written, on the GPU. Each test prints the relative errors it found.
+
+Run with: pytest -m gpu -s tests/gpu
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from models import invent_samples, make_base
+
+from training.attention import choose_attention
+from training.config import make_config
+from training.fusion import fuse_layers, list_fused
+from training.loss import Reader, learn_row, make_reader
+from training.machine import can_run_kernels, inspect_machine
+from training.merging import Adapted, Group
+from training.model import attach_lora, load_base, resolve_base
+from training.packing import flatten, make_row
+from training.recording import RowRecorder
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not can_run_kernels(), reason="needs a GPU of compute capability 8 and Triton"),
+]
+
+LENGTHS = [23, 7, 40, 12, 31, 64, 5, 90]
+SHARE = 1 / 100
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_base(tmp_path_factory.mktemp("base") / "mistral", hidden=256)
+
+
+def load(base: Path, *, dtype: torch.dtype = torch.bfloat16, quantised: bool = True) -> Reader:
+    """Load a base on the GPU, with an adapter whose second matrices are not 0, and choose its attention."""
+    found = resolve_base(str(base), models_dir=base)
+    model, _ = load_base(found, quantised=quantised, compute_dtype=dtype, device="cuda")
+    adapted, _ = attach_lora(model, make_config("default", {"lora": {"r": 8, "alpha": 16}}).lora, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    for name, value in adapted.named_parameters():
+        if "lora_B" in name:
+            value.data = (torch.randn(value.shape, generator=generator) * 0.02).to(value.device)
+    reader = make_reader(adapted, dtype=dtype, device="cuda")
+    choose_attention(reader, inspect_machine(), max_tokens=max(LENGTHS))
+    reader.model.train()
+    return reader
+
+
+def collect(reader: Reader, rows: list[list[int]]) -> tuple[float, torch.Tensor]:
+    """Return the loss and all gradients of some rows."""
+    tokens = flatten(invent_samples(LENGTHS))
+    reader.model.zero_grad()
+    made = (make_row(tokens, np.array(row)).to("cuda") for row in rows)
+    total = sum(float(learn_row(reader, row, scale=lambda loss: loss * SHARE)) for row in made)
+    return total, gather(reader)
+
+
+def gather(reader: Reader) -> torch.Tensor:
+    found = [value.grad.double().flatten() for value in reader.model.parameters() if value.grad is not None]
+    return torch.cat(found)
+
+
+def differ(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float((one.double() - other.double()).norm() / other.double().norm())
+
+
+def recompute(reader: Reader) -> None:
+    for layer in list_fused(reader):
+        layer.recompute = True
+
+
+def keep(reader: Reader) -> None:
+    for layer in list_fused(reader):
+        layer.keep = True
+
+
+@pytest.mark.parametrize("change", [lambda reader: None, recompute, keep], ids=["fused", "recomputed", "kept"])
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.bfloat16, 4e-2), (torch.float16, 6e-3)], ids=["bf16", "fp16"])
+def test_packed_fused_gradients_are_the_sum_over_samples(
+    base: Path, dtype: torch.dtype, limit: float, change: Callable[[Reader], None]
+) -> None:
+    exact_loss, exact = collect(load(base, dtype=torch.float32), [[i] for i in range(8)])
+    reader = load(base, dtype=dtype)
+    _, written = collect(reader, [[0, 3, 5], [1, 2, 4, 6, 7]])
+    fused, line = fuse_layers(reader)
+    assert fused, line
+    change(reader)
+    fused_loss, gradients = collect(reader, [[0, 3, 5], [1, 2, 4, 6, 7]])
+    print(f"{dtype}: as written {differ(written, exact):.1e}, fused {differ(gradients, exact):.1e}; {line}")  # noqa: T201 - what -s is for
+    assert fused_loss == pytest.approx(exact_loss, rel=1e-2)
+    assert differ(gradients, exact) < max(limit, 1.3 * differ(written, exact))
+
+
+def test_recorded_rows_teach_what_rows_teach(base: Path) -> None:
+    reader = load(base)
+    assert fuse_layers(reader)[0]
+    _, plain = collect(reader, [[0, 1, 2], [3, 4, 5]])
+    tokens = flatten(invent_samples(LENGTHS))
+    said: list[str] = []
+    recorder = RowRecorder(reader, tokens, scale=lambda loss: loss, tell=said.append)
+    for _ in range(3):  # as written, recorded and played, played
+        for value in reader.model.parameters():
+            if value.grad is not None:
+                value.grad.zero_()
+        for row in ([0, 1, 2], [3, 4, 5]):
+            recorder.learn(np.array(row), round(1 / SHARE))
+        torch.cuda.synchronize()
+        error = differ(gather(reader), plain)
+        print(f"recorded: {error:.1e}")  # noqa: T201 - what -s is for
+        assert error < 2e-2
+    assert said == []
+
+
+@pytest.mark.parametrize(("rows", "columns", "rank"), [(256, 512, 16), (192, 320, 4), (1000, 64, 64)])
+def test_merged_weights_are_those_of_the_reference(rows: int, columns: int, rank: int) -> None:
+    import bitsandbytes
+
+    torch.manual_seed(rows)
+    layer = bitsandbytes.nn.Linear4bit(columns, rows, bias=False, quant_type="nf4", compress_statistics=True)
+    layer.weight.data = torch.randn(rows, columns) * 0.02
+    layer = layer.to("cuda")
+    first = torch.nn.Parameter(torch.randn(rank, columns, device="cuda") * 0.1)
+    second = torch.nn.Parameter(torch.randn(rows, rank, device="cuda") * 0.1)
+    one = Adapted(layer=layer, first=first, second=second, scale=2.0)
+    for dtype, limit in ((torch.float32, 1e-3), (torch.bfloat16, 4e-3), (torch.float16, 1e-3)):
+        merged = Group([one]).merge(torch.empty(0, device="cuda", dtype=dtype))
+        assert differ(merged, one.merge_plainly()) < limit
+
+
+def test_float16_learns_through_masks_as_on_a_card_without_bfloat16(base: Path) -> None:
+    _, exact = collect(load(base, dtype=torch.float32), [[i] for i in range(8)])
+    reader = load(base, dtype=torch.float16)
+    reader.model.set_attn_implementation("sdpa")
+    _, packed = collect(reader, [[0, 3, 5], [1, 2, 4, 6, 7]])
+    print(f"float16, sdpa: {differ(packed, exact):.1e}")  # noqa: T201 - what -s is for
+    assert differ(packed, exact) < 1e-2
