@@ -11,7 +11,7 @@ import pytest
 
 from userbot.errors import ExportFormatError, OwnerUnknownError
 from userbot.importers import ImportSummary, import_file
-from userbot.messages import ChatKind, Message, Origin
+from userbot.messages import Chat, ChatKind, Message, Origin
 from userbot.store import Store
 
 EXPORTS = Path(__file__).parent.parent / "fixtures" / "exports"
@@ -173,6 +173,17 @@ def test_html_pages_are_one_chat(store: Store, path: Path) -> None:
     assert [m.id for m in messages if m.forwarded] == [6]
     assert dict(summary.skipped) == {"service message": 1}
     assert import_file(store, path, me="Olga Test").added == 0
+
+
+def test_html_page_does_not_make_the_clones_words_the_owners(store: Store) -> None:
+    store.chats.save([Chat(id=101, kind=ChatKind.PRIVATE, title="Pavel")])
+    sent_at = datetime(2023, 11, 14, 22, 14, tzinfo=UTC)
+    for number, text in ((4, "my  words "), (7, "other words")):
+        store.messages.add([Message(chat_id=101, id=number, origin=Origin.CLONE, sent_at=sent_at, text=text)])
+    summary, messages = load(store, EXPORTS / "html", me="Olga Test")
+    assert [m.id for m in messages if m.origin is Origin.CLONE] == [4]
+    assert [m.id for m in messages if m.origin is Origin.OWNER] == [5, 6, 7]
+    assert summary.chats[0].counts == {Origin.PEER: 7, Origin.OWNER: 3, Origin.CLONE: 1}
 
 
 def test_html_chats_can_never_be_answered(store: Store) -> None:

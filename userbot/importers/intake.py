@@ -14,7 +14,7 @@ from userbot.importers.detection import choose_reader
 from userbot.importers.found import Found, Hints, Notice, Owner, Skipped, Truncated
 from userbot.importers.source import Progress, Source
 from userbot.importers.summary import ChatRow, ImportSummary
-from userbot.importers.telegram.html import is_page
+from userbot.importers.telegram.html import SOURCE, is_page
 from userbot.messages import Chat, ChatKind, Message, Origin
 from userbot.store import Store
 from userbot.store.facts import OWNER_ID, OWNER_NAME
@@ -88,9 +88,10 @@ class _Intake:
         for item in found:
             if isinstance(item, list):
                 if item and chat is not None:
-                    self._count(chat, item)
+                    rows = self._mark_clone(chat, item)
+                    self._count(chat, rows)
                     if self.store is not None:
-                        batch += item
+                        batch += rows
                 if len(batch) >= BATCH:
                     self._store(batch)
                     batch = []
@@ -131,10 +132,29 @@ class _Intake:
             truncated_after=None if end is None else f"after {total} messages, at byte {end}",
         )
 
+    def _mark_clone(self, chat: Chat, messages: list[Message]) -> list[Message]:
+        """Tell the clone's messages from the owner's in pages of HTML, whose chats have other ids than Telegram's.
+
+        Everywhere else the store knows them by chat and id.
+        """
+        if self.store is None or chat.source != SOURCE:
+            return messages
+        said = self.store.messages.texts_of_clone([m.id for m in messages if m.origin is Origin.OWNER])
+        known = {(number, _squeeze(text)) for number, text in said}
+        return [
+            replace(message, origin=Origin.CLONE)
+            if message.origin is Origin.OWNER and (message.id, _squeeze(message.text)) in known
+            else message
+            for message in messages
+        ]
+
     def _count(self, chat: Chat, messages: list[Message]) -> None:
         if chat.id not in self.rows:
             self._meet(chat)
         counts = self.rows[chat.id][1]
+        if chat.source == SOURCE:  # the only one in which the clone may be found
+            counts.update(message.origin for message in messages)
+            return
         mine = [message.origin for message in messages].count(Origin.OWNER)
         counts[Origin.OWNER] += mine
         counts[Origin.PEER] += len(messages) - mine
@@ -181,3 +201,8 @@ class _Intake:
                 f"{len(alone)} group(s) hold your messages only, so they are no training data: {', '.join(alone[:5])}. "
                 f'Export again with "Only my messages" unticked to use them.'
             )
+
+
+def _squeeze(text: str) -> str:
+    # A page may break lines and join spaces otherwise.
+    return " ".join(text.split())

@@ -102,6 +102,14 @@ class MessageRepository:
             newest = query.order_by(messages.c.sent_at.desc(), messages.c.id.desc()).limit(1)
             return connection.execute(newest).scalar_one_or_none()
 
+    def texts_of_clone(self, message_ids: Sequence[int]) -> set[tuple[int, str]]:
+        """Return (message id, text) of the clone's messages with these ids, in whatever chat."""
+        query = select(messages.c.id, messages.c.text).where(
+            messages.c.origin == Origin.CLONE, messages.c.id.in_(message_ids)
+        )
+        with self._engine.connect() as connection:
+            return {(row.id, row.text) for row in connection.execute(query)}
+
     def count(self, origin: Origin | None = None, *, since: datetime | None = None) -> int:
         """Count messages, all or of one origin, all or stored after `since`."""
         query = select(func.count()).select_from(messages).where(messages.c.deleted_at.is_(None))
