@@ -147,7 +147,8 @@ def convert(kind: type[Shape], value: object) -> Shape:
     if isinstance(value, dict):
         for field in msgspec.structs.fields(kind):
             if field.encode_name in value:
-                setattr(shape, field.name, _convert(value[field.encode_name], field))
+                # Rows are as lenient here as in the decoder above.
+                setattr(shape, field.name, _convert(value[field.encode_name], field, strict=kind is not Row))
     return shape
 
 
@@ -160,14 +161,15 @@ def join_text(value: Any) -> str:
     return "".join(_part_text(part) for part in value)
 
 
-def _convert(value: object, field: msgspec.structs.FieldInfo) -> Any:
+def _convert(value: object, field: msgspec.structs.FieldInfo, *, strict: bool) -> Any:
     try:
-        return msgspec.convert(value, field.type, strict=False)
+        return msgspec.convert(value, field.type, strict=strict)
     except (msgspec.ValidationError, RecursionError):
         if field.name == "text":
             return join_text(value)
         # An absurd time is not a missing one, for which the local time would stand in.
-        return EPOCH if field.name in ("date_unixtime", "edited_unixtime") else field.default
+        is_absurd = isinstance(value, str) and field.name in ("date_unixtime", "edited_unixtime")
+        return EPOCH if is_absurd else field.default
 
 
 def _part_text(part: Any) -> str:
