@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -200,6 +201,16 @@ def test_html_account_tells_the_owner_as_the_one_in_most_chats(store: Store, tmp
     summary, _ = load(store, tmp_path)
     assert summary.owner_name == "Olga Test"
     assert sorted(row.chat.title for row in summary.chats) == ["Pavel Probe", "Rita", "Zed"]
+
+
+def test_time_beyond_the_calendar_costs_its_row_only(store: Store, tmp_path: Path) -> None:
+    row = {"type": "message", "date": "x", "from": "Pavel", "from_id": "user5", "text": "hi"}
+    times = {1: "1700000000", 2: "253402300800", 3: "1700000001"}
+    rows = [{"id": number, **row, "date_unixtime": time} for number, time in times.items()]
+    path = tmp_path / "result.json"
+    for indent in (1, None):
+        path.write_text(json.dumps({"name": "P", "type": "personal_chat", "id": 5, "messages": rows}, indent=indent))
+        assert [message.id for message in load(store, path)[1]] == [1, 3]
 
 
 # --- Instagram and Messenger

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any
@@ -142,6 +143,9 @@ class Connection:
             await self._client.disconnect()
         except OSError as exc:
             logger.info("The connection did not close cleanly: %s", type(exc).__name__)
+        except sqlite3.Error as exc:
+            # What was missed since the last save is read again.
+            logger.warning("The session could not be saved: %s", exc)
         if self.state not in (ConnectionState.LOST, ConnectionState.NEEDS_LOGIN):
             self._enter(ConnectionState.DISCONNECTED)
 

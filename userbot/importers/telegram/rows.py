@@ -101,7 +101,8 @@ Shape = TypeVar("Shape", bound=msgspec.Struct)
 # Not strict: times are numbers in strings.
 _decode_rows = msgspec.json.Decoder(list[Row], strict=False).decode
 _decode_row = msgspec.json.Decoder(Row, strict=False).decode
-_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# Of a time beyond the year 9999, the decoder's error is a bare ValueError.
+_FAULTS = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 def try_rows(raw: bytes) -> list[Row] | None:
@@ -164,7 +165,7 @@ def join_text(value: Any) -> str:
 def _convert(value: object, field: msgspec.structs.FieldInfo, *, strict: bool) -> Any:
     try:
         return msgspec.convert(value, field.type, strict=strict)
-    except (msgspec.ValidationError, RecursionError):
+    except _FAULTS:
         if field.name == "text":
             return join_text(value)
         # An absurd time is not a missing one, for which the local time would stand in.
