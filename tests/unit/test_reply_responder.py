@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 
@@ -74,6 +75,24 @@ async def test_failure_that_nobody_foresaw_is_tried_again_as_long_as_an_answer_m
         await core.advance(600)
         assert len(generator.prompts) == tried
     assert store.replies.newest()[0].state is ReplyState.REFUSED
+
+
+async def test_store_that_fails_for_a_while_ends_nothing_and_doubles_nothing(
+    store: Store, clock: FakeClock, ally: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async with Core(store, clock, ScriptedGenerator("hey")) as core:
+        with monkeypatch.context() as full:
+            for name in ("mark_sent", "fail", "cancel", "claim"):
+                full.setattr(store.replies, name, fail)
+            await core.hear(ally, _peer(1, "hi", clock))
+            await core.advance(300)
+        await core.advance(60)
+        assert core.wire.sent == [(101, "hey")]
+        assert core.failures == []
+    assert store.replies.newest()[0].state is ReplyState.SENT
 
 
 async def test_stranger_gets_nothing_and_is_not_stored(store: Store, clock: FakeClock, ally: Chat) -> None:

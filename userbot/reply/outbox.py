@@ -122,12 +122,20 @@ class Outbox:
         try:
             while True:
                 self._woken.discard(chat_id)
-                chat = await self._thread.run(self._store.chats.get, chat_id)
-                items = await self._thread.run(self._store.replies.pending, chat_id)
-                if chat is not None and items:
-                    errors = await self._deliver_items(chat, items, errors)
-                elif chat_id not in self._woken:
-                    return
+                try:
+                    chat = await self._thread.run(self._store.chats.get, chat_id)
+                    items = await self._thread.run(self._store.replies.pending, chat_id)
+                    if chat is not None and items:
+                        errors = await self._deliver_items(chat, items, errors)
+                    elif chat_id not in self._woken:
+                        return
+                except SessionLostError:
+                    raise
+                except Exception:
+                    # A full disk or a locked database must not end the daemon.
+                    self._metrics.errors.labels("outbox").inc()
+                    log.exception("the outbox of chat %s failed", chat_id)
+                    await self._timer.sleep(BACKOFF_MAX_S)
         finally:
             # Without an await in between: a bubble decided from now on starts a new task.
             if self._tasks.get(chat_id) is asyncio.current_task():

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from telethon.utils import get_display_name
 
-from userbot.errors import FloodError, OfflineError, SessionLostError, TelegramError
+from userbot.errors import FloodError, OfflineError, SessionLostError
 from userbot.events import Event
 from userbot.messages import Chat
 from userbot.store import Store
@@ -180,7 +180,8 @@ class TelegramAccount:
             except (OfflineError, SessionLostError) as exc:
                 # Whoever holds the connection sees to it; the next connection brings the next look.
                 logger.info("The reconciler stops for now: %s", exc)
-            except TelegramError:
+            except Exception:
+                # Be it Telegram or the store, as on a full disk: the next look finds what this one did not.
                 logger.exception("The reconciler failed")
 
     async def dialogs(self) -> list[Chat]:
