@@ -400,6 +400,7 @@ def test_rows_that_are_no_messages_are_skipped_by_reason(store: Store, tmp_path:
         row(9) | {"date": "1970-01-01T03:00:00", "date_unixtime": "0"},
         row(10) | {"id": 2**70},
         row(11) | {"date_unixtime": "9" * 30},
+        row(12) | {"date_unixtime": "9999-12-31T23:59:59-12:00"},
         "no row",
     ]
     summary = load(store, tmp_path, account(chat(rows)))
@@ -410,7 +411,7 @@ def test_rows_that_are_no_messages_are_skipped_by_reason(store: Store, tmp_path:
         "row of an unknown type": 1,
         "empty message": 1,
         "row without an id": 2,
-        "row without a time": 2,
+        "row without a time": 3,
         "damaged row": 1,
     }
 

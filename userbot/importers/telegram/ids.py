@@ -89,7 +89,8 @@ def read_time(local: str | None, unix: datetime | None) -> datetime | None:
     is assumed.
     """
     if unix is not None:
-        return unix if unix > EPOCH else None
+        # The decoder takes dates with an offset too, which no exporter writes; some lie beyond UTC's calendar.
+        return unix if unix.tzinfo is UTC and unix > EPOCH else None
     if local is None:
         return None
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from msgspec import UNSET
 
@@ -46,7 +46,13 @@ class ChatRows:
         # This runs millions of times, and a call costs as much as decoding several fields: the common row makes none.
         for row in rows:
             sent_at = row.date_unixtime
-            if row.type != "message" or row.id is None or sent_at is None or sent_at <= EPOCH:
+            if (
+                row.type != "message"
+                or row.id is None
+                or sent_at is None
+                or sent_at.tzinfo is not UTC
+                or sent_at <= EPOCH
+            ):
                 sent_at = self._check(row)
                 if sent_at is None or row.id is None:
                     continue
