@@ -21,7 +21,7 @@ from userbot.errors import ExportError
 from userbot.importers import import_file
 from userbot.store import Store
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
 from fixtures.exports.mutations import FORMATS, OWNERS, broken_exports
 

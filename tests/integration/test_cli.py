@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from userbot.adapters import AdapterShelf, Manifest
-from userbot.cli import main
+from userbot.cli import main, screen
 from userbot.demo.export import EXPORT_PATH, FRIEND_ID, FRIEND_NAME
 from userbot.messages import Chat, ChatKind, Mode
 from userbot.settings import load_settings
@@ -22,7 +22,8 @@ Clone = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
+    for console in (screen.console, screen.errors):
+        monkeypatch.setattr(console, "_width", 200)
     return tmp_path / "home"
 
 

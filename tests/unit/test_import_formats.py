@@ -15,7 +15,7 @@ from userbot.importers import ImportSummary, import_file
 from userbot.messages import Chat, ChatKind, Message, Origin
 from userbot.store import Store
 
-EXPORTS = Path(__file__).parent.parent / "fixtures" / "exports"
+EXPORTS = Path(__file__).parents[1] / "support" / "fixtures" / "exports"
 WHATSAPP = EXPORTS / "whatsapp"
 ANDROID = WHATSAPP / "WhatsApp Chat with Anna.txt"
 

@@ -26,9 +26,9 @@ def say(**event): print(json.dumps(event), flush=True)
 def put_program(folder: Path, body: str, monkeypatch: pytest.MonkeyPatch) -> TrainingProcess:
     """Put a package named `training` before ours on the process's path."""
     package = folder / "path" / "training"
-    package.mkdir(parents=True)
+    (package / "judging").mkdir(parents=True)
     (package / "__init__.py").touch()
-    for name in ("__main__.py", "trial.py"):
+    for name in ("__main__.py", "judging/trial.py"):
         (package / name).write_text(PROGRAM.format(body=body))
     monkeypatch.setenv("PYTHONPATH", str(package.parent))
     monkeypatch.chdir(folder)
