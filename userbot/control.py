@@ -184,7 +184,7 @@ def _set_mode(mode: Mode, told: str) -> _Action:
 
 async def _find(argument: str, desk: Desk) -> Chat:
     try:
-        return await desk.thread.run(desk.store.chats.find, argument)
+        return await desk.thread.run(desk.store.chats.find, argument, whole=True)
     except ChatNotFoundError:
         found = await desk.daemon.find_dialog(argument) if desk.daemon is not None else None
         if found is None:

@@ -1,6 +1,7 @@
 """Settings: the only reader of the environment and of `.env` files.
 
-Order, later wins: defaults, `<home>/.env`, `./.env`, environment variables `CLONE_…`, flags of a command.
+Order, later wins: defaults, `<home>/.env`, environment variables `CLONE_…`, flags of a command. A `.env` in the current
+folder is not read: it may be somebody else's, and settings say where chats are sent.
 """
 
 from __future__ import annotations
@@ -197,7 +198,7 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
     if home is not None:
         overrides["home"] = home
     try:
-        return Settings(_env_file=(folder / ".env", ".env"), **overrides)  # type: ignore[call-arg]  # pydantic-settings takes it
+        return Settings(_env_file=folder / ".env", **overrides)  # type: ignore[call-arg]  # pydantic-settings takes it
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         name = "CLONE_" + "__".join(str(part) for part in first["loc"]).upper()
@@ -221,7 +222,9 @@ def _read_hours(value: str | None) -> str | None:
 
 def write_example() -> str:
     """Return the text of `.env.example`: every setting, its default and what it means."""
-    lines = ["# Settings of telegram-clone. Copy to .env, uncomment what you change, and keep the file private (0600)."]
+    lines = [
+        "# Settings of telegram-clone. Copy to ~/.telegram-clone/.env, uncomment what you change, keep it private."
+    ]
     lines += _describe(Settings, "CLONE_")
     return "\n".join(lines) + "\n"
 

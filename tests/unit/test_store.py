@@ -135,6 +135,16 @@ def test_no_name_finds_no_chat(store: Store, text: str) -> None:
         store.chats.find(text)
 
 
+def test_part_of_a_title_is_not_enough_where_somebody_else_could_be_hit(store: Store, friend: Chat) -> None:
+    assert store.chats.find("vera", whole=True).id == friend.id
+    with pytest.raises(ChatNotFoundError) as caught:
+        store.chats.find("ver", whole=True)
+    assert str(caught.value) == (
+        "No chat is called 'ver'; Vera (101) comes near. Give the whole title or the id: "
+        "this decides who is answered or learned from."
+    )
+
+
 @pytest.mark.parametrize("kind", [ChatKind.BOT, ChatKind.CHANNEL, ChatKind.SERVICE, ChatKind.SAVED])
 def test_bots_channels_and_service_chats_can_never_be_allowed(store: Store, kind: ChatKind) -> None:
     store.chats.save([Chat(id=500, kind=kind, title="Not a person")])

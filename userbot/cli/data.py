@@ -21,7 +21,7 @@ chats = typer.Typer(no_args_is_help=True, help="Who is in the store, who may be 
 
 SHOWN_CHATS = 40
 
-ChatNames = Annotated[list[str], typer.Argument(metavar="CHAT...", help="Id, @username, or (part of) the title.")]
+ChatNames = Annotated[list[str], typer.Argument(metavar="CHAT...", help="Id, @username, or the whole title.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -155,8 +155,9 @@ def withdraw(context: typer.Context, names: ChatNames) -> None:
         for chat in _find(store, names):
             store.chats.withdraw_consent(chat.id)
             console.print(
-                f"Consent for {escape(chat.title)} withdrawn. To forget it fully: `clone train`, then "
-                f"`clone adapters rm` for every older adapter."
+                f"Consent for {escape(chat.title)} withdrawn. To forget it fully, stop a training that is under way, "
+                f"train anew with `clone train`, remove every older adapter with `clone adapters rm`, and delete their "
+                f"folders under `reports`."
             )
 
 
@@ -175,7 +176,7 @@ def about(
 
 def _find(store: Store, names: list[str]) -> list[Chat]:
     # All names are looked up before anything changes, so that a typing error changes nothing.
-    return [store.chats.find(name) for name in names]
+    return [store.chats.find(name, whole=True) for name in names]
 
 
 def _order(context: typer.Context, verb: str, names: list[str]) -> None:

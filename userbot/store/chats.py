@@ -77,8 +77,12 @@ class ChatRepository:
                 for r in connection.execute(query)
             ]
 
-    def find(self, text: str) -> Chat:
-        """Return the one chat that `text` names: its id, its `@username`, or its title (any case; a part will do).
+    def find(self, text: str, *, whole: bool = False) -> Chat:
+        """Return the one chat that `text` names: its id, its `@username`, or its title, in any case.
+
+        Args:
+            text: What the owner has typed.
+            whole: Accept the whole title only, not a part of it: for decisions that must not hit somebody else.
 
         Raises:
             ChatNotFoundError: None fits, or several do.
@@ -92,6 +96,11 @@ class ChatRepository:
         by_title = [chat for chat in known if chat.title.casefold() == wanted]
         by_part = [chat for chat in known if wanted and wanted in chat.title.casefold()]
         for found in (by_key, by_title, by_part):
+            if found is by_part and found and whole:
+                raise ChatNotFoundError(
+                    f"No chat is called {text!r}; {found[0].title} ({found[0].id}) comes near. Give the whole title or "
+                    f"the id: this decides who is answered or learned from."
+                )
             if len(found) == 1:
                 return found[0]
             if found:
