@@ -155,12 +155,12 @@ def run_ours(name: str, work: Path, shape: dict[str, int], seconds: float) -> di
     """Train with the product's own Learner, which `clone train` uses, and time its updates after the warm-up."""
     import torch
 
-    from training.checkpoint import RunFolder
     from training.config import make_config
     from training.data.prepare import HELD_OUT, TRAIN
-    from training.learner import Learner
-    from training.packing import Tokens
-    from training.plan import plan_epochs
+    from training.learning.checkpoint import RunFolder
+    from training.learning.learner import Learner
+    from training.learning.packing import Tokens
+    from training.learning.plan import plan_epochs
 
     preset, settings, warm, _ = OURS[name]
     warm = warm if shape is FULL else 1
@@ -230,7 +230,7 @@ def run_theirs(name: str, work: Path, shape: dict[str, int], seconds: float) -> 
         TrainingArguments,
     )
 
-    from training.attention import name_attention, register_attention
+    from training.learning.attention import name_attention, register_attention
 
     cuda = torch.cuda.is_available()
     half = torch.float16 if name == "article" else torch.bfloat16

@@ -17,7 +17,7 @@ from userbot.adapters import AdapterShelf, Manifest
 from userbot.errors import ConfigError, ConsentError
 
 if TYPE_CHECKING:
-    from training.checkpoint import RunFolder
+    from training.learning.checkpoint import RunFolder
     from userbot.store import Store
 
 
@@ -82,10 +82,10 @@ def train(
         MissingExtraError: Packages are missing.
     """
     check_extras(*(["bitsandbytes"] if config.load_in_4bit or config.optimizer != "adamw" else []))
-    from training.checkpoint import RUNNING, RunFolder
     from training.config import adapt_to_base
     from training.data.prepare import prepare_data
-    from training.model import load_tokenizer, resolve_base
+    from training.learning.checkpoint import RUNNING, RunFolder
+    from training.learning.model import load_tokenizer, resolve_base
 
     base = resolve_base(config.base, models_dir=places.models)
     adapted, note = adapt_to_base(config, base.name)
@@ -137,7 +137,7 @@ def resume(
         ConsentError: A consent was withdrawn.
     """
     check_extras()
-    from training.checkpoint import GIVEN_UP, RunFolder
+    from training.learning.checkpoint import GIVEN_UP, RunFolder
 
     run = RunFolder.find_unfinished(places.runs)
     with run.log.open("a", encoding="utf-8") as file:
@@ -199,8 +199,8 @@ def _finish(
     should_stop: Callable[[], bool],
     clock: Callable[[], datetime],
 ) -> Manifest:
-    from training.checkpoint import DONE
-    from training.learner import Learner, list_versions
+    from training.learning.checkpoint import DONE
+    from training.learning.learner import Learner, list_versions
     from userbot.adapters import new_id
 
     saved = run.read()

@@ -117,8 +117,8 @@ class Circle:
     def put_blank_adapter(self) -> str:
         """Put an adapter in service that has not been trained: it writes as the base does."""
         from training.config import make_config
-        from training.learner import name_base
-        from training.model import attach_lora, load_base, resolve_base
+        from training.learning.learner import name_base
+        from training.learning.model import attach_lora, load_base, resolve_base
 
         base = resolve_base("tiny", models_dir=self.stage.settings.models)
         import torch

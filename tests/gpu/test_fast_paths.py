@@ -14,15 +14,15 @@ import torch
 from models import invent_samples, make_base
 from safetensors.torch import load_file, save_file
 
-from training.attention import choose_attention
 from training.config import make_config
-from training.fusion import fuse_layers, list_fused
-from training.loss import Reader, learn_row, make_reader
-from training.machine import can_run_kernels, inspect_machine
-from training.merging import Adapted, Group
-from training.model import attach_lora, load_base, resolve_base
-from training.packing import flatten, make_row
-from training.recording import RowRecorder
+from training.learning.attention import choose_attention
+from training.learning.fusion import fuse_layers, list_fused
+from training.learning.loss import Reader, learn_row, make_reader
+from training.learning.machine import can_run_kernels, inspect_machine
+from training.learning.merging import Adapted, Group
+from training.learning.model import attach_lora, load_base, resolve_base
+from training.learning.packing import flatten, make_row
+from training.learning.recording import RowRecorder
 
 pytestmark = [
     pytest.mark.gpu,

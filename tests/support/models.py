@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from training.loss import Reader
+    from training.learning.loss import Reader
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }}[/INST]"
@@ -102,10 +102,10 @@ def load_reader(
     """Load a base from a folder and put a trainable adapter on it whose second matrices are not zero."""
     import torch
 
-    from training.attention import name_attention, register_attention
     from training.config import make_config
-    from training.loss import make_reader
-    from training.model import attach_lora, expand, load_base, resolve_base
+    from training.learning.attention import name_attention, register_attention
+    from training.learning.loss import make_reader
+    from training.learning.model import attach_lora, expand, load_base, resolve_base
 
     register_attention()
     found = resolve_base(str(folder), models_dir=folder)

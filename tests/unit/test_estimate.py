@@ -9,7 +9,7 @@ import torch
 from models import load_reader, make_base
 
 from training.config import make_config
-from training.estimate import (
+from training.learning.estimate import (
     Anatomy,
     advise,
     count_4bit_bytes,
@@ -19,8 +19,8 @@ from training.estimate import (
     is_worth_expanding,
     measure_anatomy,
 )
-from training.machine import GIB, Machine, inspect_machine, read_free_memory
-from training.model import resolve_base
+from training.learning.machine import GIB, Machine, inspect_machine, read_free_memory
+from training.learning.model import resolve_base
 
 # Mistral-7B: counted from its published configuration.
 MISTRAL_7B = Anatomy(

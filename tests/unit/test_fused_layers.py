@@ -9,10 +9,10 @@ import pytest
 import torch
 from models import invent_samples, load_reader, make_base
 
-from training import pieces
-from training.fusion import fuse_layers, list_fused
-from training.loss import Reader, learn_row
-from training.packing import flatten, make_row
+from training.learning import pieces
+from training.learning.fusion import fuse_layers, list_fused
+from training.learning.loss import Reader, learn_row
+from training.learning.packing import flatten, make_row
 
 LENGTHS = [23, 7, 40, 12, 31]
 

@@ -13,7 +13,7 @@ import torch
 from models import make_base
 
 from training.config import make_config
-from training.model import attach_lora, load_base, resolve_base
+from training.learning.model import attach_lora, load_base, resolve_base
 from training.serving.inference import CloneModel, Sampling
 from userbot.adapters import AdapterShelf, Manifest
 from userbot.errors import AdapterDamagedError, BaseMismatchError, NoAdapterError

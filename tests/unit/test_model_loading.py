@@ -11,8 +11,8 @@ import torch
 from models import make_base
 
 from training.config import MISTRAL, LoraSettings, adapt_to_base, make_config
-from training.estimate import count_4bit_bytes
-from training.model import attach_lora, check_quantised, count_4bit, expand, load_base, resolve_base
+from training.learning.estimate import count_4bit_bytes
+from training.learning.model import attach_lora, check_quantised, count_4bit, expand, load_base, resolve_base
 from userbot.errors import BaseMismatchError, ConfigError, NotQuantisedError
 
 LORA: LoraSettings = make_config("default", {"lora": {"r": 4}}).lora

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from models import Spoken, invent_samples
 
-from training.packing import Tokens, fit_rows, flatten, make_row, plan_updates
+from training.learning.packing import Tokens, fit_rows, flatten, make_row, plan_updates
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=80)
 

@@ -10,11 +10,11 @@ import torch
 from models import invent_samples, load_reader, make_base
 
 from training import loss as loss_module
-from training.attention import choose_attention, measure_mixing
-from training.loss import Reader, learn_row, score_row
-from training.machine import Machine
-from training.packing import flatten, make_row
-from training.trainer import set_checkpointing
+from training.learning.attention import choose_attention, measure_mixing
+from training.learning.loss import Reader, learn_row, score_row
+from training.learning.machine import Machine
+from training.learning.packing import flatten, make_row
+from training.learning.trainer import set_checkpointing
 
 LENGTHS = [23, 7, 40, 12, 31]
 CPU = Machine(device="cpu", name="test", free_bytes=2**30, bfloat16=False)

@@ -11,13 +11,13 @@ import pytest
 import torch
 from models import invent_samples, load_reader, make_base
 
-from training.checkpoint import Checkpoint
 from training.config import TrainConfig, make_config
-from training.loss import Reader
-from training.optimizer import shape_rate
-from training.packing import flatten
-from training.plan import plan_epochs
-from training.trainer import Layout, Trainer
+from training.learning.checkpoint import Checkpoint
+from training.learning.loss import Reader
+from training.learning.optimizer import shape_rate
+from training.learning.packing import flatten
+from training.learning.plan import plan_epochs
+from training.learning.trainer import Layout, Trainer
 from userbot.errors import OutOfMemoryError, TrainingStoppedError
 
 LENGTHS = [23, 7, 40, 12, 31, 18, 26, 35, 9, 14]

@@ -19,22 +19,22 @@ from typing import Any
 import torch
 
 from training.article.data import COLUMN, parse_prompt
-from training.attention import choose_attention
 from training.config import make_config
 from training.data.render import Encoded, Renderer
 from training.data.samples import Sample
-from training.estimate import fit_plan, is_worth_expanding, measure_anatomy
 from training.judging.evaluate import evaluate
-from training.loss import make_reader
-from training.machine import inspect_machine
-from training.model import expand, load_base, quiet_deprecations, resolve_base
-from training.packing import Tokens, flatten
-from training.plan import plan_epochs
+from training.learning.attention import choose_attention
+from training.learning.estimate import fit_plan, is_worth_expanding, measure_anatomy
+from training.learning.loss import make_reader
+from training.learning.machine import inspect_machine
+from training.learning.model import expand, load_base, quiet_deprecations, resolve_base
+from training.learning.packing import Tokens, flatten
+from training.learning.plan import plan_epochs
+from training.learning.trainer import Layout, Trainer
 from training.progress import Progress, Silence
 from training.serving.generation import Sampling, draw_tokens, list_end_ids
 from training.serving.slot import AdapterSlot
 from training.serving.stopping import Watch
-from training.trainer import Layout, Trainer
 from userbot.errors import TooLittleDataError
 from userbot.messages import Turn
 

@@ -12,7 +12,7 @@ from training.config import TrainConfig
 from training.data.dataset import DataSet, Sample, build
 from training.data.render import Renderer
 from training.data.replay import choose_samples, is_unseen, list_known, merge_ranges
-from training.packing import Tokens, flatten
+from training.learning.packing import Tokens, flatten
 from userbot.adapters import Manifest
 from userbot.store import Store
 

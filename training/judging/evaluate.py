@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from training.loss import Reader, score_row
-from training.packing import Ints, Tokens, fit_rows, make_row
+from training.learning.loss import Reader, score_row
+from training.learning.packing import Ints, Tokens, fit_rows, make_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,8 +25,8 @@ from training.judging.gate import WORSE_EXIT_CODE, Exchange, Figures, Verdict, j
 from training.judging.likeness import Bubbles, measure_likeness
 from training.judging.record import REPORTS, save_trial, write_report
 from training.judging.report import SUMMARY
-from training.model import load_tokenizer, resolve_base
-from training.packing import Tokens
+from training.learning.model import load_tokenizer, resolve_base
+from training.learning.packing import Tokens
 from training.progress import JsonLines, Progress
 from training.serving.inference import CloneModel, Sampling
 from userbot.adapters import AdapterShelf, Manifest

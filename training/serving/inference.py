@@ -17,10 +17,10 @@ try:
     import torch
 
     from training.config import make_config
-    from training.estimate import is_worth_expanding, measure_anatomy
-    from training.loss import Reader, make_reader
-    from training.machine import inspect_machine
-    from training.model import BaseModel, expand, load_base, resolve_base
+    from training.learning.estimate import is_worth_expanding, measure_anatomy
+    from training.learning.loss import Reader, make_reader
+    from training.learning.machine import inspect_machine
+    from training.learning.model import BaseModel, expand, load_base, resolve_base
     from training.serving.generation import Sampling, draw_tokens, list_end_ids
     from training.serving.slot import AdapterSlot
     from training.serving.stopping import Watch

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from training.config import LoraSettings
-from training.model import attach_lora, map_mismatch, quiet_deprecations
+from training.learning.model import attach_lora, map_mismatch, quiet_deprecations
 from userbot.errors import AdapterDamagedError
 
 

@@ -81,7 +81,7 @@ def _build(context: typer.Context, base: str | None) -> DataSet:
     from training.config import adapt_to_base, make_config
     from training.data.dataset import build
     from training.data.render import Renderer
-    from training.model import load_tokenizer, resolve_base
+    from training.learning.model import load_tokenizer, resolve_base
 
     session = session_of(context)
     settings = session.settings

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from training.loss import Reader
+from training.learning.loss import Reader
 
 
 def find_layers(reader: Reader) -> list[torch.nn.Module]:

@@ -1,8 +1,8 @@
 """Kernels of ours, where neither torch.compile nor a kept library makes one pass over memory of it.
 
 Needs Triton and a GPU of compute capability 8 or up, so import it only where `can_run_kernels` says yes. What each must
-compute stands elsewhere as plain torch: `training.merging.Adapted.merge_plainly`, and the functions of
-`training.pieces` with the same names.
+compute stands elsewhere as plain torch: `training.learning.merging.Adapted.merge_plainly`, and the functions of
+`training.learning.pieces` with the same names.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def _ungate(joined, gradient, gated, back, width, SIZE: tl.constexpr):  # type: 
 
 
 def ungate(joined: torch.Tensor, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Do what `training.pieces.ungate` does in one pass; compiled, that takes two."""
+    """Do what `training.learning.pieces.ungate` does in one pass; compiled, that takes two."""
     gated, back = torch.empty_like(gradient), torch.empty_like(joined)
     width = gradient.shape[1]
     size = 2048
@@ -256,7 +256,7 @@ def _turn(  # type: ignore[no-untyped-def]  # Triton compiles it
 def turn(
     joined: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, heads: int, groups: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Do what `training.pieces.turn` does in one pass; compiled, that takes two."""
+    """Do what `training.learning.pieces.turn` does in one pass; compiled, that takes two."""
     width = cos.shape[1]
     query, key, value = (joined.new_empty(len(joined), count, width) for count in (heads, groups, groups))
     _launch_turn(joined, query, key, value, cos, sin, back=False)
@@ -266,7 +266,7 @@ def turn(
 def turn_back(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor
 ) -> torch.Tensor:
-    """Do what `training.pieces.turn_back` does in one pass; compiled, that takes two."""
+    """Do what `training.learning.pieces.turn_back` does in one pass; compiled, that takes two."""
     query, key, value = (part.contiguous() for part in (query, key, value))
     joined = query.new_empty(len(query), (query.shape[1] + 2 * key.shape[1]) * query.shape[2])
     _launch_turn(joined, query, key, value, cos, sin, back=True)

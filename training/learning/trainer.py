@@ -11,17 +11,17 @@ from pathlib import Path
 
 import torch
 
-from training.checkpoint import Checkpoint
 from training.config import TrainConfig
-from training.estimate import Memory
-from training.fusion import list_fused
-from training.loss import Reader, learn_row
-from training.model import quiet_deprecations
-from training.optimizer import make_optimizer, set_rate
-from training.packing import Ints, Row, Tokens, fit_rows, make_row
+from training.learning.checkpoint import Checkpoint
+from training.learning.estimate import Memory
+from training.learning.fusion import list_fused
+from training.learning.loss import Reader, learn_row
+from training.learning.model import quiet_deprecations
+from training.learning.optimizer import make_optimizer, set_rate
+from training.learning.packing import Ints, Row, Tokens, fit_rows, make_row
+from training.learning.recording import LONGEST_ROW, RowRecorder
+from training.learning.team import Alone, Team
 from training.progress import Progress
-from training.recording import LONGEST_ROW, RowRecorder
-from training.team import Alone, Team
 from userbot.errors import OutOfMemoryError, TrainingStoppedError
 
 _TIMED_PLAYS = 5  # of a recording, in the estimate: one alone takes longer, because none follows it closely

@@ -9,8 +9,8 @@ from typing import Any, cast
 import torch
 from torch.nn.functional import cross_entropy
 
-from training.packing import IGNORED, Row
-from training.pieces import grade, run_piece
+from training.learning.packing import IGNORED, Row
+from training.learning.pieces import grade, run_piece
 
 Scale = Callable[[torch.Tensor], torch.Tensor]
 Graded = tuple[torch.Tensor, torch.Tensor]

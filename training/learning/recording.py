@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from training.loss import Reader, learn_row
-from training.packing import IGNORED, Ints, Row, Tokens, make_row
+from training.learning.loss import Reader, learn_row
+from training.learning.packing import IGNORED, Ints, Row, Tokens, make_row
 
 LONGEST_ROW = 4096  # tokens beyond which a GPU is busy long enough for Python to keep up
 _GRAIN = 64  # tokens: rows are padded to a multiple

@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 
-from training.attention import choose_attention, name_attention
-from training.checkpoint import Checkpoint, RunFolder
-from training.compilation import compile_layers, undo_compiling, will_compile
 from training.config import TrainConfig
 from training.data.prepare import HELD_OUT, TRAIN
-from training.estimate import (
+from training.judging.evaluate import Evaluation, evaluate
+from training.learning.attention import choose_attention, name_attention
+from training.learning.checkpoint import Checkpoint, RunFolder
+from training.learning.compilation import compile_layers, undo_compiling, will_compile
+from training.learning.estimate import (
     SPARE,
     Memory,
     advise,
@@ -29,11 +30,10 @@ from training.estimate import (
     is_worth_expanding,
     measure_anatomy,
 )
-from training.fusion import fuse_layers, list_fused, will_fuse
-from training.judging.evaluate import Evaluation, evaluate
-from training.loss import Reader, make_reader
-from training.machine import GIB, Machine, inspect_machine
-from training.model import (
+from training.learning.fusion import fuse_layers, list_fused, will_fuse
+from training.learning.loss import Reader, make_reader
+from training.learning.machine import GIB, Machine, inspect_machine
+from training.learning.model import (
     BaseModel,
     attach_lora,
     count_4bit,
@@ -43,11 +43,11 @@ from training.model import (
     quiet_deprecations,
     resolve_base,
 )
-from training.packing import Ints, Tokens
-from training.plan import plan_epochs
+from training.learning.packing import Ints, Tokens
+from training.learning.plan import plan_epochs
+from training.learning.recording import LONGEST_ROW
+from training.learning.trainer import Layout, Trainer, read_peak_memory
 from training.progress import Progress
-from training.recording import LONGEST_ROW
-from training.trainer import Layout, Trainer, read_peak_memory
 from userbot.adapters import write_json
 from userbot.errors import OutOfMemoryError
 

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import torch
 
-from training.machine import can_run_kernels
+from training.learning.machine import can_run_kernels
 
 _LARGEST_RANK = 128  # of the kernel; beyond that its tiles do not fit
 
@@ -70,7 +70,7 @@ class Adapted:
         weight = self.layer.weight
         state = getattr(weight, "quant_state", None)
         if state is not None and weight.is_cuda and _is_readable(state, rank=self.first.shape[0]):
-            from training.kernels import merge_4bit
+            from training.learning.kernels import merge_4bit
 
             merge_4bit(
                 out, weight.data, state, first=self.first.detach(), second=self.second.detach(), scale=self.scale

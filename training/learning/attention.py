@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from training.loss import Reader
-from training.machine import Machine
-from training.packing import flatten, make_row
+from training.learning.loss import Reader
+from training.learning.machine import Machine
+from training.learning.packing import flatten, make_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

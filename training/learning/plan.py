@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from training.config import TrainConfig
-from training.packing import Ints, Tokens, plan_updates
+from training.learning.packing import Ints, Tokens, plan_updates
 
 
 def plan_epochs(config: TrainConfig, tokens: Tokens) -> tuple[list[Ints], list[int]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from training.machine import can_run_kernels
+from training.learning.machine import can_run_kernels
 
 
 def normalise(states: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
@@ -109,7 +109,7 @@ def run_piece(piece: Callable[..., Any], *inputs: Any) -> Any:
         return piece(*inputs)
     name = piece.__name__
     if name in _OURS and can_run_kernels():
-        from training import kernels
+        from training.learning import kernels
 
         return getattr(kernels, name)(*inputs)
     if name not in _COMPILED:

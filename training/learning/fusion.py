@@ -2,8 +2,8 @@
 
 transformers and peft run a layer as some hundred operations. Here it is: *enter*, from the hidden states to queries,
 keys and values; attention as it is configured; *leave*, the rest. Weights are merged with the adapter at each use
-(`training.merging`), the element-wise work between two products is compiled into one pass, and the backward pass knows
-what it can make again cheaply, so little is kept. Rows may have any length: nothing is compiled for one.
+(`training.learning.merging`), the element-wise work between two products is compiled into one pass, and the backward
+pass knows what it can make again cheaply, so little is kept. Rows may have any length: nothing is compiled for one.
 
 Which models this fits is not decided by their names: `fuse_layers` looks for the parts, then compares results and
 gradients with the layers as written, and leaves them when they differ.
@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 
-from training.compilation import find_layers
 from training.config import TrainConfig
-from training.loss import Reader
-from training.machine import Machine, can_run_kernels
-from training.merging import Adapted, Group
-from training.pieces import denormalise, gate, normalise, run_piece, turn, turn_back, ungate
+from training.learning.compilation import find_layers
+from training.learning.loss import Reader
+from training.learning.machine import Machine, can_run_kernels
+from training.learning.merging import Adapted, Group
+from training.learning.pieces import denormalise, gate, normalise, run_piece, turn, turn_back, ungate
 
 _PARTS = ("input_layernorm", "self_attn", "post_attention_layernorm", "mlp")
 _PROBE, _PROBE_SCALE = 24, 0.01  # tokens of a sample, and size of an adapter's weights, in the check

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from training.config import LoraSettings, TrainConfig
-from training.loss import CHUNK
-from training.machine import GIB, Machine
-from training.model import BaseModel, find_targets, map_hub_errors
+from training.learning.loss import CHUNK
+from training.learning.machine import GIB, Machine
+from training.learning.model import BaseModel, find_targets, map_hub_errors
 
 SPARE = 0.9  # share of the free memory to plan with: allocators leave holes
 _SMALL_ROW = 1024  # tokens below which a forward pass wastes the device

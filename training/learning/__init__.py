@@ -1,0 +1,1 @@
+"""The training itself: base models, rows, attention, the loop, checkpoints, estimates, fast paths on a GPU."""
