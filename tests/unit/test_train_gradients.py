@@ -9,7 +9,7 @@ import pytest
 import torch
 from models import invent_samples, load_reader, make_base
 
-from training import loss as loss_module
+from training.learning import loss as loss_module
 from training.learning.attention import choose_attention, measure_mixing
 from training.learning.loss import Reader, learn_row, score_row
 from training.learning.machine import Machine
