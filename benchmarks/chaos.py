@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
 from daemon_stage import DaemonStage, end_process, start_process
 from telegram_stage import wait_until

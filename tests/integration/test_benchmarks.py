@@ -1,0 +1,27 @@
+"""Every benchmark starts: its imports hold, and it explains itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ["chaos.py", "daemon.py", "fuzz_import.py", "import.py", "train.py"]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script_explains_itself(name: str) -> None:
+    script = str(ROOT / "benchmarks" / name)
+    run = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith(f"usage: {name}")
+
+
+def test_pretraining_explains_itself() -> None:
+    command = [sys.executable, "-m", "benchmarks.pretrain_tiny", "--help"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "--corpus" in run.stdout
