@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from importlib.metadata import version
@@ -57,6 +58,8 @@ def main() -> None:
     """Run the command line; every expected failure ends with one clear text and its own exit code."""
     # Threads of torch that wait busily would starve each other, and the rest of a machine that has other work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Commands say themselves what went wrong; the daemon sets up a log of its own.
+    logging.getLogger("telethon").setLevel(logging.CRITICAL)
     try:
         app()
     except CloneError as exc:

@@ -12,14 +12,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from userbot.errors import ExportFormatError
-from userbot.importers.found import Found, Hints, Owner, Skipped, Truncated
+from userbot.importers.found import Found, Hints, Owner, Truncated, gather
 from userbot.importers.json_stream import parse_events, parse_items
 from userbot.importers.names import choose_by_name, derive_chat_id
 from userbot.importers.placeholders import bracket, describe_file
 from userbot.importers.source import Source
 from userbot.messages import Chat, ChatKind, Message, Origin
 
-BATCH = 1000
 MAX_ID = 2**63 - 1
 
 _TALK = ("Default", "Reply")
@@ -93,21 +92,8 @@ def _read_channel(source: Source, part: str, channel: _Channel, hints: Hints) ->
     chat = Chat(id=derive_chat_id("discord", channel.id), kind=kind, title=title, source="discord")
     yield Owner(None, owner)
     yield chat
-    batch: list[Message] = []
-    skipped: Counter[str] = Counter()
     with source.open(part) as stream:
-        for row in parse_items(stream, "messages.item"):
-            message = _convert(row, chat, owner)
-            if isinstance(message, str):
-                skipped[message] += 1
-                continue
-            batch.append(message)
-            if len(batch) == BATCH:
-                yield batch
-                batch = []
-    yield batch
-    for reason, count in skipped.items():
-        yield Skipped(reason, count)
+        yield from gather(_convert(row, chat, owner) for row in parse_items(stream, "messages.item"))
     if not channel.whole:
         yield Truncated(source.size(part))
 

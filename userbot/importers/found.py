@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from userbot.importers.source import Source
 from userbot.messages import Chat, Message
+
+BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,23 @@ class Truncated:
 
 
 Found = Owner | Chat | list[Message] | Skipped | Notice | Truncated
+
+
+def gather(rows: Iterable[Message | str]) -> Iterator[list[Message] | Skipped]:
+    """Gather converted rows into batches; a text in place of a message says why a row is none, and is counted."""
+    batch: list[Message] = []
+    skipped: Counter[str] = Counter()
+    for row in rows:
+        if isinstance(row, str):
+            skipped[row] += 1
+            continue
+        batch.append(row)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    yield batch
+    for reason, count in skipped.items():
+        yield Skipped(reason, count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from userbot.errors import ExportFormatError
-from userbot.importers.found import Found, Hints, Owner, Skipped, Truncated
+from userbot.importers.found import Found, Hints, Owner, Truncated, gather
 from userbot.importers.json_stream import parse_events, parse_items
 from userbot.importers.meta_rows import convert_row, mend, read_sender
 from userbot.importers.names import MessageIds, choose_by_name, derive_chat_id
 from userbot.importers.source import Source
-from userbot.messages import Chat, ChatKind, Message
-
-BATCH = 1000
+from userbot.messages import Chat, ChatKind
 
 
 @dataclass(slots=True)
@@ -128,21 +127,11 @@ def _read_thread(source: Source, thread: _Thread, name: str, owner: str) -> Iter
     )
     yield chat
     ids = MessageIds()
-    skipped: Counter[str] = Counter()
-    for part in thread.parts:
-        batch: list[Message] = []
-        with source.open(part) as stream:
-            for row in parse_items(stream, "messages.item"):
-                message = convert_row(row, chat, owner, ids)
-                if isinstance(message, str):
-                    skipped[message] += 1
-                    continue
-                batch.append(message)
-                if len(batch) == BATCH:
-                    yield batch
-                    batch = []
-        yield batch
-    for reason, count in skipped.items():
-        yield Skipped(reason, count)
+    yield from gather(convert_row(row, chat, owner, ids) for part in thread.parts for row in _read_items(source, part))
     if thread.torn_byte is not None:
         yield Truncated(thread.torn_byte)
+
+
+def _read_items(source: Source, part: str) -> Iterator[Any]:
+    with source.open(part) as stream:
+        yield from parse_items(stream, "messages.item")

@@ -13,14 +13,13 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from userbot.errors import ExportFormatError
-from userbot.importers.found import Found, Hints, Owner, Skipped
+from userbot.importers.found import Found, Hints, Owner, gather
 from userbot.importers.names import choose_by_name, derive_chat_id
 from userbot.importers.source import Source
 from userbot.importers.telegram.messages import DELETED
 from userbot.importers.telegram.page import HtmlRow, parse_page
 from userbot.messages import Chat, ChatKind, Message, Origin
 
-BATCH = 1000
 SOURCE = "telegram-html"
 
 _PAGE = re.compile(r"(?P<folder>.*/)?messages(?P<number>\d*)\.html$")
@@ -116,20 +115,7 @@ def _read_chat(source: Source, pages: _Pages, owner: str) -> Iterator[Found]:
     key = next(iter(others)) if len(others) == 1 else title
     chat = Chat(id=derive_chat_id(SOURCE, key), kind=kind, title=title, source=SOURCE)
     yield chat
-    skipped: Counter[str] = Counter()
-    batch: list[Message] = []
-    for row in _read_rows(source, pages):
-        message = _convert(row, chat, owner)
-        if isinstance(message, str):
-            skipped[message] += 1
-            continue
-        batch.append(message)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    yield batch
-    for reason, count in skipped.items():
-        yield Skipped(reason, count)
+    yield from gather(_convert(row, chat, owner) for row in _read_rows(source, pages))
 
 
 def _convert(row: HtmlRow, chat: Chat, owner: str) -> Message | str:
