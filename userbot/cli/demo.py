@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -48,7 +49,7 @@ def demo(
     home = _prepare(folder)
     settings = load_settings(home)
     with Store.open(settings.database) as store:
-        _import(store)
+        _import(store, Path(shutil.copy(EXPORT_PATH, home)))
     _title(f"2. Learning to write like {OWNER_NAME}")
     outcome = run_training(["--home", str(home)])
     finish_training(home, AdapterShelf(settings.adapters), outcome, gate=True)
@@ -57,10 +58,16 @@ def demo(
     _title("4. A Telegram server on this machine, the real daemon, a friend and a stranger")
     asyncio.run(Scene(settings, show=console.print).play(talk=talk))
     _title("Done")
+    # `make demo` leaves the environment's commands off the path.
+    clone = "clone" if shutil.which("clone") else str(Path(sys.executable).with_name("clone"))
     console.print(
         f"Everything worked, in {time.monotonic() - began:.0f} s. What it made lies in {escape(str(home))}:\n"
-        f"  [cyan]clone --home {escape(str(home))} chat[/]    talk to this clone\n"
-        f"  [cyan]clone demo --talk[/]    be the friend on the local Telegram\n"
+        f"  [cyan]{escape(clone)} --home {escape(str(home))} chat[/]    talk to this clone\n"
+        f"  [cyan]{escape(clone)} demo --talk[/]    be the friend on the local Telegram\n",
+        soft_wrap=True,
+        end="",
+    )
+    console.print(
         f"With your own chats: README.md, “Quick start with a real account”; it begins with [cyan]clone import[/]."
     )
 
@@ -80,10 +87,11 @@ def _prepare(folder: Path) -> Path:
     return home
 
 
-def _import(store: Store) -> None:
+def _import(store: Store, export: Path) -> None:
     _title(f"1. An example export: a year of chats of {OWNER_NAME}, who does not exist")
+    console.print(f"It is {escape(str(export))}, as Telegram Desktop would write it.")
     with byte_progress("Reading") as progress:
-        show_summary(import_file(store, EXPORT_PATH, progress=progress))
+        show_summary(import_file(store, export, progress=progress))
     for chat in store.chats.all():
         if chat.kind is ChatKind.PRIVATE:
             store.chats.record_consent(chat.id, by="an invented person")
