@@ -68,7 +68,7 @@ def demo(
         end="",
     )
     console.print(
-        f"With your own chats: README.md, “Quick start with a real account”; it begins with [cyan]clone import[/]."
+        "With your own chats: README.md, “Quick start with a real account”; it begins with [cyan]clone import[/]."
     )
 
 
