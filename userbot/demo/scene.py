@@ -177,7 +177,8 @@ class Scene:
         printing = asyncio.create_task(self._print_answers())
         try:
             while line := (await asyncio.to_thread(_read_line)).strip():
-                self._seen += 1
+                self._print_new()
+                self._seen += 1  # what you write yourself stands on the screen already
                 await self._server.send(self._friend, self._owner, line)
         finally:
             printing.cancel()
