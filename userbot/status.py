@@ -56,7 +56,7 @@ class Status:
         lines = [f"Daemon: {self.state}" + (f" since {_tell(self.since)}" if self.since else "")]
         lines.append(f"Adapter: {self.adapter_id or 'none'}")
         if self.paused_until and self.paused_until > self.now:
-            lines.append(f"Everything is paused until {_tell(self.paused_until)}")
+            lines.append(f"Everything is paused {tell_pause(self.paused_until, self.now)}")
         lines.append(f"Replies in 24 h: {self.replies_in_day}, bubbles waiting: {self.pending}")
         if self.training:
             lines.append(self.training)
@@ -64,7 +64,7 @@ class Status:
             lines.append("No chat is allowed, so nobody is answered")
         for chat in self.allowed:
             paused = chat.paused_until is not None and chat.paused_until > self.now
-            rest = f", paused until {_tell(chat.paused_until)}" if paused and chat.paused_until else ""
+            rest = f", paused {tell_pause(chat.paused_until, self.now)}" if paused and chat.paused_until else ""
             lines.append(f"· {chat.title}: {chat.mode}{rest}")
         lines += [f"Last in chat {d.chat_id}: {d.state}, {d.reason}" for d in self.newest if d.reason]
         return "\n".join(lines)
@@ -126,6 +126,11 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def tell_pause(until: datetime, now: datetime) -> str:
+    """Say when a pause ends; one that only the owner ends has a date a lifetime away."""
+    return "until you resume" if until - now > timedelta(days=3650) else f"until {until.astimezone():%d %b %H:%M}"
 
 
 def _tell(at: datetime | None) -> str:

@@ -203,6 +203,11 @@ def test_pause_is_shown_and_ended(clone: Clone, imported: None) -> None:
     assert "Everything is paused" not in clone("status")[1]
 
 
+def test_pause_without_an_end_is_shown_as_such(clone: Clone, imported: None) -> None:
+    assert clone("pause")[0] == 0
+    assert "Everything is paused until you resume" in clone("status")[1]
+
+
 def test_doctor_finds_a_session_that_others_can_read(clone: Clone, home: Path) -> None:
     home.mkdir()
     load_settings(home).session.write_bytes(b"")

@@ -15,6 +15,7 @@ from userbot.cli.screen import byte_progress, console, errors, session_of
 from userbot.errors import ConfigError, ExportTruncatedError
 from userbot.importers import FORMATS, ImportSummary, import_file
 from userbot.messages import Chat, ChatKind, Mode, Origin
+from userbot.status import tell_pause
 from userbot.store import Store
 
 chats = typer.Typer(no_args_is_help=True, help="Who is in the store, who may be answered, who agreed to training.")
@@ -193,7 +194,7 @@ def _name(chat: Chat) -> str:
 def _mode(chat: Chat, now: datetime) -> str:
     shown = {Mode.OFF: "off", Mode.DRAFT: "[yellow]draft[/]", Mode.AUTO: "[green]auto[/]"}[chat.mode]
     if chat.paused_until and chat.paused_until > now:
-        return f"{shown}, paused until {chat.paused_until.astimezone():%d %b %H:%M}"
+        return f"{shown}, paused {tell_pause(chat.paused_until, now)}"
     return shown
 
 

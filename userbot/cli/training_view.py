@@ -85,7 +85,7 @@ def _run(module: str, arguments: Sequence[str]) -> Outcome:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:  # noqa: S603  # ourselves
         outcome = _watch(process)
     if process.returncode not in (0, WORSE):
-        text = outcome.error or f"It stopped with exit code {process.returncode}; `clone train --resume` goes on."
+        text = outcome.error or f"It stopped with exit code {process.returncode}; what it said above tells why."
         raise TrainingFailedError(text, process.returncode if process.returncode > 0 else 130)
     return outcome
 

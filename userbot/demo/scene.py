@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -180,8 +180,16 @@ class Scene:
                 self._print_new()
                 self._seen += 1  # what you write yourself stands on the screen already
                 await self._server.send(self._friend, self._owner, line)
+            if self._wrote_last(self._friend):
+                self._show("(waiting for the answer)")
+                with suppress(TimeoutError):
+                    await self._server.wait_for(partial(self._wrote_last, self._owner), timeout_s=ANSWER_S)
         finally:
             printing.cancel()
+        await self._settle()
+
+    def _wrote_last(self, person: User) -> bool:
+        return self._server.conversation(self._friend, self._owner)[-1].sender is person
 
     async def _print_answers(self) -> None:
         while True:
@@ -211,7 +219,8 @@ class Scene:
         unread = self._server.unread(self._owner, self._stranger)
         if any(message.sender is self._owner for message in talk) or unread != len(talk):
             raise DemoError("The stranger was answered, or his message was marked as read: neither may ever happen.")
-        self._show(f"\n{FRIEND_NAME} was answered. {STRANGER_NAME} got nothing, not even a read mark.")
+        answered = "was answered" if self._answers() > 1 else "got no answer"  # one is of yesterday
+        self._show(f"\n{FRIEND_NAME} {answered}. {STRANGER_NAME} got nothing, not even a read mark.")
 
 
 def _read_line() -> str:
