@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import segno
 import typer
@@ -19,6 +19,9 @@ from userbot.messages import Chat
 from userbot.settings import Settings
 from userbot.status import is_running
 from userbot.store import Store
+
+if TYPE_CHECKING:
+    from userbot.telegram.account import TelegramAccount
 
 PULL_POLL_S = 0.3
 
@@ -162,12 +165,8 @@ def _pull_by_daemon(session: Session, names: list[str]) -> None:
     console.print(escape(at.get("text") or "The daemon has stopped; the next pull goes on from there."))
 
 
-async def find_chats(account: object, store: Store, names: list[str]) -> list[Chat]:
+async def find_chats(account: TelegramAccount, store: Store, names: list[str]) -> list[Chat]:
     """Find chats by name among the account's own, storing those that are new."""
-    from userbot.telegram.account import TelegramAccount
-
-    if not isinstance(account, TelegramAccount):
-        raise TypeError("an open TelegramAccount is needed")
     known = {chat.id: chat for chat in await account.dialogs()}
     wanted = []
     for name in names:
