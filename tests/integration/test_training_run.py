@@ -304,7 +304,7 @@ def test_a_worse_adapter_is_kept_and_exits_with_4(
     from training.__main__ import main
 
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    settings = [f"base={base}", "learning_rate=5.0", "warmup_steps=0", "max_steps=4", "data.chat_share=1.0"]
+    settings = [f"base={base}", "learning_rate=5.0", "warmup_steps=0", "max_steps=1", "data.chat_share=1.0"]
     flags = [part for setting in settings for part in ("--set", setting)]
     assert main(["--home", str(home), *flags]) == 4
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
