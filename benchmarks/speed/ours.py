@@ -1,0 +1,103 @@
+"""Training with the product's own Learner, which `clone train` uses, timed."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.speed.base import invent_samples
+from benchmarks.speed.variants import FULL, OURS
+from training.config import make_config
+from training.data.prepare import HELD_OUT, TRAIN
+from training.learning.checkpoint import RunFolder
+from training.learning.learner import Learner
+from training.learning.packing import Tokens
+from training.learning.plan import plan_epochs
+from userbot.errors import TrainingStoppedError
+
+
+class Clock:
+    """Progress that remembers when each update was done, and what was said."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[float, int]] = []
+        self.losses: list[float] = []
+        self.estimate: dict[str, Any] = {}
+        self.lines: list[str] = []
+
+    def report(self, event: str, /, **values: Any) -> None:
+        """Take an event."""
+        if event == "step":
+            self.done.append((time.perf_counter(), values["step"]))
+            self.losses.append(values["loss"])
+        elif event == "estimate":
+            self.estimate = values
+        elif event == "note":
+            self.lines.append(values["text"])
+
+    def has_timed(self, seconds: float, *, warm: int) -> bool:
+        """Tell whether updates after the warm-up were timed for so long."""
+        first = next((at for at, step in self.done if step >= warm), None)
+        return first is not None and self.done[-1][0] - first > seconds
+
+    def find_ends(self, warm: int) -> tuple[tuple[float, int], tuple[float, int]]:
+        """Return time and number of the first and the last update to count.
+
+        Losses are told in groups when the last of them is there: only that one's time is the time of its update.
+        """
+        later = [*self.done[1:], (math.inf, 0)]
+        groups = [pair for pair, after in zip(self.done, later, strict=True) if after[0] - pair[0] > 1e-3]
+        groups = [pair for pair in groups if pair[1] >= warm]
+        return groups[0], groups[-1]
+
+
+def run_ours(name: str, work: Path, shape: dict[str, int], seconds: float) -> dict[str, Any]:
+    """Train, and time the updates after the warm-up."""
+    variant = OURS[name]
+    warm = variant.warm if shape is FULL else 1
+    settings = {"save_every": 10**6, "data": {"max_tokens": 256}, "epochs": 20, **variant.settings}
+    config = make_config(variant.preset, settings)
+    run = RunFolder.create(work / "runs", datetime.now(UTC))
+    for folder, count in ((TRAIN, 8000 if shape is FULL else 80), (HELD_OUT, 8)):
+        lay_out(invent_samples(count, shape["vocab_size"])).save(run.path / folder)
+    progress, began = Clock(), time.perf_counter()
+    places: dict[str, Any] = {"models": work / "models", "run": run, "parent": None, "current": None}
+    learner = Learner.load(config, base=str(work / "base"), progress=progress, **places)
+    loaded = time.perf_counter() - began
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    with suppress(TrainingStoppedError):
+        learner.learn(should_stop=lambda: progress.has_timed(seconds, warm=warm))
+    plan, _ = plan_epochs(config, learner.train)
+    (start, first), (end, last) = progress.find_ends(warm)
+    told = progress.estimate
+    return {
+        "seconds": end - start,
+        "updates": last - first,
+        "lengths": learner.train.lengths[np.concatenate(plan[first:last])].tolist(),
+        "adapter": sum(p.numel() for p in learner.model.parameters() if p.requires_grad),
+        "losses": progress.losses,
+        "lines": progress.lines,
+        "warm_s": round(start - began - loaded, 1),
+        "load_s": round(loaded, 1),
+        "estimated_tokens_per_s": told.get("tokens_per_s"),
+        "estimated_gib": (told.get("memory_gib") or {}).get("total"),
+        "row_tokens": told.get("row_tokens"),
+    }
+
+
+def lay_out(samples: list[list[int]]) -> Tokens:
+    """Return samples of which every token but the first is learned."""
+    offsets = np.concatenate(([0], np.cumsum([len(sample) for sample in samples]))).astype(np.int64)
+    learn = np.ones(offsets[-1], dtype=np.bool_)
+    learn[offsets[:-1]] = False
+    zeros = np.zeros(len(samples), dtype=np.int64)
+    flat = np.concatenate(samples).astype(np.int32)
+    return Tokens(ids=flat, learn=learn, offsets=offsets, chats=zeros, characters=zeros + 1)
