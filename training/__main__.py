@@ -1,7 +1,7 @@
 """Train in a process of its own: `python -m training --home FOLDER`. Events go to stdout as JSON lines.
 
-Exit codes: 0 an adapter is ready, 2 bad configuration, 3 too little data, 4 the adapter is there but its held-out loss
-is worse than the one's in service, 130 stopped (`--resume` goes on), 1 anything else.
+Exit codes are those of `userbot.errors.ExitCode`. WORSE: the adapter is there, but its held-out loss is higher than
+that of the one in service.
 """
 
 from __future__ import annotations
@@ -20,11 +20,9 @@ from typing import Any
 from training.config import PRESETS, TrainConfig, make_config, read_layer
 from training.progress import JsonLines
 from training.run import Places, resume, train
-from userbot.errors import CloneError, ConfigError
+from userbot.errors import CloneError, ConfigError, ExitCode
 from userbot.settings import Settings, load_settings
 from userbot.store import Store
-
-WORSE = 4
 
 # Read when torch loads. Threads that spin while they wait for each other starve on a machine that does other work too:
 # with two cores and a load of eight, training ran at 153 tokens/s with spinning and at 561 without.
@@ -57,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CloneError as exc:
         progress.report("error", text=str(exc), exit_code=exc.exit_code)
         return exc.exit_code
-    return WORSE if manifest.metrics["worse"] else 0
+    return ExitCode.WORSE if manifest.metrics["worse"] else ExitCode.DONE
 
 
 def configure(settings: Settings, given: argparse.Namespace) -> TrainConfig:

@@ -1,4 +1,4 @@
-"""Every error that this program raises on purpose, as one tree.
+"""Every error that this program raises on purpose, as one tree, and the exit codes of its commands.
 
 ::
 
@@ -6,32 +6,32 @@
     ├── ConfigError (ValueError)        exit 2   a setting or an argument is wrong or missing
     ├── ConsentError (PermissionError)  exit 2   a chat without recorded consent
     ├── ExportError (ValueError)        exit 2
-    │   ├── ExportFormatError                    not an export that we know, or damaged
+    │   ├── ExportFormatError           exit 2   not an export that we know, or damaged
     │   ├── ExportTruncatedError        exit 3   the file ends early; what was whole is stored
-    │   └── OwnerUnknownError                    nothing says which sender is the owner
-    ├── StoreError
-    │   ├── StoreNewerError                      written by a newer version of the program
+    │   └── OwnerUnknownError           exit 2   nothing says which sender is the owner
+    ├── StoreError                      exit 1
+    │   ├── StoreNewerError             exit 2   written by a newer version of the program
     │   └── ChatNotFoundError (LookupError)      exit 2
-    ├── AdapterError
-    │   ├── NoAdapterError (LookupError)         nothing was trained or promoted yet
-    │   ├── AdapterDamagedError                  files differ from the manifest's checksums
-    │   └── BaseMismatchError                    trained on another base model
-    ├── BaseDamagedError (OSError)               the embedded base's files differ from their checksums
-    ├── TrainingError
+    ├── AdapterError                    exit 1
+    │   ├── NoAdapterError (LookupError)         exit 2   nothing of that name was trained or promoted
+    │   ├── AdapterDamagedError         exit 1   files differ from the manifest's checksums
+    │   └── BaseMismatchError           exit 2   trained on another base model
+    ├── BaseDamagedError (OSError)      exit 1   the embedded base's files differ from their checksums
+    ├── TrainingError                   exit 1
     │   ├── TooLittleDataError          exit 3
-    │   ├── NotQuantisedError                    4 bit was asked for and not applied
-    │   ├── OutOfMemoryError (MemoryError)
-    │   ├── TrainingStoppedError    exit 130         stopped on request; a checkpoint is written
+    │   ├── NotQuantisedError           exit 2   4 bit was asked for and can't be applied
+    │   ├── OutOfMemoryError (MemoryError)       exit 1
+    │   ├── TrainingStoppedError        exit 130 stopped on request; a checkpoint is written
     │   └── MissingExtraError (ImportError)      exit 2   an optional dependency is not installed
-    ├── GeneratorError
-    │   └── GeneratorAwayError (ConnectionError) the model server can't be reached: try later
-    └── TelegramError
-        ├── LoginError (PermissionError)         wrong code, wrong password, too many tries
-        ├── SessionLostError (PermissionError)   revoked, banned, key used twice: log in again
-        ├── SessionBusyError (BlockingIOError)   another process holds the session
-        ├── FloodError                           Telegram asks us to wait
-        ├── SpamLimitError (PermissionError)     Telegram takes the account for a spammer: write to nobody for now
-        └── OfflineError (ConnectionError)       no connection
+    ├── GeneratorError                  exit 1
+    │   └── GeneratorAwayError (ConnectionError) exit 1   the model server can't be reached: try later
+    └── TelegramError                   exit 1
+        ├── LoginError (PermissionError)         exit 5   wrong code, wrong password, too many tries
+        ├── SessionLostError (PermissionError)   exit 5   revoked, banned, key used twice: log in again
+        ├── SessionBusyError (BlockingIOError)   exit 1   another process holds the session
+        ├── FloodError                  exit 1   Telegram asks us to wait
+        ├── SpamLimitError (PermissionError)     exit 1   Telegram takes the account for a spammer
+        └── OfflineError (ConnectionError)       exit 1   no connection
 
 A leaf also inherits the standard exception that callers outside this project would expect. Texts say what happened, the
 value, and the command or setting that repairs it; they never hold message text, phone numbers, codes or tokens.
@@ -39,29 +39,43 @@ value, and the command or setting that repairs it; they never hold message text,
 
 from __future__ import annotations
 
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a command ended; docs/service.md explains each to those who call it from a script."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG = 2
+    TOO_LITTLE = 3
+    WORSE = 4
+    NEEDS_LOGIN = 5
+    STOPPED = 130
+
 
 class CloneError(Exception):
     """Base of all errors here; the command line prints its text and leaves with `exit_code`."""
 
-    exit_code = 1
+    exit_code: int = ExitCode.FAILED
 
 
 class ConfigError(CloneError, ValueError):
     """A setting or an argument is wrong or missing."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG
 
 
 class ConsentError(CloneError, PermissionError):
     """Something needs a chat's recorded consent, and there is none."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG
 
 
 class ExportError(CloneError, ValueError):
     """An export file can't be used."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG
 
 
 class ExportFormatError(ExportError):
@@ -71,7 +85,7 @@ class ExportFormatError(ExportError):
 class ExportTruncatedError(ExportError):
     """The file ends early; everything whole before that point is stored."""
 
-    exit_code = 3
+    exit_code = ExitCode.TOO_LITTLE
 
 
 class OwnerUnknownError(ExportError):
@@ -85,11 +99,13 @@ class StoreError(CloneError):
 class StoreNewerError(StoreError):
     """The database was written by a newer version of this program."""
 
+    exit_code = ExitCode.WRONG
+
 
 class ChatNotFoundError(StoreError, LookupError):
     """No chat, or more than one, fits what was asked for."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG
 
 
 class AdapterError(CloneError):
@@ -99,6 +115,8 @@ class AdapterError(CloneError):
 class NoAdapterError(AdapterError, LookupError):
     """No adapter was trained, or none is in service."""
 
+    exit_code = ExitCode.WRONG
+
 
 class AdapterDamagedError(AdapterError):
     """An adapter's files differ from what its manifest says."""
@@ -106,6 +124,8 @@ class AdapterDamagedError(AdapterError):
 
 class BaseMismatchError(AdapterError):
     """An adapter was trained on another base model than the one that is loaded."""
+
+    exit_code = ExitCode.WRONG
 
 
 class BaseDamagedError(CloneError, OSError):
@@ -119,11 +139,13 @@ class TrainingError(CloneError):
 class TooLittleDataError(TrainingError):
     """There are too few owner turns to learn from."""
 
-    exit_code = 3
+    exit_code = ExitCode.TOO_LITTLE
 
 
 class NotQuantisedError(TrainingError):
     """4 bit was asked for, and the model's layers are not 4-bit layers."""
+
+    exit_code = ExitCode.WRONG
 
 
 class OutOfMemoryError(TrainingError, MemoryError):
@@ -133,13 +155,13 @@ class OutOfMemoryError(TrainingError, MemoryError):
 class TrainingStoppedError(TrainingError):
     """Training was stopped on request; its checkpoint is written."""
 
-    exit_code = 130
+    exit_code = ExitCode.STOPPED
 
 
 class MissingExtraError(TrainingError, ImportError):
     """A package of an optional extra is not installed."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG
 
 
 class GeneratorError(CloneError):
@@ -157,9 +179,13 @@ class TelegramError(CloneError):
 class LoginError(TelegramError, PermissionError):
     """The code or the password was wrong, or there were too many tries."""
 
+    exit_code = ExitCode.NEEDS_LOGIN
+
 
 class SessionLostError(TelegramError, PermissionError):
     """The session was revoked, the account banned, or the key used twice."""
+
+    exit_code = ExitCode.NEEDS_LOGIN
 
 
 class SessionBusyError(TelegramError, BlockingIOError):

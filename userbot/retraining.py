@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from userbot.adapters import AdapterShelf
 from userbot.cron import is_within
-from userbot.errors import AdapterError, TelegramError
+from userbot.errors import AdapterError, ExitCode, TelegramError
 from userbot.power import IDLE_PERCENT, GpuLoad, is_on_mains, read_gpu_load
 from userbot.store import Store
 from userbot.store.thread import StoreThread
@@ -22,8 +22,8 @@ from userbot.training_state import SEEN_AT, TRAINING, UNDER_WAY, WANTED, read_tr
 
 log = logging.getLogger(__name__)
 
-_READY = (0, 4)  # 4: held-out loss is worse; by how much, and whether that matters, is the gate's business
-_REFUSED = 4
+# With WORSE, held-out loss is higher; by how much, and whether that matters, is the gate's business.
+_READY = (ExitCode.DONE, ExitCode.WORSE)
 _SAVE_S = 2.0
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -256,9 +256,9 @@ class Retraining:
         try:
             current = await self._thread.run(self._shelf.current)
             ended = await self._learn(current.id if current else None, resume=resume)
-            if ended.code == _REFUSED:
+            if ended.code == ExitCode.WORSE:
                 await self._finish("refused", ended)
-            elif ended.code != 0:
+            elif ended.code != ExitCode.DONE:
                 await self._fail(_tell_cause(ended))
             elif await self._promote(str(self._shown["adapter_id"])):
                 await self._finish("promoted", ended)
@@ -275,7 +275,7 @@ class Retraining:
             candidate = ended.values.get("adapter_id")
             if ended.code not in _READY or candidate is None:
                 # Ready without an adapter is no success, and no refusal either.
-                return Ended(1 if ended.code in _READY else ended.code, ended.values)
+                return Ended(ExitCode.FAILED if ended.code in _READY else ended.code, ended.values)
             await self._show(state="judging", adapter_id=candidate)
             return await self._process.compare(str(candidate), current, on_event=self._hear)
         finally:

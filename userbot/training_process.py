@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from userbot.errors import ExitCode
+
 log = logging.getLogger(__name__)
 
 Listener = Callable[[dict[str, Any]], None]
@@ -21,6 +23,7 @@ Listener = Callable[[dict[str, Any]], None]
 NICE = 10
 PATIENCE_S = 30.0
 _LINE_BYTES = 2**20
+_TOLD = (ExitCode.DONE, ExitCode.WRONG, ExitCode.TOO_LITTLE, ExitCode.WORSE)  # its last event says why
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ class TrainingProcess:
         finally:
             self._pid = None
             lines = await tail
-        if code not in (0, 2, 3, 4):
+        if code not in _TOLD:
             # Only the error's name: what follows it may hold a value, and so a message.
             log.error("the process ended with code %d: %s", code, lines[-1].split(":")[0] if lines else "no word")
         return Ended(code, values)

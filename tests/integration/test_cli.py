@@ -155,13 +155,13 @@ def test_a_bot_is_never_allowed(clone: Clone, imported: None, home: Path) -> Non
 
 def test_run_without_an_adapter_says_how_to_train(clone: Clone) -> None:
     code, _, err = clone("run")
-    assert code == 1
+    assert code == 2
     assert "There is no adapter yet" in err and "clone train" in err
 
 
 def test_chat_without_an_adapter_says_how_to_train(clone: Clone) -> None:
     code, _, err = clone("chat")
-    assert code == 1 and "Train one with `clone train`" in err
+    assert code == 2 and "Train one with `clone train`" in err
 
 
 def test_run_without_an_api_key_says_where_to_get_one(clone: Clone, home: Path) -> None:
@@ -185,7 +185,7 @@ def test_adapters_are_listed_used_and_removed(clone: Clone, home: Path) -> None:
         assert clone("adapters", "use", name)[0] == 0
     assert "5.000 → 4.000" in clone("adapters", "list")[1]
     assert clone("adapters", "rollback")[1] == "one is back in service.\n"
-    assert clone("adapters", "rm", "one")[0] == 1
+    assert clone("adapters", "rm", "one")[0] == 2
     assert clone("adapters", "rm", "two")[0] == 0
     assert json.loads(clone("adapters", "show", "one")[1])["id"] == "one"
 

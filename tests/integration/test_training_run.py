@@ -275,7 +275,7 @@ def test_the_process_stops_on_a_signal_and_its_run_can_be_resumed(
         (["--set", "epochs"], 2, "'epochs' is no setting: write --set NAME=VALUE, such as --set epochs=2"),
         (["--set", "data.min_turns=5000"], 3, "of your own turns to learn from; at least 5000 are needed"),
         (["--resume"], 2, "No training run was interrupted, so there is nothing to resume. Start one: clone train"),
-        (["--parent", "20260101-000000-abcd"], 1, "No adapter has the id '20260101-000000-abcd'."),
+        (["--parent", "20260101-000000-abcd"], 2, "No adapter has the id '20260101-000000-abcd'."),
     ],
 )
 def test_exit_codes_say_what_is_wrong(

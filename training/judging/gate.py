@@ -9,8 +9,6 @@ from typing import Any
 from training.config import GateConfig
 from training.judging.likeness import Bubbles, Likeness
 
-WORSE_EXIT_CODE = 4
-
 _RATES = {
     "empty": "empty replies",
     "overlong": "overlong replies",

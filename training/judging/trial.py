@@ -21,7 +21,7 @@ from training.data.render import Renderer
 from training.data.replay import is_unseen, list_known
 from training.data.samples import DataSet, Sample
 from training.judging.evaluate import Score, evaluate
-from training.judging.gate import WORSE_EXIT_CODE, Exchange, Figures, Verdict, judge
+from training.judging.gate import Exchange, Figures, Verdict, judge
 from training.judging.likeness import Bubbles, measure_likeness
 from training.judging.record import REPORTS, save_trial, write_report
 from training.judging.report import SUMMARY
@@ -30,7 +30,7 @@ from training.learning.packing import Tokens
 from training.progress import JsonLines, Progress
 from training.serving.inference import CloneModel, Sampling
 from userbot.adapters import AdapterShelf, Manifest
-from userbot.errors import CloneError, TooLittleDataError
+from userbot.errors import CloneError, ExitCode, TooLittleDataError
 from userbot.messages import Turn
 from userbot.store import Store
 
@@ -217,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report=str(report),
         picture=str(report.with_name(SUMMARY)),
     )
-    return 0 if verdict.passed else WORSE_EXIT_CODE
+    return ExitCode.DONE if verdict.passed else ExitCode.WORSE
 
 
 if __name__ == "__main__":

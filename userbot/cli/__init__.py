@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from userbot.cli import data, dataset, demo, model, service, setup, talk
 from userbot.cli.screen import Session, errors
-from userbot.errors import CloneError
+from userbot.errors import CloneError, ExitCode
 
 app = typer.Typer(
     name="clone",
@@ -67,4 +67,4 @@ def main() -> None:
         sys.exit(exc.exit_code)
     except KeyboardInterrupt:
         errors.print("Stopped.")
-        sys.exit(130)
+        sys.exit(ExitCode.STOPPED)

@@ -14,10 +14,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from userbot.cli.screen import console
-from userbot.errors import CloneError
+from userbot.errors import CloneError, ExitCode
 
 GIB = 2**30
-WORSE = 4
 
 
 class TrainingFailedError(CloneError):
@@ -25,7 +24,7 @@ class TrainingFailedError(CloneError):
 
     Args:
         text: What it said last.
-        exit_code: Its exit code: 2 bad configuration, 3 too little data, 130 stopped.
+        exit_code: The process's.
     """
 
     def __init__(self, text: str, exit_code: int) -> None:
@@ -84,9 +83,9 @@ def _run(module: str, arguments: Sequence[str]) -> Outcome:
     command = [sys.executable, "-P", "-m", module, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:  # noqa: S603  # ourselves
         outcome = _watch(process)
-    if process.returncode not in (0, WORSE):
+    if process.returncode not in (ExitCode.DONE, ExitCode.WORSE):
         text = outcome.error or f"It stopped with exit code {process.returncode}; what it said above tells why."
-        raise TrainingFailedError(text, process.returncode if process.returncode > 0 else 130)
+        raise TrainingFailedError(text, process.returncode if process.returncode > 0 else ExitCode.STOPPED)
     return outcome
 
 
