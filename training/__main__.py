@@ -71,11 +71,12 @@ def configure(settings: Settings, given: argparse.Namespace) -> TrainConfig:
     layers.append(dict(map(parse_setting, given.set)))
     if given.base:
         layers.append({"base": given.base})
-    return make_config(given.preset or str(settings.train.get("preset", "default")), *layers)
+    named = [str(layer["preset"]) for layer in layers if layer.get("preset")]
+    return make_config(given.preset or (named[-1] if named else "default"), *layers)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """Read `key=value`; the value is what TOML takes it for, else a text.
+    """Read `key=value`; the value is what TOML takes it for, else a text, and None where there is none.
 
     Raises:
         ConfigError: There is no `=`.
@@ -83,6 +84,8 @@ def parse_setting(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"{text!r} is no setting: write --set NAME=VALUE, such as --set epochs=2")
+    if not value.strip():
+        return key.strip(), None
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -92,7 +95,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train an adapter.")
     parser.add_argument("--home", type=Path, help="folder of the database and the adapters")
-    parser.add_argument("--preset", choices=sorted(PRESETS))
+    parser.add_argument("--preset", help=f"one of {', '.join(PRESETS)}")
     parser.add_argument("--config", type=Path, help="TOML file of training settings")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one training setting")
     parser.add_argument("--base", help="tiny, a hub name or a folder")

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from userbot.errors import ConfigError
+from userbot.validation import explain, list_fields, suggest
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.3"
 TINY = "tiny"
@@ -94,7 +95,7 @@ class TrainConfig(BaseModel):
     checkpointing: bool | None = Field(
         None, description="Recompute activations to save memory; None decides by the machine"
     )
-    attention: Literal["auto", "varlen", "segments", "sdpa", "alone"] = Field(
+    attention: Literal["auto", "rows", "varlen", "segments", "sdpa", "alone"] = Field(
         "auto", description="How samples of a row are kept apart; auto takes the quickest that is right here"
     )
     compile: bool | None = Field(None, description="Fuse or compile the layers; None: with CUDA")
@@ -138,18 +139,23 @@ def make_config(preset: str = "default", *layers: Mapping[str, Any]) -> TrainCon
     """
     if preset not in PRESETS:
         raise ConfigError(f"Unknown preset {preset!r}: choose one of {', '.join(PRESETS)} with --preset.")
-    merged: dict[str, Any] = {"preset": preset}
+    merged: dict[str, Any] = {}
     for layer in (PRESETS[preset], *layers):
         _merge(merged, layer)
+    merged["preset"] = preset
     try:
         return TrainConfig.model_validate(merged)
     except ValidationError as exc:
-        first = exc.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            f"Training setting {name} = {first.get('input')!r}: {first['msg']}. "
-            f"`clone train --help` lists the settings."
-        ) from None
+        raise ConfigError(f"{_explain(exc)} `clone train --settings` lists all settings.") from None
+
+
+def _explain(exc: ValidationError) -> str:
+    first = exc.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"The training setting {name} is {first.get('input')!r}, but {explain(first, TrainConfig)}."
+    meant = suggest(name, (known for known, _ in list_fields(TrainConfig)))
+    return f"There is no training setting {name!r}." + (f" Did you mean {' or '.join(meant)}?" if meant else "")
 
 
 def adapt_to_base(config: TrainConfig, base: str) -> tuple[TrainConfig, str | None]:

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from userbot.cron import read_cron
 from userbot.errors import ConfigError
+from userbot.validation import explain
 
 DEFAULT_HOME = Path("~/.telegram-clone")
 
@@ -203,7 +204,7 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
         first = exc.errors(include_input=False, include_url=False)[0]
         name = "CLONE_" + "__".join(str(part) for part in first["loc"]).upper()
         raise ConfigError(
-            f"{name}: {first['msg']}. Set it in {folder / '.env'} or in the environment; "
+            f"{name}: {explain(first, Settings)}. Set it in {folder / '.env'} or in the environment; "
             f".env.example lists every setting."
         ) from None
     except json.JSONDecodeError as exc:

@@ -126,6 +126,18 @@ def test_training_without_consent_is_refused(clone: Clone, imported: None) -> No
     assert "has a recorded consent" in err and "clone chats consent CHAT --by WHO" in err
 
 
+def test_settings_of_training_are_listed_with_what_they_take(clone: Clone) -> None:
+    code, out, _ = clone("train", "--settings")
+    assert code == 0
+    assert "lora.r = 16\n    Rank (a whole number of at least 1)\n" in out
+    assert 'lora.targets = ["q_proj", ' in out and "load_in_4bit = true\n" in out and "max_steps = \n" in out
+
+
+def test_resuming_takes_no_new_settings(clone: Clone) -> None:
+    code, _, err = clone("train", "--resume", "--epochs", "2")
+    assert code == 2 and "so --set=epochs=2 can't change it" in err
+
+
 def test_consent_is_recorded_shown_and_withdrawn(clone: Clone, imported: None) -> None:
     assert clone("chats", "consent", FRIEND_NAME, "--by", "Anton himself")[0] == 0
     assert "Anton himself" in clone("chats", "list")[1]

@@ -271,7 +271,8 @@ def test_the_process_stops_on_a_signal_and_its_run_can_be_resumed(
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (["--set", "epochs=0"], 2, "Training setting epochs = 0: Input should be greater than 0."),
+        (["--set", "epochs=0"], 2, "The training setting epochs is 0, but must be a number above 0."),
+        (["--preset", "nope"], 2, "Unknown preset 'nope': choose one of default, tiny, small, article with --preset."),
         (["--set", "epochs"], 2, "'epochs' is no setting: write --set NAME=VALUE, such as --set epochs=2"),
         (["--set", "data.min_turns=5000"], 3, "of your own turns to learn from; at least 5000 are needed"),
         (["--resume"], 2, "No training run was interrupted, so there is nothing to resume. Start one: clone train"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,9 +14,10 @@ from rich.table import Table
 from userbot.adapters import AdapterShelf, Manifest
 from userbot.cli.screen import console, session_of
 from userbot.cli.training_view import Outcome, run_training, run_trial
-from userbot.errors import NoAdapterError
+from userbot.errors import ConfigError, NoAdapterError
 from userbot.settings import Settings
 from userbot.store import Store
+from userbot.validation import describe_form, list_fields
 
 adapters = typer.Typer(no_args_is_help=True, help="What was trained, and what is in service.")
 
@@ -37,7 +39,8 @@ def train(
     base: Annotated[str | None, typer.Option(help="Base model: tiny, a hub name, or a folder.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over your data.")] = None,
     values: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, such as lora.r=8.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, such as lora.r=8; --settings lists them."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
     parent: Annotated[str | None, typer.Option(help="Go on from this adapter instead of starting afresh.")] = None,
@@ -45,26 +48,41 @@ def train(
     gate: Annotated[
         bool, typer.Option(help="Compare with the adapter in service before taking its place; --no-gate only keeps it.")
     ] = True,
+    settings: Annotated[bool, typer.Option("--settings", help="List all settings, and stop.")] = False,
 ) -> None:
     """Learn from the chats with recorded consent, and put the new adapter in service if it is no worse.
 
     Progress, log and a plot of the loss are kept in a run folder. Ctrl-C writes a checkpoint; `--resume` goes on.
     """
+    if settings:
+        _show_settings()
+        return
+    chosen = {"--preset": preset, "--config": config, "--base": base, "--parent": parent}
+    overrides = [*(values or []), *([] if epochs is None else [f"epochs={epochs:g}"])]
+    # With `=`, so that no value is taken for a flag.
+    flags = [f"{flag}={value}" for flag, value in chosen.items() if value is not None]
+    flags += [f"--set={override}" for override in overrides]
+    if resume and flags:
+        raise ConfigError(f"--resume goes on with the interrupted run as it was set up, so {flags[0]} can't change it.")
     session = session_of(context)
     with session.store():
         pass  # shows the terms once
     home = session.settings.home
-    arguments = ["--home", str(home)]
-    chosen = {"--preset": preset, "--config": config, "--base": base, "--parent": parent}
-    for flag, value in chosen.items():
-        if value is not None and not resume:
-            arguments += [flag, str(value)]
-    for override in [*(values or []), *([f"epochs={epochs}"] if epochs is not None else [])]:
-        arguments += ["--set", override]
-    if resume:
-        arguments.append("--resume")
-    outcome = run_training(arguments)
+    outcome = run_training(["--home", str(home), *flags, *(["--resume"] if resume else [])])
     finish_training(home, AdapterShelf(session.settings.adapters), outcome, gate=gate)
+
+
+def _show_settings() -> None:
+    from training.config import TrainConfig
+
+    for name, field in list_fields(TrainConfig):
+        default = field.get_default()
+        shown = "" if default is None else default if isinstance(default, str) else json.dumps(default)
+        console.print(f"[b]{name}[/] = {escape(shown)}", soft_wrap=True)
+        console.print(f"    {escape(field.description or '')} [dim]({escape(describe_form(field))})[/]", soft_wrap=True)
+    console.print(
+        "\nThese are the defaults; presets change some. docs/training.md says where they are set, and which matter most."
+    )
 
 
 def finish_training(home: Path, shelf: AdapterShelf, outcome: Outcome, *, gate: bool) -> Manifest:
