@@ -135,7 +135,7 @@ def test_settings_of_training_are_listed_with_what_they_take(clone: Clone) -> No
 
 def test_resuming_takes_no_new_settings(clone: Clone) -> None:
     code, _, err = clone("train", "--resume", "--epochs", "2")
-    assert code == 2 and "so --set=epochs=2 can't change it" in err
+    assert code == 2 and "so --set=epochs=2.0 can't change it" in err
 
 
 def test_consent_is_recorded_shown_and_withdrawn(clone: Clone, imported: None) -> None:

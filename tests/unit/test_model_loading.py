@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from models import make_base
 
 from training.config import MISTRAL, LoraSettings, adapt_to_base, make_config
+from training.learning import hub
 from training.learning.estimate import count_4bit_bytes
 from training.learning.model import attach_lora, check_quantised, count_4bit, expand, load_base, resolve_base
 from userbot.errors import BaseMismatchError, ConfigError, NotQuantisedError
@@ -68,6 +70,34 @@ def test_without_a_network_the_text_says_so(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ConfigError, match=r"is not on this machine, and the hub can't be reached"):
         load_base(resolve_base("someone/something", models_dir=tmp_path), quantised=False, compute_dtype=torch.float32)
+
+
+def test_where_the_hub_is_away_it_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    def sleep(seconds: float) -> None:
+        raise AssertionError("something is tried again")
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(hub, "PATIENCE_S", 0)
+    monkeypatch.setattr(time, "sleep", sleep)
+    hub.is_hub_away.cache_clear()
+    try:
+        with pytest.raises(ConfigError, match=r"is not on this machine, and the hub can't be reached"):
+            load_base(resolve_base("one/two", models_dir=tmp_path), quantised=False, compute_dtype=torch.float32)
+    finally:
+        hub.is_hub_away.cache_clear()
+    assert constants.HF_HUB_OFFLINE is False
+
+
+def test_downloads_keep_their_bars() -> None:
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled
+    from transformers.utils import logging
+
+    hub.hide_loading_bars()
+    assert not logging.is_progress_bar_enabled()
+    assert not are_progress_bars_disabled()
 
 
 def test_all_linear_layers_but_the_head_are_in_4_bit(base: Path) -> None:

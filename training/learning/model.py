@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from training.config import MISTRAL, TINY, LoraSettings
+from training.learning.hub import hide_loading_bars, offline_if_away
 from training.tiny import materialise
 from userbot.errors import BaseMismatchError, ConfigError, NotQuantisedError
 
@@ -86,9 +87,8 @@ def load_base(
         NotQuantisedError: 4 bit was asked for, and the layers are not 4-bit layers.
     """
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
-    from transformers.utils import logging as bars
 
-    bars.disable_progress_bar()  # of reading files; downloads have a bar of their own
+    hide_loading_bars()
     # It says on every CPU that an optional package with faster kernels is missing.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     options: dict[str, Any] = {}
@@ -260,15 +260,17 @@ def map_mismatch(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def map_hub_errors(name: str) -> Iterator[None]:
-    """Say in our words why a model can't be had.
+    """Say in our words why a model can't be had; where the hub is away, only what was fetched before is taken.
 
     Raises:
         ConfigError: Instead of what transformers and the hub's client raise.
     """
     from huggingface_hub import errors
 
+    at_hub = name != TINY and not Path(name).is_dir()
     try:
-        yield
+        with offline_if_away() if at_hub else nullcontext():
+            yield
     except (OSError, ValueError, KeyError, ImportError) as exc:
         causes = list(_unroll(exc))
         if any(isinstance(cause, errors.GatedRepoError) for cause in causes):

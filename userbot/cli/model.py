@@ -58,7 +58,7 @@ def train(
         _show_settings()
         return
     chosen = {"--preset": preset, "--config": config, "--base": base, "--parent": parent}
-    overrides = [*(values or []), *([] if epochs is None else [f"epochs={epochs:g}"])]
+    overrides = [*(values or []), *([] if epochs is None else [f"epochs={epochs}"])]
     # With `=`, so that no value is taken for a flag.
     flags = [f"{flag}={value}" for flag, value in chosen.items() if value is not None]
     flags += [f"--set={override}" for override in overrides]
@@ -81,7 +81,7 @@ def _show_settings() -> None:
         console.print(f"[b]{name}[/] = {escape(shown)}", soft_wrap=True)
         console.print(f"    {escape(field.description or '')} [dim]({escape(describe_form(field))})[/]", soft_wrap=True)
     console.print(
-        "\nThese are the defaults; presets change some. docs/training.md says where they are set, and which matter most."
+        "\nThese are the defaults; presets change some. docs/training.md says which matter most."
     )
 
 

@@ -1,0 +1,54 @@
+"""The hub's client: no endless tries while the hub is away, and bars for downloads alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from tenacity import Retrying, stop_after_delay, wait_fixed
+
+PATIENCE_S = 2.0
+_PAUSE_S = 1.0
+_TIMEOUT_S = 5.0
+
+
+@contextmanager
+def offline_if_away() -> Iterator[None]:
+    """Set the client's own offline mode while the hub can't be reached: it takes what was fetched before, or gives up.
+
+    Otherwise it tries six times for each file that it lacks, with pauses of 23 s in all and a line for each try. For a
+    download that is under way this is right, and stays so.
+    """
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or is_hub_away()
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+@cache
+def is_hub_away() -> bool:
+    """Tell whether the hub can't be reached; asks once a process, for some seconds, as networks come and go."""
+    from huggingface_hub import constants, get_session
+
+    asking = Retrying(stop=stop_after_delay(PATIENCE_S), wait=wait_fixed(_PAUSE_S), reraise=True)
+    try:
+        asking(get_session().head, constants.ENDPOINT, timeout=_TIMEOUT_S)
+    except Exception:  # which ones they are depends on the client's version, and all mean that no answer came
+        return True
+    return False
+
+
+def hide_loading_bars() -> None:
+    """Hide the bars of reading files; transformers would hide those of downloads with them, which take long."""
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, enable_progress_bars
+    from transformers.utils import logging
+
+    shown = not are_progress_bars_disabled()
+    logging.disable_progress_bar()
+    if shown:
+        enable_progress_bars()
