@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from userbot.adapters import AdapterShelf
+from userbot.counting import tell_count
 from userbot.cron import is_within
 from userbot.errors import AdapterError, ExitCode, TelegramError
 from userbot.power import IDLE_PERCENT, GpuLoad, is_on_mains, read_gpu_load
@@ -239,7 +240,7 @@ class Retraining:
         text = self._store.facts.get(SEEN_AT)
         since = datetime.fromisoformat(text) if text else self._find_last_training()
         new = self._store.messages.count_new_turns(since)
-        return {"reason": f"{new} new turns of yours"} if new >= self._rules.turns else None
+        return {"reason": tell_count(new, "new turn of yours")} if new >= self._rules.turns else None
 
     def _find_last_training(self) -> datetime:
         made = [datetime.fromisoformat(manifest.created_at) for manifest in self._shelf.all()]

@@ -29,7 +29,7 @@ def describe_training(store: Store) -> str | None:
         return None
     state = found["state"]
     if state == "training" and found.get("total"):
-        loss = f", loss {found['loss']:.3f}" if "loss" in found else ""
+        loss = f", loss {found['loss']:.3f} nats a token" if "loss" in found else ""
         left = f", {found['eta_s'] / 60:.0f} min left" if found.get("eta_s") else ""
         return f"Training: update {found['step']} of {found['total']}{loss}{left}"
     if state == "judging":

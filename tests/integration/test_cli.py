@@ -55,8 +55,8 @@ def test_first_use_shows_the_terms_once(clone: Clone) -> None:
 def test_import_shows_a_table_and_a_second_import_adds_nothing(clone: Clone) -> None:
     code, out, err = clone("import", str(EXPORT_PATH))
     assert code == 0
-    assert f"{FRIEND_NAME}" in out and "2,974 new, 0 known before" in out and "Skipped: 6 service message" in out
-    assert "hold your messages only" in err
+    assert f"{FRIEND_NAME}" in out and "2,974 new, 0 known before" in out and "Skipped: 6 service messages." in out
+    assert "1 group holds your messages only" in err
     assert "0 new, 2,974 known before" in clone("import", str(EXPORT_PATH))[1]
 
 
@@ -123,7 +123,7 @@ def test_every_chat_starts_off_and_without_consent(clone: Clone, imported: None,
 def test_training_without_consent_is_refused(clone: Clone, imported: None) -> None:
     code, _, err = clone("train")
     assert code == 2
-    assert "has a recorded consent" in err and "clone chats consent CHAT --by WHO" in err
+    assert "No consent to train on a chat is recorded" in err and "clone chats consent CHAT --by WHO" in err
 
 
 def test_settings_of_training_are_listed_with_what_they_take(clone: Clone) -> None:
@@ -136,6 +136,14 @@ def test_settings_of_training_are_listed_with_what_they_take(clone: Clone) -> No
 def test_resuming_takes_no_new_settings(clone: Clone) -> None:
     code, _, err = clone("train", "--resume", "--epochs", "2")
     assert code == 2 and "so --set=epochs=2.0 can't change it" in err
+
+
+def test_too_little_to_train_on_can_be_looked_at(clone: Clone, imported: None) -> None:
+    clone("chats", "consent", "Ella Hart", "--by", "Ella")
+    code, out, _ = clone("dataset", "stats")
+    assert code == 0
+    assert "at least 40 turns are needed (data.min_turns)" in out and "chats without consent: 9\n" in out
+    assert "dataset stats" in clone("train")[2]
 
 
 def test_consent_is_recorded_shown_and_withdrawn(clone: Clone, imported: None) -> None:

@@ -274,7 +274,11 @@ def test_the_process_stops_on_a_signal_and_its_run_can_be_resumed(
         (["--set", "epochs=0"], 2, "The training setting epochs is 0, but must be a number above 0."),
         (["--preset", "nope"], 2, "Unknown preset 'nope': choose one of default, tiny, small, article with --preset."),
         (["--set", "epochs"], 2, "'epochs' is no setting: write --set NAME=VALUE, such as --set epochs=2"),
-        (["--set", "data.min_turns=5000"], 3, "of your own turns to learn from; at least 5000 are needed"),
+        (
+            ["--set", "data.min_turns=5000"],
+            3,
+            "of yours can be learned; at least 5000 are needed, and 2,000",
+        ),
         (["--resume"], 2, "No training run was interrupted, so there is nothing to resume. Start one: clone train"),
         (["--parent", "20260101-000000-abcd"], 2, "No adapter has the id '20260101-000000-abcd'."),
     ],

@@ -103,7 +103,7 @@ def test_no_consent_at_all_says_how_to_record_one(store: Store, friend: Chat) ->
     with pytest.raises(ConsentError) as raised:
         make(store)
     assert str(raised.value) == (
-        "None of the 1 chats with people has a recorded consent to train on it. Ask, then record it with "
+        "No consent to train on a chat is recorded; the store holds 1 chat with people. Ask, then record it with "
         "`clone chats consent CHAT --by WHO`; `clone chats list` shows the chats."
     )
 
@@ -122,9 +122,9 @@ def test_too_little_data_says_how_much_there_is(store: Store, say: Say) -> None:
     with pytest.raises(TooLittleDataError) as raised:
         make(store, min_turns=40)
     assert str(raised.value) == (
-        "There are 2 of your own turns to learn from; at least 40 are needed, and 2000 or more are sensible. Bring in "
-        "more chats with `clone import`, record more consents with `clone chats consent`, or lower data.min_turns; "
-        "`clone dataset stats` says what was left out and why."
+        "Only 2 turns of yours can be learned; at least 40 are needed, and 2,000 or more are sensible. Bring in more "
+        "chats with `clone import`, record more consents with `clone chats consent`, or lower data.min_turns; `clone "
+        "dataset stats` says what was left out and why."
     )
 
 

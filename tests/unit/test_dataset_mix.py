@@ -13,7 +13,7 @@ from fakes import bubble
 
 from training.config import DataConfig
 from training.data.dataset import DataSet, Reason, build
-from training.data.export import export_datasets, export_jsonl
+from training.data.export import check_target, export_datasets, export_jsonl
 from training.data.instruct import read_instructions
 from training.data.render import Renderer
 from userbot.errors import ConfigError
@@ -114,7 +114,7 @@ def test_missing_instruction_file_is_named(tmp_path: Path) -> None:
 
 
 def test_jsonl_has_the_messages_format(full: Store, tmp_path: Path) -> None:
-    train, held_out = export_jsonl(make(full), tmp_path / "out" / "mine.jsonl")
+    train, held_out = export_jsonl(make(full), tmp_path / "mine.jsonl")
     assert held_out.name == "mine.held_out.jsonl"
     rows = [json.loads(line) for line in train.read_text("utf-8").split("\n") if line]
     assert (len(rows), len(held_out.read_text("utf-8").strip().split("\n"))) == (8, 2)
@@ -152,6 +152,30 @@ def test_jsonl_that_can_not_be_written_is_refused(full: Store, tmp_path: Path) -
     with pytest.raises(ConfigError) as raised:
         export_jsonl(make(full), target)
     assert str(raised.value) == f"{target} can't be written: Is a directory. Choose another file."
+
+
+@pytest.mark.parametrize("name", ["mine.jsonl", "folder", "empty", "saved"])
+def test_export_takes_a_jsonl_file_or_a_folder_of_its_own(full: Store, tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    export_datasets(make(full), tmp_path / "saved")
+    check_target(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("out.txt", "{} ends in .txt. Name a file that ends in .jsonl, or without an ending a folder for `datasets`."),
+        ("no/such.jsonl", "The folder {parent} does not exist. Make it first: mkdir -p {parent}"),
+        ("other", "The folder {} holds something else. Name a new one, or a file such as mine.jsonl."),
+    ],
+)
+def test_export_to_another_place_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "photo.jpg").touch()
+    target = tmp_path / name
+    with pytest.raises(ConfigError) as raised:
+        check_target(target)
+    assert str(raised.value) == text.format(target, parent=target.parent)
 
 
 def test_datasets_on_disk_have_both_splits(full: Store, tmp_path: Path) -> None:

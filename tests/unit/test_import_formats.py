@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from userbot.counting import tell_count
 from userbot.errors import ExportFormatError, OwnerUnknownError
 from userbot.importers import ImportSummary, import_file
 from userbot.messages import Chat, ChatKind, Message, Origin
@@ -294,7 +295,7 @@ def test_truncated_json_gives_what_is_whole(store: Store, tmp_path: Path, path: 
     torn.write_bytes(raw)
     me = "olga" if "discord" in str(path) else "Olga"
     summary = import_file(store, torn, me=me)
-    assert summary.truncated_after == f"after {summary.messages} messages, at byte {len(raw)}"
+    assert summary.truncated_after == f"after {tell_count(summary.messages, 'message')}, at byte {len(raw)}"
     assert summary.messages > 0
 
 

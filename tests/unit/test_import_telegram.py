@@ -242,8 +242,8 @@ def test_group_of_own_messages_only_is_marked_and_warned_about(store: Store, tmp
     assert {one.id: one.own_only for one in store.chats.all()} == {-5: True, -6: False}
     (warning,) = summary.warnings
     assert warning == (
-        "1 group(s) hold your messages only, so they are no training data: Club. "
-        'Export again with "Only my messages" unticked to use them.'
+        "1 group holds your messages only, which is no training data: Club. "
+        'To learn from it, export again with "Only my messages" unticked.'
     )
 
 
@@ -407,7 +407,7 @@ def test_rows_that_are_no_messages_are_skipped_by_reason(store: Store, tmp_path:
     assert summary.added == 1
     assert dict(summary.skipped) == {
         "service message": 3,
-        "not supported by the exporter": 1,
+        "message that the exporter did not support": 1,
         "row of an unknown type": 1,
         "empty message": 1,
         "row without an id": 2,

@@ -384,7 +384,7 @@ async def test_progress_is_in_the_status(bench: Bench) -> None:
     await bench.process.began.wait()
     await bench.thread.run(lambda: None)
 
-    assert describe_training(bench.store) == "Training: update 3 of 10, loss 2.500, 2 min left"
+    assert describe_training(bench.store) == "Training: update 3 of 10, loss 2.500 nats a token, 2 min left"
     await retraining.stop()
 
 

@@ -15,6 +15,7 @@ from training.data.report import make_report
 from training.data.samples import ChatReport, DataReport, DataSet, Reason, Sample
 from training.data.sessions import Session, read_sessions
 from training.data.windows import CountTokens, Measured, cut_windows
+from userbot.counting import tell_count
 from userbot.errors import ConsentError, TooLittleDataError
 from userbot.messages import Chat, Message, system_line
 from userbot.store import Store
@@ -104,8 +105,8 @@ def _require_consent(used: Sequence[Chat], refusals: Iterable[Reason]) -> None:
             "`clone pull`."
         )
     raise ConsentError(
-        f"None of the {waiting} chats with people has a recorded consent to train on it. Ask, then record it with "
-        f"`clone chats consent CHAT --by WHO`; `clone chats list` shows the chats."
+        f"No consent to train on a chat is recorded; the store holds {tell_count(waiting, 'chat with people')}. Ask, "
+        f"then record it with `clone chats consent CHAT --by WHO`; `clone chats list` shows the chats."
     )
 
 
@@ -146,9 +147,9 @@ def _require_enough(train: Sequence[Measured], held_out: Sequence[Measured], min
     if train and found >= min_turns:
         return
     raise TooLittleDataError(
-        f"There are {found} of your own turns to learn from; at least {min_turns} are needed, and {SENSIBLE_TURNS} or "
-        f"more are sensible. Bring in more chats with `clone import`, record more consents with `clone chats consent`, "
-        f"or lower data.min_turns; `clone dataset stats` says what was left out and why."
+        f"Only {tell_count(found, 'turn')} of yours can be learned; at least {min_turns} are needed, and "
+        f"{SENSIBLE_TURNS:,} or more are sensible. Bring in more chats with `clone import`, record more consents with "
+        f"`clone chats consent`, or lower data.min_turns; `clone dataset stats` says what was left out and why."
     )
 
 

@@ -13,6 +13,27 @@ from training.data.samples import DataSet, Sample
 from userbot.errors import ConfigError, MissingExtraError
 
 HELD_OUT_SUFFIX = ".held_out"
+JSONL = ".jsonl"
+_SAVED_BEFORE = "dataset_dict.json"
+
+
+def check_target(path: Path) -> None:
+    """Make sure that an export can be written to a path, before the work of making it.
+
+    Raises:
+        ConfigError: Its name is neither that of a JSONL file nor of a folder, its parent does not exist, or the folder
+            holds something else.
+    """
+    if not path.parent.is_dir():
+        raise ConfigError(f"The folder {path.parent} does not exist. Make it first: mkdir -p {path.parent}")
+    if path.is_dir():
+        if any(path.iterdir()) and not (path / _SAVED_BEFORE).is_file():
+            raise ConfigError(f"The folder {path} holds something else. Name a new one, or a file such as mine{JSONL}.")
+    elif path.suffix not in ("", JSONL):
+        raise ConfigError(
+            f"{path} ends in {path.suffix}. Name a file that ends in {JSONL}, or without an ending a folder for "
+            f"`datasets`."
+        )
 
 
 def export_jsonl(data_set: DataSet, path: Path) -> tuple[Path, Path]:
@@ -24,7 +45,7 @@ def export_jsonl(data_set: DataSet, path: Path) -> tuple[Path, Path]:
 
     Args:
         data_set: What to write.
-        path: The file; its folder is made.
+        path: The file.
 
     Returns:
         Both files.
@@ -32,9 +53,8 @@ def export_jsonl(data_set: DataSet, path: Path) -> tuple[Path, Path]:
     Raises:
         ConfigError: They can't be written.
     """
-    beside = path.with_name(f"{path.stem}{HELD_OUT_SUFFIX}{path.suffix or '.jsonl'}")
+    beside = path.with_name(f"{path.stem}{HELD_OUT_SUFFIX}{path.suffix or JSONL}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         for target, samples in ((path, data_set.train), (beside, data_set.held_out)):
             _write_private(target, (json.dumps(make_row(sample), ensure_ascii=False) for sample in samples))
     except OSError as exc:
@@ -69,7 +89,7 @@ def export_datasets(data_set: DataSet, path: Path) -> Path:
         }
     )
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.mkdir(exist_ok=True, mode=0o700)
         path.chmod(0o700)
         made.save_to_disk(str(path))
     except OSError as exc:

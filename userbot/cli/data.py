@@ -12,6 +12,7 @@ from rich.table import Table
 
 from userbot.cli.orders import give_order
 from userbot.cli.screen import byte_progress, console, errors, session_of
+from userbot.counting import tell_count
 from userbot.errors import ConfigError, ExportTruncatedError
 from userbot.importers import FORMATS, ImportSummary, import_file
 from userbot.messages import Chat, ChatKind, Mode, Origin
@@ -80,9 +81,10 @@ def show_summary(summary: ImportSummary, *, dry_run: bool = False) -> None:
         table.add_row(f"… and {len(summary.chats) - SHOWN_CHATS} more", "", "", "", "`clone chats list` shows all")
     console.print(table)
     new = f"{summary.added:,} new, {summary.known:,} known before" if not dry_run else "nothing stored, as asked"
-    console.print(f"{summary.messages:,} messages in {len(summary.chats)} chats: {new}.")
+    found = f"{tell_count(summary.messages, 'message')} in {tell_count(len(summary.chats), 'chat')}"
+    console.print(f"{found}: {new}.")
     if summary.skipped:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(summary.skipped.items()))
+        reasons = ", ".join(tell_count(count, reason) for reason, count in sorted(summary.skipped.items()))
         console.print(f"Skipped: {escape(reasons)}.")
     for warning in summary.warnings:
         errors.print(f"[yellow]Note:[/] {escape(warning)}")

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from userbot.cli.screen import console, errors, session_of
+from userbot.counting import tell_count
 
 if TYPE_CHECKING:
     from training.data.samples import DataReport, DataSet
@@ -27,16 +28,22 @@ def register(app: typer.Typer) -> None:
 @dataset.command("stats")
 def show_stats(context: typer.Context, base: Base = None) -> None:
     """Show what would be learned from which chat, and what is left out and why."""
-    report = _build(context, base).report
+    found, needed = _build(context, base)
+    report = found.report
     console.print(_chat_table(report))
     console.print(
-        f"To learn: {report.train_turns:,} of your turns in {report.train_samples:,} samples, {report.train_tokens:,} "
-        f"tokens, {report.learned_tokens:,} of them yours. Held out: {report.held_out_turns:,} turns, the newest."
+        f"To learn: {report.train_turns:,} of your turns in {tell_count(report.train_samples, 'sample')}, "
+        f"{tell_count(report.train_tokens, 'token')}, {report.learned_tokens:,} of them yours. "
+        f"Held out: {tell_count(report.held_out_turns, 'turn')}, the newest."
     )
+    if report.train_turns + report.held_out_turns < needed:
+        console.print(f"[yellow]Too little to train on:[/] at least {needed} turns are needed (data.min_turns).")
     lengths = ", ".join(f"{share} %: {tokens:,}" for share, tokens in report.lengths.items())
     console.print(f"Tokens of a sample, by percentile: {lengths}.")
+    if report.left_out:
+        console.print("Left out:")
     for reason, count in report.left_out.items():
-        console.print(f"Left out: {count:,} {reason}.")
+        console.print(f"  {reason}: {count:,}")
 
 
 @dataset.command("preview")
@@ -48,7 +55,8 @@ def preview(
     """Show samples as the model reads them; what it learns to write stands between ⟦ and ⟧."""
     from training.data.dataset import preview as show
 
-    for text in show(_build(context, base), count):
+    found, _ = _build(context, base)
+    for text in show(found, count):
         console.print(escape(text))
         console.print("[dim]────[/]")
 
@@ -56,25 +64,33 @@ def preview(
 @dataset.command("export")
 def export(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="A .jsonl file, or a folder for `datasets` on disk.")],
+    path: Annotated[Path, typer.Argument(help="A file that ends in .jsonl, or a folder for `datasets`.")],
     base: Base = None,
 ) -> None:
     """Write the samples in the messages format that TRL, LLaMA-Factory and axolotl read; held-out ones beside them.
 
     The files hold your chats in plain text: they are made readable by you alone, and it is up to you to keep them so.
     """
-    from training.data.export import export_datasets, export_jsonl
+    from training.data.export import JSONL, check_target, export_datasets, export_jsonl
+    from training.extras import check_extras
 
-    found = _build(context, base)
-    if path.suffix == ".jsonl":
-        files = export_jsonl(found, path)
-        console.print(f"Written: {', '.join(escape(str(file)) for file in files)}")
+    check_target(path)
+    if path.suffix == JSONL:
+        _say_written(*export_jsonl(_build(context, base)[0], path))
     else:
-        export_datasets(found, path)
-        console.print(f"Written: {escape(str(path))}")
+        check_extras("datasets")
+        from datasets import disable_progress_bars
+
+        disable_progress_bars()
+        _say_written(export_datasets(_build(context, base)[0], path))
 
 
-def _build(context: typer.Context, base: str | None) -> DataSet:
+def _say_written(*paths: Path) -> None:
+    console.print(f"Written: {', '.join(escape(str(path)) for path in paths)}", soft_wrap=True)
+
+
+def _build(context: typer.Context, base: str | None) -> tuple[DataSet, int]:
+    """Return the data set, however small, and how many turns training asks for."""
     from training.extras import check_extras
 
     check_extras()
@@ -89,7 +105,9 @@ def _build(context: typer.Context, base: str | None) -> DataSet:
     config, _ = adapt_to_base(make_config(str(settings.train.get("preset", "default")), settings.train), chosen.name)
     with session.store() as store, errors.status("Reading the chats…"):
         renderer = Renderer(load_tokenizer(chosen), config.text_format)
-        return build(store, config.data, count_tokens=renderer.count, seed=config.seed)
+        small = config.data.model_copy(update={"min_turns": 1})
+        found = build(store, small, count_tokens=renderer.count, seed=config.seed)
+    return found, config.data.min_turns
 
 
 def _chat_table(report: DataReport) -> Table:
@@ -100,5 +118,10 @@ def _chat_table(report: DataReport) -> Table:
     table.add_column("left out")
     for row in report.chats:
         counts = [f"{count:,}" for count in (row.messages, row.own_turns, row.learned, row.held_out)]
-        table.add_row(escape(row.title), *counts, row.left_out or "")
+        table.add_row(escape(row.title), *counts, _tell_reason(row.left_out))
     return table
+
+
+def _tell_reason(reason: str | None) -> str:
+    # It is written for many chats: "chats without consent".
+    return (reason or "").removeprefix("chats ").removeprefix("that are ")

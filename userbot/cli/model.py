@@ -80,9 +80,7 @@ def _show_settings() -> None:
         shown = "" if default is None else default if isinstance(default, str) else json.dumps(default)
         console.print(f"[b]{name}[/] = {escape(shown)}", soft_wrap=True)
         console.print(f"    {escape(field.description or '')} [dim]({escape(describe_form(field))})[/]", soft_wrap=True)
-    console.print(
-        "\nThese are the defaults; presets change some. docs/training.md says which matter most."
-    )
+    console.print("\nThese are the defaults; presets change some. docs/training.md says which matter most.")
 
 
 def finish_training(home: Path, shelf: AdapterShelf, outcome: Outcome, *, gate: bool) -> Manifest:
@@ -100,7 +98,8 @@ def finish_training(home: Path, shelf: AdapterShelf, outcome: Outcome, *, gate: 
     if outcome.adapter_id is None:
         raise NoAdapterError("Training ended without an adapter; its log is in the run folder under `runs`.")
     manifest, current = shelf.get(outcome.adapter_id), shelf.current()
-    console.print(f"Adapter [b]{manifest.id}[/] on {escape(manifest.base)}: {_losses(manifest.metrics)}")
+    losses = f"held-out loss {_losses(manifest.metrics)} nats a token"
+    console.print(f"Adapter [b]{manifest.id}[/] on {escape(manifest.base)}: {losses}")
     if not gate:
         console.print(f"It is kept. `clone adapters use {manifest.id}` puts it in service.")
     elif current is None and outcome.worse:
@@ -171,7 +170,7 @@ def list_adapters(context: typer.Context) -> None:
         return
     current = shelf.current()
     table = Table()
-    for title in ("id", "base", "made", "held-out loss", ""):
+    for title in ("id", "base", "made", "held-out loss, nats a token", ""):
         table.add_column(title, no_wrap=title == "id")
     for manifest in known:
         made = datetime.fromisoformat(manifest.created_at).astimezone()

@@ -131,7 +131,7 @@ def _show(event: dict[str, Any], bar: Progress, task: TaskID, *, outcome: Outcom
         case {"event": "step", "step": step, "total": total, "loss": loss}:
             speed = f"{event['tokens_per_s']:,.0f} tok/s" if event.get("tokens_per_s") else ""
             memory = f"{event['memory_bytes'] / GIB:.1f} GiB" if event.get("memory_bytes") else ""
-            figures = "  ".join(part for part in (f"loss {loss:.3f}", speed, memory) if part)
+            figures = "  ".join(part for part in (f"loss {loss:.3f} nats/token", speed, memory) if part)
             bar.update(task, completed=step, total=total, figures=figures, visible=True)
         case {"event": "evaluation", "name": str(name), "loss": loss}:
             outcome.losses[name] = loss

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from userbot.counting import tell_count
 from userbot.errors import ExportFormatError
 from userbot.importers.detection import choose_reader
 from userbot.importers.found import Found, Hints, Notice, Owner, Skipped, Truncated
@@ -129,7 +130,7 @@ class _Intake:
             known=total - self.added if self.store is not None else 0,
             skipped=dict(self.skipped.most_common()),
             warnings=tuple(self.warnings),
-            truncated_after=None if end is None else f"after {total} messages, at byte {end}",
+            truncated_after=None if end is None else f"after {tell_count(total, 'message')}, at byte {end}",
         )
 
     def _mark_clone(self, chat: Chat, messages: list[Message]) -> list[Message]:
@@ -197,9 +198,10 @@ class _Intake:
         if self.store is not None:
             self.store.chats.save(chat for chat, _ in self.rows.values())
         if alone:
+            held = "group holds" if len(alone) == 1 else "groups hold"
             self.warnings.append(
-                f"{len(alone)} group(s) hold your messages only, so they are no training data: {', '.join(alone[:5])}. "
-                f'Export again with "Only my messages" unticked to use them.'
+                f"{len(alone):,} {held} your messages only, which is no training data: {', '.join(alone[:5])}. "
+                f'To learn from it, export again with "Only my messages" unticked.'
             )
 
 

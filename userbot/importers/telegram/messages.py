@@ -20,7 +20,7 @@ DELETED = "Deleted account"
 # How many messages of a forum are remembered as belonging to a topic, for the replies to them.
 TOPIC_MEMORY = 50_000
 
-_UNUSED = {"service": "service message", "unsupported": "not supported by the exporter"}
+_UNUSED = {"service": "service message", "unsupported": "message that the exporter did not support"}
 
 
 class ChatRows:
