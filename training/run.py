@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from training.config import TrainConfig
+from training.consent import ConsentWatch, find_withdrawn
 from training.extras import check_extras
 from training.progress import JsonLines, Progress, Several, Silence, plot_loss, read_events
 from userbot.adapters import AdapterShelf, Manifest
-from userbot.errors import ConfigError, ConsentError
+from userbot.counting import tell_count
+from userbot.errors import ConfigError
 
 if TYPE_CHECKING:
     from training.learning.checkpoint import RunFolder
@@ -73,7 +75,7 @@ def train(
     Raises:
         ConfigError: The base can't be had, or a setting does not fit.
         TooLittleDataError: There is too little to learn from.
-        ConsentError: No chat has consent.
+        ConsentError: No chat has consent, or one was withdrawn while it was learned from.
         NoAdapterError: There is no such parent.
         BaseMismatchError: The parent was trained on another base.
         NotQuantisedError: 4 bit can't be applied.
@@ -110,7 +112,8 @@ def train(
             config=adapted.model_dump(mode="json"),
             data=data,
         )
-        return _finish(run, places=places, progress=told, should_stop=should_stop, clock=clock)
+        watch = ConsentWatch(store, data, run.path, should_stop=should_stop)
+        return _finish(run, places=places, progress=told, watch=watch, clock=clock)
 
 
 def resume(
@@ -123,7 +126,7 @@ def resume(
 ) -> Manifest:
     """Go on with the newest run that was stopped or died, with its own configuration and data.
 
-    Where a consent was withdrawn since, the run is given up and its data deleted.
+    Where a consent was withdrawn since, the run is deleted.
 
     Args:
         store: Knows which chats may still be learned from.
@@ -137,35 +140,16 @@ def resume(
         ConsentError: A consent was withdrawn.
     """
     check_extras()
-    from training.learning.checkpoint import GIVEN_UP, RunFolder
+    from training.learning.checkpoint import RunFolder
 
     run = RunFolder.find_unfinished(places.runs)
     with run.log.open("a", encoding="utf-8") as file:
         _claim(run, file)
-        withdrawn = find_withdrawn(store, run.read()["data"])
-        if withdrawn:
-            run.write(state=GIVEN_UP)
-            run.clear()
-            raise ConsentError(
-                f"The consent of {len(withdrawn)} chats in run {run.id} was withdrawn, so it does not go on, and its "
-                f"data is deleted. Start afresh: clone train"
-            )
+        watch = ConsentWatch(store, run.read()["data"], run.path, should_stop=should_stop)
+        watch.check()
         told = Several(JsonLines(file), progress or Silence())
         told.report("note", text=f"resuming run {run.id}")
-        return _finish(run, places=places, progress=told, should_stop=should_stop, clock=clock)
-
-
-def find_withdrawn(store: Store, data: Mapping[str, Any]) -> list[int]:
-    """Return the chats that a run or an adapter has learned from, and that may not be learned from any more.
-
-    Args:
-        store: Knows the consents.
-        data: Of a run, or of a manifest.
-    """
-    parts = (data.get("train", {}), data.get("held_out", {}), {"chats": data.get("known", {})})
-    learned = sorted({int(name) for part in parts for name in part.get("chats", {})})
-    known = {chat.id: chat for chat in store.chats.all()}
-    return [number for number in learned if number not in known or known[number].consent_at is None]
+        return _finish(run, places=places, progress=told, watch=watch, clock=clock)
 
 
 def _find_known(store: Store, shelf: AdapterShelf, parent: str, progress: Progress) -> Manifest | None:
@@ -175,7 +159,8 @@ def _find_known(store: Store, shelf: AdapterShelf, parent: str, progress: Progre
         return manifest
     progress.report(
         "note",
-        text=f"starting afresh, not from {parent}: it has learned from {len(withdrawn)} chats without consent now",
+        text=f"starting afresh, not from {parent}, which learned from {tell_count(len(withdrawn), 'chat')} that "
+        f"{'has' if len(withdrawn) == 1 else 'have'} no consent now",
     )
     return None
 
@@ -196,7 +181,7 @@ def _finish(
     *,
     places: Places,
     progress: Progress,
-    should_stop: Callable[[], bool],
+    watch: ConsentWatch,
     clock: Callable[[], datetime],
 ) -> Manifest:
     from training.learning.checkpoint import DONE
@@ -217,7 +202,10 @@ def _finish(
         current=_find_current(shelf, saved["base"]),
         progress=progress,
     )
-    metrics = learner.learn(should_stop=should_stop)
+    try:
+        metrics = learner.learn(should_stop=watch.should_stop)
+    finally:
+        watch.check()
     now = clock()
     manifest = Manifest(
         id=new_id(now),

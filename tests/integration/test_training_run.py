@@ -17,6 +17,7 @@ import pytest
 from fakes import START, FakeClock
 from models import make_base
 
+from training import consent
 from training.config import TrainConfig, make_config
 from training.progress import Progress, read_events
 from training.run import Places, resume, train
@@ -170,12 +171,55 @@ def test_stopped_run_does_not_go_on_without_consent(filled: Store, base: Path, p
     with pytest.raises(ConsentError) as caught:
         resume(filled, places)
     assert str(caught.value) == (
-        f"The consent of 1 chats in run {run.name} was withdrawn, so it does not go on, and its data is deleted. "
-        f"Start afresh: clone train"
+        f"Run {run.name} learned from 1 chat whose consent was withdrawn, so it has ended, and its data is deleted. "
+        f"Start afresh without it: clone train"
     )
-    assert sorted(path.name for path in run.iterdir()) == ["log.jsonl", "run.json"]
+    assert list(places.runs.iterdir()) == []
     with pytest.raises(ConfigError, match=r"^No training run was interrupted"):
         resume(filled, places)
+
+
+def test_consent_withdrawn_while_it_trains_ends_the_run_and_deletes_its_data(
+    filled: Store, base: Path, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consent, "LOOK_S", 0.0)
+
+    class Withdrawing(Heard):
+        def report(self, event: str, /, **values: Any) -> None:
+            super().report(event, **values)
+            if event == "step" and values["step"] == 2:
+                filled.chats.withdraw_consent(102)
+
+    heard = Withdrawing()
+    with pytest.raises(ConsentError, match=r"learned from 1 chat whose consent was withdrawn, so it has ended"):
+        train(filled, configure(base, epochs=4), places=places, progress=heard)
+    assert len(heard.of("step")) == 2 < heard.of("step")[0]["total"]
+    assert list(places.runs.iterdir()) == [] and AdapterShelf(places.adapters).all() == []
+
+
+def test_consent_withdrawn_after_the_last_update_leaves_no_adapter(filled: Store, base: Path, places: Places) -> None:
+    class Withdrawing(Heard):
+        def report(self, event: str, /, **values: Any) -> None:
+            super().report(event, **values)
+            if event == "evaluation" and values["name"] == "after":
+                filled.chats.withdraw_consent(102)
+
+    with pytest.raises(ConsentError):
+        train(filled, configure(base, max_steps=1), places=places, progress=Withdrawing())
+    assert list(places.runs.iterdir()) == [] and AdapterShelf(places.adapters).all() == []
+
+
+def test_interrupted_run_is_deleted_when_a_consent_is_withdrawn(filled: Store, base: Path, places: Places) -> None:
+    with pytest.raises(TrainingStoppedError):
+        train(filled, configure(base), places=places, should_stop=lambda: True)
+    [run] = places.runs.iterdir()
+    assert consent.forget_runs(filled, places.runs) == 0
+    filled.chats.withdraw_consent(102)
+    with (run / "log.jsonl").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert consent.forget_runs(filled, places.runs) == 0, "another process works on it, and will notice"
+    assert consent.forget_runs(filled, places.runs) == 1
+    assert list(places.runs.iterdir()) == []
 
 
 def test_training_goes_on_from_a_parent_and_is_compared_with_the_one_in_service(
@@ -212,7 +256,7 @@ def test_training_does_not_go_on_from_what_learned_a_chat_without_consent(
     assert second.parent is None
     assert set(second.data["train"]["chats"]) == {"101"}
     texts = [event["text"] for event in heard.of("note")]
-    assert f"starting afresh, not from {first.id}: it has learned from 1 chats without consent now" in texts
+    assert f"starting afresh, not from {first.id}, which learned from 1 chat that has no consent now" in texts
 
 
 def test_too_little_data_leaves_no_run_behind(home: Path, places: Places, base: Path, clock: FakeClock) -> None:

@@ -25,7 +25,7 @@ import torch
 from userbot.adapters import new_id, write_json
 from userbot.errors import ConfigError
 
-RUNNING, DONE, GIVEN_UP = "running", "done", "given up"
+RUNNING, DONE = "running", "done"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from training.consent import forget_runs
 from userbot.cli.orders import give_order
 from userbot.cli.screen import byte_progress, console, errors, session_of
 from userbot.counting import tell_count
@@ -153,15 +154,20 @@ def consent(
 
 @chats.command("withdraw")
 def withdraw(context: typer.Context, names: ChatNames) -> None:
-    """Take a consent back: the next training leaves these chats out. Adapters trained before still know them."""
-    with session_of(context).store() as store:
+    """Take a consent back: nothing learns from these chats any more. Adapters trained before still know them."""
+    session = session_of(context)
+    with session.store() as store:
         for chat in _find(store, names):
             store.chats.withdraw_consent(chat.id)
-            console.print(
-                f"Consent for {escape(chat.title)} withdrawn. To forget it fully, stop a training that is under way, "
-                f"train anew with `clone train`, remove every older adapter with `clone adapters rm`, and delete their "
-                f"folders under `reports`."
-            )
+            console.print(f"Consent for {escape(chat.title)} withdrawn.")
+        forgotten = forget_runs(store, session.settings.runs)
+    if forgotten:
+        console.print(f"Deleted: {tell_count(forgotten, 'interrupted training')} that learned from it.")
+    console.print(
+        "A training that learns from it now stops by itself and deletes its samples. To forget fully what was learned "
+        "before, train anew with `clone train`, remove every older adapter with `clone adapters rm`, and delete their "
+        "folders under `reports`."
+    )
 
 
 @chats.command("about")
