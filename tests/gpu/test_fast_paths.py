@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from models import invent_samples, make_base
 from safetensors.torch import load_file, save_file
 
 from training.config import make_config
-from training.learning.attention import choose_attention
+from training.learning import pieces
+from training.learning.attention import attend_rows, attend_segments, choose_attention
 from training.learning.fusion import fuse_layers, list_fused
 from training.learning.loss import Reader, learn_row, make_reader
 from training.learning.machine import can_run_kernels, inspect_machine
@@ -140,6 +142,58 @@ def test_merged_weights_are_those_of_the_reference(rows: int, columns: int, rank
     for dtype, limit in ((torch.float32, 1e-3), (torch.bfloat16, 4e-3), (torch.float16, 1e-3)):
         merged = Group([one]).merge(torch.empty(0, device="cuda", dtype=dtype))
         assert differ(merged, one.merge_plainly()) < limit
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.bfloat16, 1e-2), (torch.float16, 2e-3)], ids=["bf16", "fp16"])
+@pytest.mark.parametrize("lengths", [LENGTHS, [300, 1, 700], [64, 64]], ids=["chats", "long", "whole tiles"])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_attention_along_rows_is_that_of_each_sample(
+    dtype: torch.dtype, limit: float, lengths: list[int], groups: int
+) -> None:
+    torch.manual_seed(len(lengths))
+    borders = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int32, device="cuda")
+    positions = torch.cat([torch.arange(length) for length in lengths])[None].to("cuda")
+    states = [torch.randn(1, heads, sum(lengths), 64, device="cuda", dtype=dtype) for heads in (4, groups, groups)]
+    upstream = torch.randn(1, sum(lengths), 4, 64, device="cuda", dtype=dtype)
+    rest = {"position_ids": positions, "cu_seq_lens_q": borders, "max_length_q": max(lengths)}
+
+    def run(attend: Callable[..., tuple[torch.Tensor, None]], dtype: torch.dtype) -> list[torch.Tensor]:
+        given = [part.to(dtype).requires_grad_() for part in states]
+        attended, _ = attend(torch.nn.Identity(), *given, None, **rest)
+        return [attended, *torch.autograd.grad(attended, given, upstream.to(dtype))]
+
+    for ours, exact in zip(run(attend_rows, dtype), run(attend_segments, torch.float32), strict=True):
+        assert differ(ours, exact) < limit
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.bfloat16, 8e-3), (torch.float16, 1e-3)], ids=["bf16", "fp16"])
+@pytest.mark.parametrize("width", [64, 96, 4096])
+def test_pieces_on_a_gpu_are_those_on_a_cpu(width: int, dtype: torch.dtype, limit: float) -> None:
+    torch.manual_seed(width)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(shape).to(dtype)
+
+    tokens, heads, groups = 37, 4, 2
+    states, gradient, also, weight = draw(tokens, width), draw(tokens, width), draw(tokens, width), draw(width)
+    angles = torch.rand(tokens, width // 2).repeat(1, 2)
+    turns = angles.cos(), angles.sin()
+    parts = [draw(tokens, count, width) for count in (heads, groups, groups)]
+    calls: list[tuple[Any, tuple[Any, ...]]] = [
+        (pieces.normalise, (states, weight, 1e-5)),
+        (pieces.denormalise, (gradient, states, weight, 1e-5, None)),
+        (pieces.denormalise, (gradient, states, weight, 1e-5, also)),
+        (pieces.turn, (draw(tokens, (heads + 2 * groups) * width), *turns, heads, groups)),
+        (pieces.turn_back, (*parts, *turns)),
+        (pieces.gate, (draw(tokens, 2 * width),)),
+        (pieces.ungate, (draw(tokens, 2 * width), gradient)),
+        (pieces.grade, (draw(tokens, width), torch.arange(tokens) - 3, torch.tensor(0.1))),
+    ]
+    for piece, inputs in calls:
+        moved = [value.to("cuda") if isinstance(value, torch.Tensor) else value for value in inputs]
+        ours, plain = pieces.run_piece(piece, *moved), piece(*inputs)
+        for one, other in zip(*((x if isinstance(x, tuple) else (x,)) for x in (ours, plain)), strict=True):
+            assert differ(one.cpu(), other) < limit, piece.__name__
 
 
 def test_float16_learns_through_masks_as_on_a_card_without_bfloat16(base: Path) -> None:

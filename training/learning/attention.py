@@ -1,6 +1,8 @@
 """Attention over packed rows: which implementation runs, and the check that it keeps samples apart.
 
 ============  ====================================================================================================
+`rows`        a kernel of ours, by positions; the quickest for samples as short as chats'; CUDA of capability 8 and up,
+              bfloat16 or float16, with Triton
 `varlen`      FlashAttention inside torch, by borders; CUDA of capability 8 and up, bfloat16 or float16
 `segments`    one call of scaled dot-product attention a sample; the quickest on a CPU
 `sdpa`        one call with the block-diagonal mask that transformers makes where positions restart; anywhere
@@ -20,14 +22,14 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from training.learning.loss import Reader
-from training.learning.machine import Machine
+from training.learning.machine import Machine, can_run_kernels
 from training.learning.packing import flatten, make_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PATHS = ("varlen", "segments", "sdpa", "alone")
-_REGISTERED = {"varlen": "clone_varlen", "segments": "clone_segments", "sdpa": "sdpa", "alone": "sdpa"}
+PATHS = ("rows", "varlen", "segments", "sdpa", "alone")
+_REGISTERED = {path: f"clone_{path}" for path in ("rows", "varlen", "segments")} | {"sdpa": "sdpa", "alone": "sdpa"}
 _LEAK = 1e-4  # nothing but the choice of another kernel for other values may show
 # Noise of a whole forward pass between two exact implementations, as a share of the largest hidden state: 32 layers of
 # random weights made 0.06 in bfloat16 on an H200.
@@ -38,8 +40,8 @@ def register_attention() -> None:
     """Make our implementations known to transformers under the names that `name_attention` gives."""
     from transformers import AttentionInterface
 
-    AttentionInterface.register(_REGISTERED["varlen"], attend_varlen)
-    AttentionInterface.register(_REGISTERED["segments"], attend_segments)
+    for path, attend in (("rows", attend_rows), ("varlen", attend_varlen), ("segments", attend_segments)):
+        AttentionInterface.register(_REGISTERED[path], attend)
 
 
 def name_attention(path: str) -> str:
@@ -121,6 +123,61 @@ def attend_varlen(
     return attended.unsqueeze(0), None
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # torch leaves it so
+def attend_rows(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    scaling: float | None = None,
+    position_ids: torch.Tensor | None = None,
+    max_length_q: int | None = None,
+    **rest: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend within each sample by kernels of ours; shapes as in `attend_segments`.
+
+    Raises:
+        ValueError: The heads have a width that the kernels don't know.
+    """
+    if position_ids is None or max_length_q is None:
+        return attend_varlen(module, query, key, value, attention_mask, scaling=scaling, **rest)
+    width = query.shape[3]
+    if width < 16 or width & (width - 1):
+        raise ValueError(f"Heads are {width} numbers wide, which is no power of two from 16 up.")
+    if query.dtype is torch.float32:
+        query, key, value = (states.to(torch.get_autocast_dtype("cuda")) for states in (query, key, value))
+    parts = [_lay_out(states) for states in (query, key, value)]
+    scale = width**-0.5 if scaling is None else scaling
+    attended: torch.Tensor = _Rows.apply(*parts, position_ids.squeeze(0), scale, max_length_q)  # type: ignore[no-untyped-call]
+    return attended.unsqueeze(0), None
+
+
+def _lay_out(states: torch.Tensor) -> torch.Tensor:
+    """Return shape (tokens, heads, width) with heads side by side, as kernels expect it."""
+    part = states.squeeze(0).transpose(0, 1)  # an index instead would copy the gradient
+    return part if part.stride()[1:] == (part.shape[2], 1) else part.contiguous()
+
+
+class _Rows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, query: Any, key: Any, value: Any, positions: Any, scale: float, longest: int) -> Any:
+        from training.learning.kernels.attention import attend
+
+        out, logs = attend(query, key, value, positions, scale)
+        ctx.save_for_backward(query, key, value, positions, out, logs)
+        ctx.scale, ctx.longest = scale, longest
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
+        from training.learning.kernels.attention import attend_back
+
+        found = attend_back(gradients[0].contiguous(), *ctx.saved_tensors, scale=ctx.scale, longest=ctx.longest)
+        return *found, None, None, None
+
+
 @cache
 def _let_heads_share() -> dict[str, Any]:
     """Return what torch wants to be told where key-value heads are fewer; up to 2.11 it needs no telling."""
@@ -164,7 +221,9 @@ def choose_attention(reader: Reader, machine: Machine, *, wanted: str = "auto", 
 def _list_candidates(machine: Machine, dtype: torch.dtype) -> tuple[str, ...]:
     if machine.device == "cpu":
         return ("segments", "sdpa")
-    return ("varlen", "sdpa") if machine.flash and dtype is not torch.float32 else ("sdpa",)
+    if dtype is torch.float32 or not machine.flash:
+        return ("sdpa",)
+    return ("rows", "varlen", "sdpa") if can_run_kernels() else ("varlen", "sdpa")
 
 
 def _window(config: Any) -> float:

@@ -102,7 +102,7 @@ class FusedLayer:
             )
             return found
         cos, sin = (values[0] for values in position_embeddings)
-        row = hidden_states[0]
+        row = hidden_states.squeeze(0)  # an index instead would copy the gradient
         if self.recompute and torch.is_grad_enabled():
             self.keep_weights(False)
             out = _apply(_Whole, row, cos, sin, self, attention_mask, rest, *self.parameters)

@@ -197,8 +197,9 @@ class Learner:
             fused, line = fuse_layers(self.reader)
             self.progress.report("note", text=line)
             if fused:
-                varlen = name_attention("varlen") == self.reader.model.config._attn_implementation
-                layout.recorded = varlen and longest_row <= LONGEST_ROW
+                recordable = {name_attention("rows"), name_attention("varlen")}
+                attention = self.reader.model.config._attn_implementation
+                layout.recorded = attention in recordable and longest_row <= LONGEST_ROW
                 if self.merged_bytes and not layout.checkpointing:
                     layout.memory = replace(layout.memory, weights=layout.memory.weights + self.merged_bytes)
                     for layer in list_fused(self.reader):

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 GIB = 2**30
-_LEAST_CAPABILITY = 8  # of a GPU for our kernels; below, there is neither bfloat16 nor TF32
+_LEAST_CAPABILITY = (8, 0)  # of a GPU for our kernels; below, there is neither bfloat16 nor TF32
 _FASTER = 1.5  # bfloat16 must be this much quicker than float32 to be worth its rounding
 
 
@@ -48,13 +48,13 @@ def inspect_machine() -> Machine:
     """Look at this machine; on a CPU without CUDA, time bfloat16 against float32, which takes some milliseconds."""
     if torch.cuda.is_available():
         free, _ = torch.cuda.mem_get_info()
-        major, _ = torch.cuda.get_device_capability()
+        modern = read_capability() >= _LEAST_CAPABILITY
         return Machine(
             device="cuda",
             name=torch.cuda.get_device_name(),
             free_bytes=free,
-            bfloat16=torch.cuda.is_bf16_supported(including_emulation=False),
-            flash=major >= 8,
+            bfloat16=modern,
+            flash=modern,
         )
     name = f"CPU, {torch.get_num_threads()} threads"
     return Machine(device="cpu", name=name, free_bytes=read_free_memory(), bfloat16=_is_bfloat16_quick())
@@ -64,7 +64,12 @@ def inspect_machine() -> Machine:
 def can_run_kernels() -> bool:
     """Tell whether our Triton kernels run here."""
     found = importlib.util.find_spec("triton") is not None and torch.cuda.is_available()
-    return found and torch.cuda.get_device_capability()[0] >= _LEAST_CAPABILITY
+    return found and read_capability() >= _LEAST_CAPABILITY
+
+
+def read_capability() -> tuple[int, int]:
+    """Return the GPU's compute capability."""
+    return torch.cuda.get_device_capability()
 
 
 def read_free_memory() -> int:

@@ -70,7 +70,7 @@ class Adapted:
         weight = self.layer.weight
         state = getattr(weight, "quant_state", None)
         if state is not None and weight.is_cuda and _is_readable(state, rank=self.first.shape[0]):
-            from training.learning.kernels import merge_4bit
+            from training.learning.kernels.merging import merge_4bit
 
             merge_4bit(
                 out, weight.data, state, first=self.first.detach(), second=self.second.detach(), scale=self.scale
@@ -152,12 +152,19 @@ class Group:
         narrowed = torch.split(inputs @ firsts.t(), self._ranks, dim=1)
         parts = torch.split(gradient, self._widths, dim=1)
         back = [part @ second for part, second in zip(parts, torch.split(seconds, self._widths), strict=True)]
-        first = (torch.cat(back, dim=1) if len(back) > 1 else back[0]).t() @ inputs
+        first = _multiply((torch.cat(back, dim=1) if len(back) > 1 else back[0]).t(), inputs)
         found = []
-        for wide, part, narrow in zip(torch.split(first.float(), self._ranks), parts, narrowed, strict=True):
-            found += [wide, (part.t() @ narrow).float()]
+        for wide, part, narrow in zip(torch.split(first, self._ranks), parts, narrowed, strict=True):
+            found += [wide, _multiply(part.t(), narrow)]
         return found
 
     def _join(self, matrices: list[torch.nn.Parameter], like: torch.Tensor) -> torch.Tensor:
         joined = torch.cat([m.detach() for m in matrices]) if len(matrices) > 1 else matrices[0].detach()
         return torch.mul(joined, self.layers[0].scale, out=torch.empty_like(joined, dtype=like.dtype))
+
+
+def _multiply(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Return a product in float32, as the adapter's gradients are kept."""
+    if left.is_cuda and left.dtype is not torch.float32:
+        return torch.mm(left, right, out_dtype=torch.float32)
+    return (left @ right).float()

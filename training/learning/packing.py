@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 IGNORED = -1  # target where nothing is learned
+GRAIN = 64  # tokens: rows for a GPU are padded to a multiple
 _OPEN = 8  # updates that are filled at the same time: enough to leave no gaps, too few to sort samples by length
 
 
@@ -203,15 +204,20 @@ class Row:
         return Row(**moved, longest=self.longest, useful=self.useful)
 
 
+def round_up(tokens: int, grain: int = GRAIN) -> int:
+    """Return the next multiple of a grain."""
+    return -(-tokens // grain) * grain
+
+
 def make_row(tokens: Tokens, samples: Ints, *, pad_to: int | None = None, longest: int | None = None) -> Row:
     """Put samples into one row.
 
     Args:
         tokens: All samples.
         samples: Those of this row, in order.
-        pad_to: Fill up to this many tokens with samples that are not learned, and the borders to a fixed number, so
-            that every shape is the same from row to row; None leaves the row as long as it is.
-        longest: Longest sample of all rows; given with `pad_to`.
+        pad_to: Fill up to this many tokens with samples that are not learned; None leaves the row as long as it is.
+        longest: Longest sample of all rows. Given with `pad_to`, the borders are filled up to a fixed number, too, so
+            that every shape is the same from row to row.
     """
     spans = [slice(*tokens.offsets[index : index + 2]) for index in samples.tolist()]
     ids = np.concatenate([tokens.ids[span] for span in spans]).astype(np.int64)
@@ -225,7 +231,7 @@ def make_row(tokens: Tokens, samples: Ints, *, pad_to: int | None = None, longes
         lengths = lengths[lengths > 0]
     starts = np.concatenate(([0], np.cumsum(lengths)))
     positions = np.arange(len(ids)) - np.repeat(starts[:-1], lengths)
-    if pad_to is not None:
+    if pad_to is not None and longest is not None:
         starts = np.pad(starts, (0, max(0, pad_to // 8 + 1 - len(starts))), constant_values=starts[-1])
     at = np.flatnonzero(learn)
     return Row(

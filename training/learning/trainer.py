@@ -18,13 +18,14 @@ from training.learning.fusion import list_fused
 from training.learning.loss import Reader, learn_row
 from training.learning.model import quiet_deprecations
 from training.learning.optimizer import make_optimizer, set_rate
-from training.learning.packing import Ints, Row, Tokens, fit_rows, make_row
+from training.learning.packing import Ints, Row, Tokens, fit_rows, make_row, round_up
 from training.learning.recording import LONGEST_ROW, RowRecorder
 from training.learning.team import Alone, Team
 from training.progress import Progress
 from userbot.errors import OutOfMemoryError, TrainingStoppedError
 
-_TIMED_PLAYS = 5  # of a recording, in the estimate: one alone takes longer, because none follows it closely
+_TIMED_ROWS = 2  # in the estimate, on a GPU: rows of other lengths may take other kernels
+_TIMED_PLAYS = 5  # of their recordings: one alone takes longer, because none follows it closely
 _TELL_S = 0.5  # losses stay on the device until they are told, so that it need not be waited for at each update
 
 
@@ -134,28 +135,35 @@ class Trainer:
         return self._seen - began_tokens
 
     def time_row(self) -> float | None:
-        """Run rows without learning from them.
+        """Run rows of an update of median length without learning from them.
 
         Returns:
-            Useful tokens a second, the first row apart; None when memory ran out.
+            Useful tokens a second, the first runs apart; None when memory ran out.
         """
-        samples = self.cut(self.plan[0])[0]
+        gpu = self.reader.device == "cuda"
+        by_tokens = sorted(self.plan, key=lambda samples: int(self._lengths[samples].sum()))
+        rows = self.cut(by_tokens[len(by_tokens) // 2])[: _TIMED_ROWS if gpu else 1]
+        warm, timed = (1, 1) if self.recorder is None else (2, _TIMED_PLAYS)
         self.reader.model.train()
         try:
-            warm, timed = (1, 1) if self.recorder is None else (2, _TIMED_PLAYS)
-            for index in range(warm + timed):
-                if index <= warm:
-                    start = self.clock()
+            for samples in rows * warm:
                 self._learn(samples, 1)
-                if self.reader.device == "cuda" and index in (warm - 1, warm + timed - 1):
-                    torch.cuda.synchronize()
+            if gpu:
+                torch.cuda.synchronize()
+            start = self.clock()
+            for samples in rows * timed:
+                self._learn(samples, 1)
+            if gpu:
+                torch.cuda.synchronize()
+            seconds = self.clock() - start
         except (RuntimeError, MemoryError) as exc:
             if not is_out_of_memory(exc):
                 raise
             return None
         finally:
             self._clear_gradients()
-        return timed * float(self._lengths[samples].sum()) / max(self.clock() - start, 1e-9)
+        tokens = timed * sum(int(self._lengths[samples].sum()) for samples in rows)
+        return tokens / max(seconds, 1e-9)
 
     def save(self, step: int) -> None:
         """Write a checkpoint, where one is wanted."""
@@ -247,8 +255,11 @@ class Trainer:
         return fit_rows(self._lengths, samples, row_tokens=self.layout.row_tokens)
 
     def _place(self, samples: Ints) -> Row:
-        pad_to = self.layout.row_tokens if self.layout.pad else None
-        longest = self._longest if self.layout.pad else None
+        pad_to = longest = None
+        if self.layout.pad:
+            pad_to, longest = self.layout.row_tokens, self._longest
+        elif self.reader.device == "cuda":  # kernels for lengths that nothing divides are slow
+            pad_to = round_up(int(self._lengths[samples].sum()))
         return make_row(self.tokens, samples, pad_to=pad_to, longest=longest).to(self.reader.device)
 
     def _apply(self) -> None:

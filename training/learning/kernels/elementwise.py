@@ -1,0 +1,235 @@
+"""Element-wise work in one pass over memory each, where torch.compile makes more or narrower ones of it.
+
+Must compute what the functions of `training.learning.pieces` with the same names do.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton  # type: ignore[import-not-found,import-untyped,unused-ignore]  # comes with torch for CUDA only
+import triton.language as tl  # type: ignore[import-not-found,import-untyped,unused-ignore]  # the same
+
+_SIZE = 2048  # numbers of a program
+
+
+@triton.jit  # type: ignore[untyped-decorator,unused-ignore]  # Triton leaves it so
+def _normalise(states, weight, out, eps, HIDDEN: tl.constexpr, PADDED: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: N803
+    at = tl.arange(0, PADDED)
+    inside = at < HIDDEN
+    row = tl.program_id(0).to(tl.int64) * HIDDEN + at
+    wide = tl.load(states + row, mask=inside, other=0.0).to(tl.float32)
+    wide = (wide * tl.rsqrt(tl.sum(wide * wide, 0) / HIDDEN + eps)).to(out.dtype.element_ty).to(tl.float32)
+    wide *= tl.load(weight + at, mask=inside, other=0.0).to(tl.float32)
+    tl.store(out + row, wide.to(out.dtype.element_ty), mask=inside)
+
+
+def normalise(states: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+    """Do what `training.learning.pieces.normalise` does, a token in registers at a time."""
+    states = states.contiguous()
+    out = torch.empty_like(states)
+    hidden = states.shape[1]
+    padded = triton.next_power_of_2(hidden)
+    _normalise[(len(states),)](states, weight, out, eps, HIDDEN=hidden, PADDED=padded, num_warps=_count_warps(padded))
+    return out
+
+
+@triton.jit  # type: ignore[untyped-decorator,unused-ignore]  # Triton leaves it so
+def _denormalise(  # type: ignore[no-untyped-def]  # Triton compiles it
+    gradient,
+    states,
+    weight,
+    also,
+    out,
+    eps,
+    MORE: tl.constexpr,  # noqa: N803
+    HIDDEN: tl.constexpr,  # noqa: N803
+    PADDED: tl.constexpr,  # noqa: N803
+):
+    at = tl.arange(0, PADDED)
+    inside = at < HIDDEN
+    row = tl.program_id(0).to(tl.int64) * HIDDEN + at
+    wide = tl.load(states + row, mask=inside, other=0.0).to(tl.float32)
+    inner = tl.load(gradient + row, mask=inside, other=0.0).to(tl.float32)
+    inner *= tl.load(weight + at, mask=inside, other=0.0).to(tl.float32)
+    scale = tl.rsqrt(tl.sum(wide * wide, 0) / HIDDEN + eps)
+    wide *= scale
+    inner = scale * (inner - wide * (tl.sum(inner * wide, 0) / HIDDEN))
+    if MORE:
+        inner += tl.load(also + row, mask=inside, other=0.0).to(tl.float32)
+    tl.store(out + row, inner.to(out.dtype.element_ty), mask=inside)
+
+
+def denormalise(
+    gradient: torch.Tensor, states: torch.Tensor, weight: torch.Tensor, eps: float, also: torch.Tensor | None
+) -> torch.Tensor:
+    """Do what `training.learning.pieces.denormalise` does, a token in registers at a time."""
+    gradient, states = gradient.contiguous(), states.contiguous()
+    out = torch.empty_like(states)
+    hidden = states.shape[1]
+    padded = triton.next_power_of_2(hidden)
+    _denormalise[(len(states),)](
+        gradient,
+        states,
+        weight,
+        gradient if also is None else also.contiguous(),
+        out,
+        eps,
+        MORE=also is not None,
+        HIDDEN=hidden,
+        PADDED=padded,
+        num_warps=_count_warps(padded),
+    )
+    return out
+
+
+def _count_warps(numbers: int) -> int:
+    return min(16, max(1, numbers // 512))
+
+
+@triton.jit  # type: ignore[untyped-decorator,unused-ignore]  # Triton leaves it so
+def _gate(joined, gated, width, SIZE: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: N803
+    token = tl.program_id(0).to(tl.int64)
+    column = tl.program_id(1) * SIZE + tl.arange(0, SIZE)
+    inside = column < width
+    twice = token * 2 * width + column
+    left = tl.load(joined + twice, mask=inside).to(tl.float32)
+    right = tl.load(joined + twice + width, mask=inside).to(tl.float32)
+    value = left * tl.sigmoid(left) * right
+    tl.store(gated + token * width + column, value.to(gated.dtype.element_ty), mask=inside)
+
+
+def gate(joined: torch.Tensor) -> torch.Tensor:
+    """Do what `training.learning.pieces.gate` does, with wider loads than the compiled one."""
+    width = joined.shape[1] // 2
+    gated = joined.new_empty(len(joined), width)
+    _gate[(len(joined), triton.cdiv(width, _SIZE))](joined, gated, width, SIZE=_SIZE, num_warps=4)
+    return gated
+
+
+@triton.jit  # type: ignore[untyped-decorator,unused-ignore]  # Triton leaves it so
+def _ungate(joined, gradient, gated, back, width, SIZE: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: N803
+    token = tl.program_id(0).to(tl.int64)
+    column = tl.program_id(1) * SIZE + tl.arange(0, SIZE)
+    inside = column < width
+    twice = token * 2 * width + column
+    left = tl.load(joined + twice, mask=inside).to(tl.float32)
+    right = tl.load(joined + twice + width, mask=inside).to(tl.float32)
+    wide = tl.load(gradient + token * width + column, mask=inside).to(tl.float32)
+    share = tl.sigmoid(left)
+    value = left * share
+    tl.store(gated + token * width + column, (value * right).to(gated.dtype.element_ty), mask=inside)
+    slope = share * (1 + left * (1 - share))
+    tl.store(back + twice, (wide * right * slope).to(back.dtype.element_ty), mask=inside)
+    tl.store(back + twice + width, (wide * value).to(back.dtype.element_ty), mask=inside)
+
+
+def ungate(joined: torch.Tensor, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Do what `training.learning.pieces.ungate` does in one pass; compiled, that takes two."""
+    gated, back = torch.empty_like(gradient), torch.empty_like(joined)
+    width = gradient.shape[1]
+    _ungate[(len(gradient), triton.cdiv(width, _SIZE))](joined, gradient, gated, back, width, SIZE=_SIZE, num_warps=4)
+    return gated, back
+
+
+@triton.jit  # type: ignore[untyped-decorator,unused-ignore]  # Triton leaves it so
+def _turn(  # type: ignore[no-untyped-def]  # Triton compiles it
+    joined,
+    query,
+    key,
+    value,
+    cos,
+    sin,
+    HEADS: tl.constexpr,  # noqa: N803
+    GROUPS: tl.constexpr,  # noqa: N803
+    PADDED: tl.constexpr,  # noqa: N803
+    HALF: tl.constexpr,  # noqa: N803
+    PADDED_HALF: tl.constexpr,  # noqa: N803
+    BACK: tl.constexpr,  # noqa: N803
+):
+    token = tl.program_id(0).to(tl.int64)
+    head = tl.arange(0, PADDED)[:, None]
+    at = tl.arange(0, PADDED_HALF)[None, :]
+    inside = at < HALF
+    along = tl.load(cos + token * 2 * HALF + at, mask=inside).to(tl.float32)
+    across = tl.load(sin + token * 2 * HALF + at, mask=inside).to(tl.float32)
+    turned = head < HEADS + GROUPS
+    along = tl.where(turned, along, 1.0)
+    across = tl.where(turned, across, 0.0)
+    together = joined + (token * (HEADS + 2 * GROUPS) + head) * 2 * HALF + at
+    queries = query + (token * HEADS + head) * 2 * HALF + at
+    keys = key + (token * GROUPS + head - HEADS) * 2 * HALF + at
+    values = value + (token * GROUPS + head - HEADS - GROUPS) * 2 * HALF + at
+    is_query = inside & (head < HEADS)
+    is_key = inside & (head >= HEADS) & turned
+    is_value = inside & (head >= HEADS + GROUPS) & (head < HEADS + 2 * GROUPS)
+    if BACK:
+        left = tl.load(queries, mask=is_query, other=0.0).to(tl.float32)
+        left += tl.load(keys, mask=is_key, other=0.0).to(tl.float32)
+        left += tl.load(values, mask=is_value, other=0.0).to(tl.float32)
+        right = tl.load(queries + HALF, mask=is_query, other=0.0).to(tl.float32)
+        right += tl.load(keys + HALF, mask=is_key, other=0.0).to(tl.float32)
+        right += tl.load(values + HALF, mask=is_value, other=0.0).to(tl.float32)
+        across = -across
+    else:
+        left = tl.load(together, mask=inside & (head < HEADS + 2 * GROUPS), other=0.0).to(tl.float32)
+        right = tl.load(together + HALF, mask=inside & (head < HEADS + 2 * GROUPS), other=0.0).to(tl.float32)
+    first = (left * along - right * across).to(joined.dtype.element_ty)
+    second = (right * along + left * across).to(joined.dtype.element_ty)
+    if BACK:
+        tl.store(together, first, mask=inside & (head < HEADS + 2 * GROUPS))
+        tl.store(together + HALF, second, mask=inside & (head < HEADS + 2 * GROUPS))
+    else:
+        tl.store(queries, first, mask=is_query)
+        tl.store(queries + HALF, second, mask=is_query)
+        tl.store(keys, first, mask=is_key)
+        tl.store(keys + HALF, second, mask=is_key)
+        tl.store(values, first, mask=is_value)
+        tl.store(values + HALF, second, mask=is_value)
+
+
+def turn(
+    joined: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, heads: int, groups: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Do what `training.learning.pieces.turn` does in one pass; compiled, that takes two."""
+    width = cos.shape[1]
+    query, key, value = (joined.new_empty(len(joined), count, width) for count in (heads, groups, groups))
+    _launch_turn(joined, query, key, value, cos, sin, back=False)
+    return query, key, value
+
+
+def turn_back(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor
+) -> torch.Tensor:
+    """Do what `training.learning.pieces.turn_back` does in one pass; compiled, that takes two."""
+    query, key, value = (part.contiguous() for part in (query, key, value))
+    joined = query.new_empty(len(query), (query.shape[1] + 2 * key.shape[1]) * query.shape[2])
+    _launch_turn(joined, query, key, value, cos, sin, back=True)
+    return joined
+
+
+def _launch_turn(
+    joined: torch.Tensor,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    cos: torch.Tensor,
+    sin: torch.Tensor,
+    *,
+    back: bool,
+) -> None:
+    heads, groups, half = query.shape[1], key.shape[1], query.shape[2] // 2
+    _turn[(len(joined),)](
+        joined,
+        query,
+        key,
+        value,
+        cos.contiguous(),
+        sin.contiguous(),
+        HEADS=heads,
+        GROUPS=groups,
+        PADDED=triton.next_power_of_2(heads + 2 * groups),
+        HALF=half,
+        PADDED_HALF=triton.next_power_of_2(half),
+        BACK=back,
+        num_warps=4,
+    )
