@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,6 +124,27 @@ def test_whatsapp_zip_is_named_after_its_chat(store: Store, tmp_path: Path) -> N
     assert (summary.owner_name, summary.chats[0].chat.title, len(messages)) == ("Olga", "Anna", 2)
 
 
+def test_whatsapp_chat_that_ends_within_a_character_ends_early(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "WhatsApp Chat with Anna.txt"
+    path.write_bytes("29.12.2023, 21:41 - Anna: Привет\n29.12.2023, 21:42 - Olga: здравствуй".encode()[:-1])
+    summary, messages = load(store, path)
+    assert summary.truncated_after == f"after 1 message, at byte {path.stat().st_size}"
+    assert [m.text for m in messages] == ["Привет"]
+
+
+def test_whatsapp_chat_without_a_last_line_break_is_doubted(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "WhatsApp Chat with Anna.txt"
+    whole = "29.12.2023, 21:41 - Anna: Hi\n29.12.2023, 21:42 - Olga: good evening\n"
+    path.write_text(whole[:-4], "utf-8")
+    summary, messages = load(store, path)
+    assert [m.text for m in messages] == ["Hi", "good even"]
+    assert summary.truncated_after is None
+    [warning] = summary.warnings
+    assert warning.startswith("WhatsApp Chat with Anna.txt ends without a line break, as a file does that was cut")
+    path.write_text(whole, "utf-8")
+    assert import_file(store, path).warnings == ()
+
+
 def test_whatsapp_overlap_adds_only_what_is_new(store: Store, tmp_path: Path) -> None:
     assert import_file(store, ANDROID).added == 11
     copy = tmp_path / "WhatsApp Chat with Anna (1).txt"
@@ -191,6 +213,51 @@ def test_html_page_does_not_make_the_clones_words_the_owners(store: Store) -> No
 def test_html_chats_can_never_be_answered(store: Store) -> None:
     summary = import_file(store, EXPORTS / "html", me="Olga Test")
     assert summary.chats[0].chat.source == "telegram-html"
+
+
+def test_html_page_that_ends_early_gives_what_is_whole(store: Store, tmp_path: Path) -> None:
+    shutil.copytree(EXPORTS / "html", tmp_path, dirs_exist_ok=True)
+    page = tmp_path / "messages2.html"
+    raw = page.read_bytes()
+    page.write_bytes(raw[: raw.index(b"Who comes?") + 3])
+    summary, messages = load(store, tmp_path, me="Olga Test")
+    assert summary.truncated_after == f"after 10 messages, at byte {page.stat().st_size} of messages2.html"
+    assert [m.id for m in messages] == list(range(2, 12)), "the poll, in which it ends, comes whole with another export"
+    page.write_bytes(raw)
+    again = import_file(store, tmp_path, me="Olga Test")
+    assert (again.truncated_after, again.added, again.warnings) == (None, 1, ())
+
+
+def test_html_page_that_is_not_there_is_missed(store: Store, tmp_path: Path) -> None:
+    shutil.copytree(EXPORTS / "html", tmp_path, dirs_exist_ok=True)
+    page = tmp_path / "messages2.html"
+    link = '<a class="pagination block_link" href="messages{}.html">Messages</a>\n</body>'
+    for number in (3, ""):
+        page.write_text(page.read_text("utf-8").replace("</body>", link.format(number)), "utf-8")
+    summary = import_file(store, tmp_path, me="Olga Test")
+    assert summary.messages == 11
+    [warning] = summary.warnings
+    assert warning.startswith("Pavel: messages3.html is not there, so its messages are missing. Put the page beside")
+
+
+@pytest.mark.parametrize("html_first", [True, False])
+def test_chat_in_html_and_in_json_is_told_to_be_there_twice(store: Store, tmp_path: Path, html_first: bool) -> None:
+    rows = [
+        {"id": number, "type": "message", "date": "x", "from": name, "from_id": sender, "text": "t"}
+        | {"date_unixtime": str(1700000000 + 10 * number)}
+        for number, (name, sender) in enumerate([("Pavel Probe", "user5"), ("Olga Test", "user9")], 2)
+    ]
+    rows[0]["date_unixtime"] = "1700000000"  # as in the page; the other one is another message
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps({"name": "Pavel", "type": "personal_chat", "id": 5, "messages": rows}))
+    imports = [(EXPORTS / "html", "Olga Test"), (path, None)]
+    first, second = [import_file(store, where, me=me) for where, me in (imports if html_first else imports[::-1])]
+    page = next(chat.id for chat in store.chats.all() if chat.source == "telegram-html")
+    assert first.warnings == ()
+    [warning] = second.warnings
+    assert warning.startswith(
+        f"Pavel Probe is there twice, with 1 message in common: as 5, and from HTML as {page}. Record consent for one"
+    )
 
 
 def test_html_account_tells_the_owner_as_the_one_in_most_chats(store: Store, tmp_path: Path) -> None:

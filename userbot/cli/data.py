@@ -60,8 +60,9 @@ def import_export(
             )
         show_summary(summary, dry_run=dry_run)
     if summary.truncated_after:
+        stored = "can be stored" if dry_run else "is stored"
         raise ExportTruncatedError(
-            f"{path} ends early, {summary.truncated_after}. What was whole is stored; export again for the rest, and "
+            f"{path} ends early, {summary.truncated_after}. What was whole {stored}; export again for the rest, and "
             f"import that too: nothing comes twice."
         )
 

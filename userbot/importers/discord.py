@@ -95,7 +95,7 @@ def _read_channel(source: Source, part: str, channel: _Channel, hints: Hints) ->
     with source.open(part) as stream:
         yield from gather(_convert(row, chat, owner) for row in parse_items(stream, "messages.item"))
     if not channel.whole:
-        yield Truncated(source.size(part))
+        yield Truncated(source.size(part), part)
 
 
 def _convert(row: Any, chat: Chat, owner: str) -> Message | str:

@@ -42,9 +42,11 @@ class Truncated:
 
     Args:
         byte: Where whole content ends, counted from the start of the file.
+        part: The file's name in an export of several.
     """
 
     byte: int
+    part: str = ""
 
 
 Found = Owner | Chat | list[Message] | Skipped | Notice | Truncated

@@ -12,6 +12,7 @@ from pathlib import Path
 from userbot.counting import tell_count
 from userbot.errors import ExportFormatError
 from userbot.importers.detection import choose_reader
+from userbot.importers.doubles import describe_doubles
 from userbot.importers.found import Found, Hints, Notice, Owner, Skipped, Truncated
 from userbot.importers.source import Progress, Source
 from userbot.importers.summary import ChatRow, ImportSummary
@@ -54,7 +55,9 @@ def run_import(
         raise ExportFormatError(f"{path} holds no messages. Export again with the chats that you want ticked.")
     if name == "telegram":
         intake.remember_owner(owner_id)
-    return intake.summarise(name)
+    if store is not None:
+        intake.warnings += describe_doubles(store, set(intake.rows))
+    return intake.summarise(name, alone=path.name)
 
 
 @contextmanager
@@ -79,7 +82,7 @@ class _Intake:
     added: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
-    truncated_byte: int | None = None
+    torn: list[Truncated] = field(default_factory=list)
     _known: dict[int, Chat] = field(default_factory=dict)
 
     def take(self, found: Iterable[Found]) -> None:
@@ -117,11 +120,10 @@ class _Intake:
             self.store.facts.set(OWNER_ID, found.id)
             self.store.facts.set(OWNER_NAME, found.name)
 
-    def summarise(self, name: str) -> ImportSummary:
-        """Return what was done."""
+    def summarise(self, name: str, *, alone: str) -> ImportSummary:
+        """Return what was done; a part that is `alone` needs no name in the text."""
         chats = sorted(self.rows.values(), key=lambda row: (-row[1][Origin.OWNER], row[0].title))
         total = sum(sum(counts.values()) for _, counts in chats)
-        end = self.truncated_byte
         return ImportSummary(
             format=name,
             owner_name=self.owner.name if self.owner else None,
@@ -130,7 +132,7 @@ class _Intake:
             known=total - self.added if self.store is not None else 0,
             skipped=dict(self.skipped.most_common()),
             warnings=tuple(self.warnings),
-            truncated_after=None if end is None else f"after {tell_count(total, 'message')}, at byte {end}",
+            truncated_after=_tell_end(self.torn, total, alone=alone) if self.torn else None,
         )
 
     def _mark_clone(self, chat: Chat, messages: list[Message]) -> list[Message]:
@@ -183,7 +185,7 @@ class _Intake:
         elif isinstance(item, Notice):
             self.warnings.append(item.text)
         else:
-            self.truncated_byte = item.byte
+            self.torn.append(item)
 
     def _mark_own_only(self) -> None:
         alone = []
@@ -203,6 +205,13 @@ class _Intake:
                 f"{len(alone):,} {held} your messages only, which is no training data: {', '.join(alone[:5])}. "
                 f'To learn from it, export again with "Only my messages" unticked.'
             )
+
+
+def _tell_end(torn: list[Truncated], messages: int, *, alone: str) -> str:
+    first, more = torn[0], len(torn) - 1
+    of = f" of {first.part}" if first.part not in ("", alone) else ""
+    others = f" ({tell_count(more, 'other file')} too)" if more else ""
+    return f"after {tell_count(messages, 'message')}, at byte {first.byte}{of}{others}"
 
 
 def _squeeze(text: str) -> str:

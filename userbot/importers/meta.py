@@ -29,7 +29,7 @@ class _Thread:
     participants: list[str]
     parts: list[str] = field(default_factory=list)
     senders: Counter[str] = field(default_factory=Counter)
-    torn_byte: int | None = None
+    torn: Truncated | None = None
 
 
 def read_instagram(source: Source, hints: Hints) -> Iterator[Found]:
@@ -75,7 +75,7 @@ def _find_threads(source: Source, parts: list[str]) -> list[_Thread]:
             continue
         thread = threads.setdefault(found.key, found)
         thread.parts.append(part)
-        thread.torn_byte = found.torn_byte if thread.torn_byte is None else thread.torn_byte
+        thread.torn = thread.torn or found.torn
         with source.open(part) as stream:
             for row in parse_items(stream, "messages.item"):
                 if sender := read_sender(row):
@@ -98,10 +98,10 @@ def _read_head(source: Source, part: str) -> _Thread | None:
             whole = prefix == "" and event == "end_map"
     if not has_messages or not participants:
         return None
-    torn_byte = None if whole else source.size(part)
+    torn = None if whole else Truncated(source.size(part), part)
     encrypted = heads.get("threadName", "")
     title = heads.get("title") or encrypted.rsplit("_", 1)[0] or ", ".join(participants)
-    return _Thread(heads.get("thread_path") or encrypted or title, title, participants, torn_byte=torn_byte)
+    return _Thread(heads.get("thread_path") or encrypted or title, title, participants, torn=torn)
 
 
 def _find_owner(source: Source, threads: list[_Thread], hints: Hints) -> str:
@@ -128,8 +128,8 @@ def _read_thread(source: Source, thread: _Thread, name: str, owner: str) -> Iter
     yield chat
     ids = MessageIds()
     yield from gather(convert_row(row, chat, owner, ids) for part in thread.parts for row in _read_items(source, part))
-    if thread.torn_byte is not None:
-        yield Truncated(thread.torn_byte)
+    if thread.torn is not None:
+        yield thread.torn
 
 
 def _read_items(source: Source, part: str) -> Iterator[Any]:

@@ -33,7 +33,8 @@ class ImportSummary:
         known: Messages that it had already; 0 in a dry run.
         skipped: Rows that are no messages, by reason.
         warnings: Sentences for the user.
-        truncated_after: Where the file ends too early ("after 12 messages, at byte 3456"), else None.
+        truncated_after: Where the export ends too early ("after 12 messages, at byte 3456", with the file's name where
+            there are several), else None.
     """
 
     format: str

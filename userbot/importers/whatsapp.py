@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, time
 from itertools import pairwise
 
 from userbot.errors import ExportFormatError
-from userbot.importers.found import Found, Hints, Owner, Skipped
+from userbot.importers.found import Found, Hints, Notice, Owner, Skipped, Truncated
 from userbot.importers.names import MessageIds, choose_by_name, derive_chat_id
 from userbot.importers.source import Source
 from userbot.importers.whatsapp_media import describe_attachment, is_deleted_mark
@@ -45,10 +45,22 @@ _EDITED = re.compile(r"[\s\u200e]*<[^<>]*(?:edited|изменено|bearbeitet|e
 
 @dataclass(slots=True)
 class _Line:
-    """One bubble or system line; `text` grows by the lines that follow."""
+    """One bubble or system line; `text` grows by the lines that follow.
+
+    Args:
+        match: Of its head.
+        text: What follows the time.
+        is_open: The file ends within it, without a line break.
+    """
 
     match: re.Match[str]
     text: str
+    is_open: bool = False
+
+    @property
+    def is_torn(self) -> bool:
+        """Tell whether the file ends within a character, which no export does."""
+        return self.is_open and self.text.endswith("\ufffd")
 
 
 @dataclass(slots=True)
@@ -120,6 +132,14 @@ def _convert(source: Source, part: str, chat: Chat, owner: str | None, order: st
     batch: list[Message] = []
     skipped: Counter[str] = Counter()
     for line in _read_lines(source, part):
+        if line.is_torn:
+            yield Truncated(source.size(part), part)
+            continue
+        if line.is_open:
+            yield Notice(
+                f"{part} ends without a line break, as a file does that was cut short: its last message may be "
+                f"incomplete, and later ones missing. Compare it with the chat; export again if it is."
+            )
         said = _split(line)
         at = _read_time(line.match, order)
         if said is None or at is None:
@@ -152,18 +172,20 @@ def _convert(source: Source, part: str, chat: Chat, owner: str | None, order: st
 
 def _read_lines(source: Source, part: str) -> Iterator[_Line]:
     line: _Line | None = None
+    piece = "\n"
     with io.BufferedReader(source.open(part)) as raw:
         text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="\n")
         for piece in text:
-            piece = piece.rstrip("\r\n")
-            match = LINE.match(piece)
+            bare = piece.rstrip("\r\n")
+            match = LINE.match(bare)
             if match is not None:
                 if line is not None:
                     yield line
                 line = _Line(match, match["rest"])
             elif line is not None:
-                line.text += f"\n{piece}"
+                line.text += f"\n{bare}"
     if line is not None:
+        line.is_open = not piece.endswith("\n")
         yield line
 
 

@@ -110,6 +110,14 @@ class MessageRepository:
         with self._engine.connect() as connection:
             return {(row.id, row.text) for row in connection.execute(query)}
 
+    def count_shared(self, chat_id: int, other_id: int) -> int:
+        """Count the messages of two chats that have both id and time in common."""
+        other = messages.alias()
+        same = (other.c.id == messages.c.id) & (other.c.sent_at == messages.c.sent_at) & (other.c.chat_id == other_id)
+        query = select(func.count()).select_from(messages.join(other, same)).where(messages.c.chat_id == chat_id)
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar_one()
+
     def count(self, origin: Origin | None = None, *, since: datetime | None = None) -> int:
         """Count messages, all or of one origin, all or stored after `since`."""
         query = select(func.count()).select_from(messages).where(messages.c.deleted_at.is_(None))

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from userbot.errors import ExportFormatError
-from userbot.importers.found import Found, Hints, Owner, gather
+from userbot.importers.found import Found, Hints, Notice, Owner, Truncated, gather
 from userbot.importers.names import choose_by_name, derive_chat_id
 from userbot.importers.source import Source
 from userbot.importers.telegram.messages import DELETED
-from userbot.importers.telegram.page import HtmlRow, parse_page
+from userbot.importers.telegram.page import HtmlRow, PageLink, parse_page
 from userbot.messages import Chat, ChatKind, Message, Origin
 
 SOURCE = "telegram-html"
@@ -34,6 +34,13 @@ class _Pages:
     parts: list[str]
     title: str = ""
     senders: Counter[str] = field(default_factory=Counter)
+    links: set[str] = field(default_factory=set)
+    torn: Truncated | None = None
+
+    @property
+    def missing(self) -> list[str]:
+        """Return the pages that others lead to and that are not there."""
+        return sorted(self.links - {part.rsplit("/", 1)[-1] for part in self.parts})
 
 
 def is_page(part: str) -> bool:
@@ -85,6 +92,12 @@ def _read_rows(source: Source, chat: _Pages) -> Iterator[HtmlRow]:
                 if isinstance(item, str):
                     chat.title = chat.title or item
                     continue
+                if isinstance(item, PageLink):
+                    chat.links.add(item.name)
+                    continue
+                if isinstance(item, Truncated):
+                    chat.torn = Truncated(item.byte, part)
+                    continue
                 if item.joined and not item.sender:
                     item.sender = sender
                 elif not item.is_service:
@@ -116,6 +129,13 @@ def _read_chat(source: Source, pages: _Pages, owner: str) -> Iterator[Found]:
     chat = Chat(id=derive_chat_id(SOURCE, key), kind=kind, title=title, source=SOURCE)
     yield chat
     yield from gather(_convert(row, chat, owner) for row in _read_rows(source, pages))
+    if pages.torn is not None:
+        yield pages.torn
+    if pages.missing:
+        yield Notice(
+            f"{title}: {', '.join(pages.missing)} is not there, so its messages are missing. Put the page beside the "
+            f"others, or export again."
+        )
 
 
 def _convert(row: HtmlRow, chat: Chat, owner: str) -> Message | str:

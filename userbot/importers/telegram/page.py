@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
+from userbot.importers.found import Truncated
 from userbot.importers.placeholders import bracket, describe_file
 from userbot.importers.source import MeteredFile
 
@@ -78,16 +79,29 @@ class HtmlRow:
         return bracket(kind)
 
 
-def parse_page(stream: MeteredFile) -> Iterator[HtmlRow | str]:
-    """Yield the chat's title, then its rows; date bars are left out."""
+@dataclass(frozen=True, slots=True)
+class PageLink:
+    """A link to the page before or after this one."""
+
+    name: str
+
+
+def parse_page(stream: MeteredFile) -> Iterator[HtmlRow | PageLink | Truncated | str]:
+    """Yield the chat's title, its rows without date bars, and links to other pages; `Truncated` last if it ends early.
+
+    The row in which it ends is left out: another export brings it whole.
+    """
     page = _Page()
     decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
     while piece := stream.read(_CHUNK_BYTES):
         page.feed(decoder.decode(piece))
         yield from page.take()
     page.close()
-    page.finish()
+    if page.is_whole:
+        page.finish()
     yield from page.take()
+    if not page.is_whole:
+        yield Truncated(stream.position)
 
 
 class _Page(HTMLParser):
@@ -99,9 +113,10 @@ class _Page(HTMLParser):
         self._row: HtmlRow | None = None
         self._row_depth = 0
         self._title = ""
-        self._found: list[HtmlRow | str] = []
+        self._found: list[HtmlRow | PageLink | str] = []
+        self.is_whole = False
 
-    def take(self) -> list[HtmlRow | str]:
+    def take(self) -> list[HtmlRow | PageLink | str]:
         """Return what is complete, and forget it."""
         found, self._found = self._found, []
         return found
@@ -123,11 +138,14 @@ class _Page(HTMLParser):
         self._open.append((tag, classes))
         if tag == "div" and "message" in classes:
             self._begin(values.get("id", ""), classes)
+        elif "pagination" in classes:
+            self._found.append(PageLink(values.get("href", "")))
         elif self._row is not None:
             self._look(self._row, classes, values)
 
     def handle_endtag(self, tag: str) -> None:
         """Close an element, and those in it that were left open."""
+        self.is_whole |= tag == "html"
         depth = len(self._open)
         while depth and self._open[depth - 1][0] != tag:
             depth -= 1
