@@ -30,7 +30,7 @@ class TelegramSettings(BaseModel):
     api_id: int | None = Field(None, description="Your own api_id from my.telegram.org/apps")
     api_hash: SecretStr | None = Field(None, description="The api_hash beside it; a secret")
     device_model: str = Field("telegram-clone", description="Name in Telegram's list of devices; keep it stable")
-    proxy: str | None = Field(None, description="socks5://host:port or http://host:port")
+    proxy: str | None = Field(None, description="socks5://host:port or http://host:port; needs the extra `proxy`")
     endpoint_file: Path | None = Field(None, description="A loopback Telegram server to use instead (tests, demo)")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from userbot.errors import ConfigError, SessionBusyError, SessionLostError
+from userbot.telegram import session
 from userbot.telegram.session import ClientOptions, SessionLock, make_client
 
 HOLDER = """
@@ -58,6 +59,12 @@ async def test_a_missing_api_id_says_where_to_get_one(tmp_path: Path, missing: d
 async def test_a_proxy_address_of_another_form_is_refused(tmp_path: Path, address: str) -> None:
     with pytest.raises(ConfigError, match=r"no proxy address\. Write it like socks5://127\.0\.0\.1:1080"):
         make_client(options(tmp_path, proxy=address))
+
+
+async def test_a_proxy_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"Install it: pip install 'telegram-clone\[proxy\]'$"):
+        make_client(options(tmp_path, proxy="socks5://127.0.0.1:1080"))
 
 
 async def test_a_missing_loopback_address_is_explained(tmp_path: Path) -> None:

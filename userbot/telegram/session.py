@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from userbot.errors import ConfigError, SessionBusyError, SessionLostError
 from userbot.telegram.client import PatientClient
@@ -187,14 +187,14 @@ def _parse_proxy(address: str) -> dict[str, Any]:
     if find_spec("python_socks") is None:
         raise ConfigError(
             "CLONE_TELEGRAM__PROXY is set, and the package for proxies is not installed. "
-            "Install it: pip install 'python-socks[asyncio]'"
+            "Install it: pip install 'telegram-clone[proxy]'"
         )
     return {
         "proxy_type": parts.scheme,
         "addr": parts.hostname,
         "port": port,
-        "username": parts.username,
-        "password": parts.password,
+        "username": unquote(parts.username) if parts.username else None,
+        "password": unquote(parts.password) if parts.password else None,
         "rdns": True,
     }
 
