@@ -13,6 +13,7 @@ import pytest
 from daemon_stage import DaemonStage, end_process, start_process
 from telegram_stage import wait_until
 
+from userbot.errors import ExitCode
 from userbot.loopback import LoopbackTelegram
 from userbot.messages import Origin
 from userbot.store.replies import ReplyState
@@ -76,7 +77,7 @@ async def test_second_daemon_process_is_refused_and_names_the_first(stage: Daemo
 async def test_revoked_session_stops_the_daemon_with_a_clear_state(stage: DaemonStage) -> None:
     process = await start_process(stage.home)
     stage.server.faults.revoke(stage.owner, disconnect=True)
-    assert await asyncio.wait_for(process.wait(), 20) == 1
+    assert await asyncio.wait_for(process.wait(), 20) == ExitCode.NEEDS_LOGIN
     await end_process(process)
     with stage.open_store() as store:
         assert store.facts.get("daemon")["state"] == "session lost"

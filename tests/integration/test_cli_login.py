@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from userbot.cli import main
+from userbot.errors import ExitCode
 from userbot.loopback.thread import LoopbackThread
 from userbot.messages import Mode
 from userbot.store import Store
@@ -107,7 +108,7 @@ def test_wrong_answers_end_with_a_clear_error(
 ) -> None:
     code = _owner(telegram, password="open sesame")
     person = Person(**{"phone": [PHONE], "code": [code], "password": ["open sesame"], **answers})
-    assert _run(monkeypatch, person, "login") == 1
+    assert _run(monkeypatch, person, "login") == ExitCode.NEEDS_LOGIN
     assert text in capsys.readouterr().err
 
 
