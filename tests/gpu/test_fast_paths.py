@@ -187,6 +187,7 @@ def test_pieces_on_a_gpu_are_those_on_a_cpu(width: int, dtype: torch.dtype, limi
         (pieces.turn_back, (*parts, *turns)),
         (pieces.gate, (draw(tokens, 2 * width),)),
         (pieces.ungate, (draw(tokens, 2 * width), gradient)),
+        (pieces.ungate_narrow, (draw(tokens, 2 * width), gradient, draw(width, 4), draw(width, 4), draw(4, width))),
         (pieces.grade, (draw(tokens, width), torch.arange(tokens) - 3, torch.tensor(0.1))),
     ]
     for piece, inputs in calls:

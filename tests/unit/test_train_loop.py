@@ -17,6 +17,7 @@ from training.learning.loss import Reader
 from training.learning.optimizer import shape_rate
 from training.learning.packing import flatten
 from training.learning.plan import plan_epochs
+from training.learning.timing import measure_speed
 from training.learning.trainer import Layout, Trainer
 from userbot.errors import OutOfMemoryError, TrainingStoppedError
 
@@ -163,13 +164,22 @@ def test_another_error_is_not_taken_for_memory(base: Path) -> None:
         make_trainer(reader, Heard()).run()
 
 
-def test_timing_a_row_teaches_nothing(base: Path) -> None:
-    reader = load_reader(base)
-    before = [value.clone() for value in reader.model.parameters() if value.requires_grad]
-    speed = make_trainer(reader, Heard()).time_row()
-    assert speed is not None and speed > 0
-    after = [value for value in reader.model.parameters() if value.requires_grad]
-    assert all(torch.equal(one, other) and other.grad is None for one, other in zip(before, after, strict=True))
+@pytest.mark.parametrize("optimizer", ["adamw", "paged_adamw_8bit"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_measuring_the_speed_changes_nothing(base: Path, optimizer: str, dtype: str) -> None:
+    config, curves = configure(optimizer=optimizer), []
+    for measured in (False, True):
+        heard, reader = Heard(), load_reader(base, dtype=dtype, attention="sdpa")
+        trainer = make_trainer(reader, heard, config=config)
+        before = [value.clone() for value in trainer.parameters]
+        if measured:
+            speed = measure_speed(trainer)
+            assert speed is not None and speed > 0
+            assert all(torch.equal(one, other) for one, other in zip(before, trainer.parameters, strict=True))
+        trainer.run()
+        curves.append((heard.losses, [value.detach() for value in trainer.parameters]))
+    assert curves[0][0] == curves[1][0]
+    assert all(torch.equal(one, other) for one, other in zip(curves[0][1], curves[1][1], strict=True))
 
 
 def test_float16_goes_through_the_gradient_scaler(base: Path) -> None:

@@ -132,11 +132,6 @@ def count_weight_bytes(anatomy: Anatomy, *, quantised: bool, expanded: bool, dty
     return linear + anatomy.other * dtype.itemsize
 
 
-def count_merged_bytes(anatomy: Anatomy, dtype: torch.dtype) -> int:
-    """Return the size of all merged weights, which fused layers keep from forward to backward pass where they fit."""
-    return anatomy.linear * dtype.itemsize
-
-
 def count_activation_bytes(anatomy: Anatomy, *, dtype: torch.dtype, compiled: bool, fused: bool = False) -> int:
     """Return what one token of one layer keeps for the backward pass.
 
@@ -165,6 +160,7 @@ def estimate_memory(
     masked: bool = False,
     compiled: bool = False,
     fused: bool = False,
+    kept: bool = False,
 ) -> Memory:
     """Add up the memory of a run.
 
@@ -178,9 +174,14 @@ def estimate_memory(
         masked: Attention makes a mask of all pairs of tokens.
         compiled: The layers are compiled.
         fused: The layers are fused, which goes before `compiled`.
+        kept: Fused layers keep merged weights and normalised states for the backward pass.
     """
     each = count_activation_bytes(anatomy, dtype=dtype, compiled=compiled, fused=fused)
-    kept = anatomy.layers * anatomy.hidden * dtype.itemsize + each if checkpointing else anatomy.layers * each
+    waiting = anatomy.layers * anatomy.hidden * dtype.itemsize + each if checkpointing else anatomy.layers * each
+    weights = count_weight_bytes(anatomy, quantised=config.load_in_4bit, expanded=expanded, dtype=dtype)
+    if kept:
+        waiting += 2 * anatomy.layers * anatomy.hidden * dtype.itemsize
+        weights += anatomy.linear * dtype.itemsize
     logits = min(CHUNK, row_tokens) * anatomy.vocabulary * (4 + 4 + dtype.itemsize)
     passing = 0
     if fused:  # gradients inside a layer and one merged weight; the logits are gone by then
@@ -188,9 +189,9 @@ def estimate_memory(
         logits = max(0, min(CHUNK, row_tokens) * anatomy.vocabulary * 2 * dtype.itemsize - passing)
     state = 2 if config.optimizer == "paged_adamw_8bit" else 8
     return Memory(
-        weights=count_weight_bytes(anatomy, quantised=config.load_in_4bit, expanded=expanded, dtype=dtype),
+        weights=weights,
         adapter=anatomy.adapter * (4 + 4 + state),
-        activations=row_tokens * kept + passing,
+        activations=row_tokens * waiting + passing,
         attention=row_tokens**2 * dtype.itemsize if masked else 0,
         logits=logits,
     )

@@ -21,7 +21,9 @@ from training.learning.compilation import find_layers
 from training.learning.loss import Reader
 from training.learning.machine import Machine, can_run_kernels
 from training.learning.merging import Adapted, Group
-from training.learning.pieces import denormalise, gate, normalise, run_piece, turn, turn_back, ungate
+from training.learning.pieces import denormalise, gate, normalise, run_piece, turn, turn_back, ungate_narrow
+
+Heads = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # queries, keys, values; shapes (tokens, heads, width)
 
 _PARTS = ("input_layernorm", "self_attn", "post_attention_layernorm", "mlp")
 _PROBE, _PROBE_SCALE = 24, 0.01  # tokens of a sample, and size of an adapter's weights, in the check
@@ -35,6 +37,10 @@ class FusedLayer:
     Args:
         layer: As transformers made it, with peft's layers in it.
         projections: Its adapted layers: query, key, value, output, gate, up, down.
+
+    Attributes:
+        recompute: Keep the layer's input only.
+        keep: Keep what the backward pass would otherwise make again: merged weights, normalised states.
     """
 
     def __init__(self, layer: Any, projections: Sequence[Adapted]) -> None:
@@ -127,11 +133,11 @@ class FusedLayer:
         found: torch.Tensor = attended.reshape(len(heads[0]), -1)
         return found
 
-    def enter(self, states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return queries, keys and values."""
-        joined = self._normalise(states, self.layer.input_layernorm) @ self.qkv.merge(states).t()
-        found: tuple[torch.Tensor, ...] = run_piece(turn, joined, cos, sin, self.heads, self.groups)
-        return found
+    def enter(self, states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> tuple[Heads, torch.Tensor]:
+        """Return queries, keys and values, and the normalised states that they are made of."""
+        inner = self._normalise(states, self.layer.input_layernorm)
+        found: Heads = run_piece(turn, inner @ self.qkv.merge(states).t(), cos, sin, self.heads, self.groups)
+        return found, inner
 
     def enter_back(
         self,
@@ -139,35 +145,47 @@ class FusedLayer:
         states: torch.Tensor,
         cos: torch.Tensor,
         sin: torch.Tensor,
+        inner: torch.Tensor | None,
         wanted: bool,
     ) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
         """Return the gradient of the states, where it is wanted, and those of the parameters."""
         norm = self.layer.input_layernorm
         joined = run_piece(turn_back, *gradients, cos, sin)
-        found = self.qkv.differentiate(self._normalise(states, norm), joined)
+        found = self.qkv.differentiate(self._normalise(states, norm) if inner is None else inner, joined)
         weight = self.qkv.take(states)
         back = self._denormalise(joined @ weight, states, norm, None) if wanted else None
         return back, found
 
-    def open_gates(self, states: torch.Tensor, attended: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the states between attention and feed-forward part, and what the gates read."""
+    def open_gates(
+        self, states: torch.Tensor, attended: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the states between attention and feed-forward part, what the gates put out, and what they read."""
         middle = torch.addmm(states, attended, self.output.merge(states).t())
         inner = self._normalise(middle, self.layer.post_attention_layernorm)
-        return middle, inner @ self.gates.merge(states).t()
+        return middle, inner @ self.gates.merge(states).t(), inner
 
     def leave(self, middle: torch.Tensor, joined: torch.Tensor) -> torch.Tensor:
         """Return the states after the layer."""
         return torch.addmm(middle, run_piece(gate, joined), self.down.merge(middle).t())
 
     def leave_back(
-        self, gradient: torch.Tensor, attended: torch.Tensor, middle: torch.Tensor, joined: torch.Tensor
+        self,
+        gradient: torch.Tensor,
+        attended: torch.Tensor,
+        middle: torch.Tensor,
+        joined: torch.Tensor,
+        inner: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
         """Return the gradients of the states before `open_gates`, of what was attended, and of the parameters."""
         norm = self.layer.post_attention_layernorm
-        gated, back = run_piece(ungate, joined, gradient @ self.down.take(gradient))
-        found = self.down.differentiate(gated, gradient)
+        wide = gradient @ self.down.take(gradient)
+        adapters = *self.gates.scale_seconds(gradient), self.down.scale_firsts(gradient)
+        gated, back, narrowed, narrow_back = run_piece(ungate_narrow, joined, wide, *adapters)
+        del wide
+        found = self.down.differentiate(gated, gradient, narrowed=narrowed)
         del gated
-        found = self.gates.differentiate(self._normalise(middle, norm), back) + found
+        inner = self._normalise(middle, norm) if inner is None else inner
+        found = self.gates.differentiate(inner, back, narrow_back=narrow_back) + found
         back = self._denormalise(back @ self.gates.take(gradient), middle, norm, gradient)
         found = self.output.differentiate(attended, back) + found
         return back, back @ self.output.take(gradient), found
@@ -190,15 +208,15 @@ def _apply(function: type[torch.autograd.Function], *inputs: Any) -> Any:
 class _Enter(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Any, cos: Any, sin: Any, layer: FusedLayer, *parameters: Any) -> Any:
-        ctx.save_for_backward(states, cos, sin)
-        ctx.layer = layer
         with torch.autocast(states.device.type, enabled=False):
-            return layer.enter(states, cos, sin)
+            heads, inner = layer.enter(states, cos, sin)
+        ctx.save_for_backward(states, cos, sin, inner if layer.keep else None)
+        ctx.layer = layer
+        return heads
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
-        states, cos, sin = ctx.saved_tensors
-        back, found = ctx.layer.enter_back(gradients, states, cos, sin, ctx.needs_input_grad[0])
+        back, found = ctx.layer.enter_back(gradients, *ctx.saved_tensors, ctx.needs_input_grad[0])
         return back, None, None, None, *found
 
 
@@ -206,8 +224,8 @@ class _Leave(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Any, attended: Any, layer: FusedLayer, *parameters: Any) -> Any:
         with torch.autocast(states.device.type, enabled=False):
-            middle, joined = layer.open_gates(states, attended)
-            ctx.save_for_backward(attended, middle, joined)
+            middle, joined, inner = layer.open_gates(states, attended)
+            ctx.save_for_backward(attended, middle, joined, inner if layer.keep else None)
             ctx.layer = layer
             return layer.leave(middle, joined)
 
@@ -225,22 +243,22 @@ class _Whole(torch.autograd.Function):
         ctx.save_for_backward(states, cos, sin)
         ctx.layer, ctx.mask, ctx.rest = layer, mask, rest
         with torch.autocast(states.device.type, enabled=False):
-            attended = layer.attend(layer.enter(states, cos, sin), mask, rest)
-            return layer.leave(*layer.open_gates(states, attended))
+            attended = layer.attend(layer.enter(states, cos, sin)[0], mask, rest)
+            return layer.leave(*layer.open_gates(states, attended)[:2])
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         states, cos, sin = ctx.saved_tensors
         layer: FusedLayer = ctx.layer
         layer.keep_weights(True)  # until the gradients below took them
-        heads = [part.requires_grad_() for part in layer.enter(states, cos, sin)]
+        heads = [part.requires_grad_() for part in layer.enter(states, cos, sin)[0]]
         with torch.enable_grad():
             attended = layer.attend(heads, ctx.mask, ctx.rest)
-        middle, joined = layer.open_gates(states, attended.detach())
+        middle, joined, _ = layer.open_gates(states, attended.detach())
         back, attended_back, found = layer.leave_back(gradients[0].contiguous(), attended.detach(), middle, joined)
         del middle, joined
         heads_back = torch.autograd.grad(attended, heads, attended_back)
-        entered, first = layer.enter_back(heads_back, states, cos, sin, ctx.needs_input_grad[0])
+        entered, first = layer.enter_back(heads_back, states, cos, sin, None, ctx.needs_input_grad[0])
         return back if entered is None else back + entered, None, None, None, None, None, *first, *found
 
 

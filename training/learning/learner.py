@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,7 +24,6 @@ from training.learning.estimate import (
     SPARE,
     Memory,
     advise,
-    count_merged_bytes,
     estimate_memory,
     fit_plan,
     is_worth_expanding,
@@ -46,6 +45,7 @@ from training.learning.model import (
 from training.learning.packing import Ints, Tokens
 from training.learning.plan import plan_epochs
 from training.learning.recording import LONGEST_ROW
+from training.learning.timing import measure_speed
 from training.learning.trainer import Layout, Trainer, read_peak_memory
 from training.progress import Progress
 from userbot.adapters import write_json
@@ -69,7 +69,7 @@ class Learner:
         held_out: Samples for evaluation.
         progress: Who is told.
         estimate: Tells the memory that rows of some tokens need.
-        merged_bytes: Size of all weights in the format to compute in, where memory is left for them; else 0.
+        keep: Memory is left for what fused layers can keep from forward to backward pass.
         metrics: What was measured so far.
     """
 
@@ -83,7 +83,7 @@ class Learner:
     held_out: Tokens
     progress: Progress
     estimate: Callable[..., Memory]
-    merged_bytes: int = 0
+    keep: bool = False
     metrics: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -128,11 +128,11 @@ class Learner:
             "fused": will_fuse(config, machine),
         }
         plan = fit_plan(anatomy, config, machine, longest=longest, **how)
-        merged = count_merged_bytes(anatomy, dtype)
         if advice := advise(plan, config, machine):
             if plan.memory.weights > machine.free_bytes:
                 raise OutOfMemoryError(advice)
             progress.report("note", text=advice)
+        estimate, most = partial(estimate_memory, anatomy, config, **how), SPARE * machine.free_bytes
         learner = cls(
             config=config,
             base=base,
@@ -142,8 +142,8 @@ class Learner:
             layout=Layout(
                 row_tokens=plan.row_tokens, checkpointing=plan.checkpointing, packed=path != "alone", memory=plan.memory
             ),
-            estimate=partial(estimate_memory, anatomy, config, **how),
-            merged_bytes=merged if plan.memory.total + merged < SPARE * machine.free_bytes else 0,
+            estimate=estimate,
+            keep=estimate(row_tokens=plan.row_tokens, checkpointing=False, kept=True).total < most,
             train=train,
             held_out=held_out,
             progress=progress,
@@ -200,8 +200,8 @@ class Learner:
                 recordable = {name_attention("rows"), name_attention("varlen")}
                 attention = self.reader.model.config._attn_implementation
                 layout.recorded = attention in recordable and longest_row <= LONGEST_ROW
-                if self.merged_bytes and not layout.checkpointing:
-                    layout.memory = replace(layout.memory, weights=layout.memory.weights + self.merged_bytes)
+                if self.keep and not layout.checkpointing:
+                    layout.memory = self.estimate(row_tokens=longest_row, checkpointing=False, kept=True)
                     for layer in list_fused(self.reader):
                         layer.keep = True
                 return
@@ -247,12 +247,12 @@ class Learner:
 
     def _report_estimate(self, trainer: Trainer) -> None:
         try:
-            speed = trainer.time_row()
+            speed = measure_speed(trainer)
         except (torch._dynamo.exc.TorchDynamoException, torch._inductor.exc.InductorError) as exc:
             undo_compiling(self.reader)
             self.layout.pad = False
             self.progress.report("note", text=f"layers: run as written, because compiling fails: {type(exc).__name__}")
-            speed = trainer.time_row()
+            speed = measure_speed(trainer)
         tokens = sum(int(self.train.lengths[samples].sum()) for samples in trainer.plan)
         self.progress.report(
             "estimate",

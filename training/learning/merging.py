@@ -140,21 +140,42 @@ class Group:
         return out
 
     @torch.no_grad()
-    def differentiate(self, inputs: torch.Tensor, gradient: torch.Tensor) -> list[torch.Tensor]:
+    def scale_firsts(self, like: torch.Tensor) -> torch.Tensor:
+        """Return the scaled first matrices in the format of a tensor; shape (sum of ranks, inputs)."""
+        return self._join([one.first for one in self.layers], like)
+
+    @torch.no_grad()
+    def scale_seconds(self, like: torch.Tensor) -> Sequence[torch.Tensor]:
+        """Return the scaled second matrices in the format of a tensor; shapes (outputs, rank)."""
+        return torch.split(self._join([one.second for one in self.layers], like), self._widths)
+
+    @torch.no_grad()
+    def differentiate(
+        self,
+        inputs: torch.Tensor,
+        gradient: torch.Tensor,
+        *,
+        narrowed: torch.Tensor | None = None,
+        narrow_back: torch.Tensor | None = None,
+    ) -> list[torch.Tensor]:
         """Return the gradients of `parameters`, in that order.
 
         Args:
             inputs: What the layers read; shape (tokens, inputs).
             gradient: Of what they put out; shape (tokens, outputs).
+            narrowed: The inputs times `scale_firsts`, where that is known; shape (tokens, sum of ranks).
+            narrow_back: The gradient times `scale_seconds`, each its part, where that is known; the same shape.
         """
-        firsts = self._join([one.first for one in self.layers], inputs)
-        seconds = self._join([one.second for one in self.layers], inputs)
-        narrowed = torch.split(inputs @ firsts.t(), self._ranks, dim=1)
         parts = torch.split(gradient, self._widths, dim=1)
-        back = [part @ second for part, second in zip(parts, torch.split(seconds, self._widths), strict=True)]
-        first = _multiply((torch.cat(back, dim=1) if len(back) > 1 else back[0]).t(), inputs)
+        if narrowed is None:
+            narrowed = inputs @ self.scale_firsts(inputs).t()
+        if narrow_back is None:
+            back = [part @ second for part, second in zip(parts, self.scale_seconds(inputs), strict=True)]
+            narrow_back = torch.cat(back, dim=1) if len(back) > 1 else back[0]
+        first = _multiply(narrow_back.t(), inputs)
+        narrows = torch.split(narrowed, self._ranks, dim=1)
         found = []
-        for wide, part, narrow in zip(torch.split(first, self._ranks), parts, narrowed, strict=True):
+        for wide, part, narrow in zip(torch.split(first, self._ranks), parts, narrows, strict=True):
             found += [wide, _multiply(part.t(), narrow)]
         return found
 

@@ -23,6 +23,16 @@ def make_optimizer(parameters: list[torch.nn.Parameter], config: TrainConfig, *,
     )
 
 
+def forget(optimizer: torch.optim.Optimizer) -> None:
+    """Set an optimiser back to before its first step, in place."""
+    for state in optimizer.state.values():
+        for name, value in state.items():
+            if name == "step" and not isinstance(value, torch.Tensor):
+                state[name] = 0
+            elif isinstance(value, torch.Tensor) and not name.startswith("qmap"):  # the 256 values of 8 bits
+                value.zero_()
+
+
 def set_rate(optimizer: torch.optim.Optimizer, config: TrainConfig, *, step: int, total: int) -> float:
     """Set the learning rate of an update, counted from 0, and return it."""
     rate = config.learning_rate * shape_rate(config.schedule, config.warmup_steps, step=step, total=total)

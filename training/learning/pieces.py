@@ -83,6 +83,31 @@ def ungate(joined: torch.Tensor, gradient: torch.Tensor) -> tuple[torch.Tensor, 
     return (left * share * right).to(joined.dtype), back.to(joined.dtype)
 
 
+def ungate_narrow(
+    joined: torch.Tensor,
+    gradient: torch.Tensor,
+    left_second: torch.Tensor,
+    right_second: torch.Tensor,
+    first: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return what `ungate` does, and the narrow products that the adapters around it need of the same numbers.
+
+    Args:
+        joined: As for `ungate`.
+        gradient: The same.
+        left_second: Second matrix of the left half's adapter; shape (width, rank).
+        right_second: The same of the right half's.
+        first: First matrix of the adapter that reads the result; shape (rank, width).
+
+    Returns:
+        What `ungate` returns; the result times `first`, shape (tokens, rank); and the gradient times the second
+        matrices, side by side, shape (tokens, 2 rank).
+    """
+    gated, back = ungate(joined, gradient)
+    left, right = back.chunk(2, dim=1)
+    return gated, back, gated @ first.t(), torch.cat((left @ left_second, right @ right_second), dim=1)
+
+
 def grade(logits: torch.Tensor, targets: torch.Tensor, factor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the summed cross-entropy, nats, and the gradient of the logits.
 
@@ -99,7 +124,8 @@ def grade(logits: torch.Tensor, targets: torch.Tensor, factor: torch.Tensor) -> 
     return loss, ((torch.exp(wide - total) - right.float()) * (learned * factor)).to(logits.dtype)
 
 
-_OURS = ("normalise", "denormalise", "turn", "turn_back", "gate", "ungate")  # quicker than what torch.compile makes
+# Quicker than what torch.compile makes.
+_OURS = ("normalise", "denormalise", "turn", "turn_back", "gate", "ungate", "ungate_narrow")
 _COMPILED: dict[str, Callable[..., Any]] = {}
 
 

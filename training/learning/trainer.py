@@ -24,8 +24,6 @@ from training.learning.team import Alone, Team
 from training.progress import Progress
 from userbot.errors import OutOfMemoryError, TrainingStoppedError
 
-_TIMED_ROWS = 2  # in the estimate, on a GPU: rows of other lengths may take other kernels
-_TIMED_PLAYS = 5  # of their recordings: one alone takes longer, because none follows it closely
 _TELL_S = 0.5  # losses stay on the device until they are told, so that it need not be waited for at each update
 
 
@@ -134,37 +132,6 @@ class Trainer:
                 self.save(step)
         return self._seen - began_tokens
 
-    def time_row(self) -> float | None:
-        """Run rows of an update of median length without learning from them.
-
-        Returns:
-            Useful tokens a second, the first runs apart; None when memory ran out.
-        """
-        gpu = self.reader.device == "cuda"
-        by_tokens = sorted(self.plan, key=lambda samples: int(self._lengths[samples].sum()))
-        rows = self.cut(by_tokens[len(by_tokens) // 2])[: _TIMED_ROWS if gpu else 1]
-        warm, timed = (1, 1) if self.recorder is None else (2, _TIMED_PLAYS)
-        self.reader.model.train()
-        try:
-            for samples in rows * warm:
-                self._learn(samples, 1)
-            if gpu:
-                torch.cuda.synchronize()
-            start = self.clock()
-            for samples in rows * timed:
-                self._learn(samples, 1)
-            if gpu:
-                torch.cuda.synchronize()
-            seconds = self.clock() - start
-        except (RuntimeError, MemoryError) as exc:
-            if not is_out_of_memory(exc):
-                raise
-            return None
-        finally:
-            self._clear_gradients()
-        tokens = timed * sum(int(self._lengths[samples].sum()) for samples in rows)
-        return tokens / max(seconds, 1e-9)
-
     def save(self, step: int) -> None:
         """Write a checkpoint, where one is wanted."""
         if self.checkpoint is None or self.team.rank:
@@ -207,7 +174,7 @@ class Trainer:
                 loss = self._accumulate(self.plan[step])
                 if loss is None:
                     return None
-                self._apply()
+                self.apply()
             except (RuntimeError, MemoryError) as exc:
                 if not is_out_of_memory(exc):
                     raise
@@ -221,12 +188,12 @@ class Trainer:
     def _accumulate(self, samples: Ints) -> torch.Tensor | None:
         learned = int(self._learned[samples].sum())
         total = torch.zeros((), device=self.reader.device)
-        self._clear_gradients()
+        self.clear_gradients()
         for row in self.cut(samples)[self.team.rank :: self.team.size]:
             if self.should_stop():
                 return None
             # The mean is over the learned tokens of the whole update, however it is cut.
-            total += self._learn(row, learned)
+            total += self.learn(row, learned)
         return self.team.sum(total) / learned
 
     def _make_recorder(self) -> RowRecorder:
@@ -235,12 +202,22 @@ class Trainer:
 
         return RowRecorder(self.reader, self.tokens, scale=self.scaler.scale, tell=tell)
 
-    def _learn(self, samples: Ints, learned: int) -> torch.Tensor:
+    def learn(self, samples: Ints, learned: int) -> torch.Tensor:
+        """Add a row's gradients to the parameters.
+
+        Args:
+            samples: Of the row.
+            learned: Learned tokens of the update.
+
+        Returns:
+            The summed loss, nats, still on the device.
+        """
         if self.recorder is not None and int(self._lengths[samples].sum()) <= LONGEST_ROW:
             return self.recorder.learn(samples, learned)
         return learn_row(self.reader, self._place(samples), scale=partial(self._scale, learned))
 
-    def _clear_gradients(self) -> None:
+    def clear_gradients(self) -> None:
+        """Begin an update."""
         # Recordings write to the same gradients each time.
         self.optimizer.zero_grad(set_to_none=self.recorder is None)
 
@@ -262,7 +239,8 @@ class Trainer:
             pad_to = round_up(int(self._lengths[samples].sum()))
         return make_row(self.tokens, samples, pad_to=pad_to, longest=longest).to(self.reader.device)
 
-    def _apply(self) -> None:
+    def apply(self) -> None:
+        """End an update: clip the gradients and run the optimiser."""
         self.team.sum_gradients(self.parameters)
         self.scaler.unscale_(self.optimizer)
         torch.nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm)

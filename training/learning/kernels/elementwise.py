@@ -10,6 +10,9 @@ import triton  # type: ignore[import-not-found,import-untyped,unused-ignore]  # 
 import triton.language as tl  # type: ignore[import-not-found,import-untyped,unused-ignore]  # the same
 
 _SIZE = 2048  # numbers of a program
+# Of `ungate_narrow`: tokens and columns of a tile, parts that the columns are cut into, warps, loads in flight.
+NARROWING = (32, 64, 8, 4, 3)
+_LARGEST_RANK = 64  # beyond it, the sums of a tile do not fit into registers
 
 
 @triton.jit  # type: ignore[untyped-decorator,unused-ignore]  # Triton leaves it so
@@ -129,6 +132,106 @@ def ungate(joined: torch.Tensor, gradient: torch.Tensor) -> tuple[torch.Tensor, 
     width = gradient.shape[1]
     _ungate[(len(gradient), triton.cdiv(width, _SIZE))](joined, gradient, gated, back, width, SIZE=_SIZE, num_warps=4)
     return gated, back
+
+
+@triton.jit  # type: ignore[untyped-decorator,unused-ignore]  # Triton leaves it so
+def _ungate_narrow(  # type: ignore[no-untyped-def]  # Triton compiles it
+    joined,
+    gradient,
+    left_second,
+    right_second,
+    first,
+    gated,
+    back,
+    sums,
+    tokens,
+    WIDTH: tl.constexpr,  # noqa: N803
+    RANK: tl.constexpr,  # noqa: N803
+    PADDED_RANK: tl.constexpr,  # noqa: N803
+    TOKENS: tl.constexpr,  # noqa: N803
+    COLUMNS: tl.constexpr,  # noqa: N803
+    PART: tl.constexpr,  # noqa: N803
+):
+    token = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
+    row = token[:, None].to(tl.int64) * WIDTH
+    rank = tl.arange(0, PADDED_RANK)[None, :]
+    left_sum = tl.zeros((TOKENS, PADDED_RANK), tl.float32)
+    right_sum = tl.zeros((TOKENS, PADDED_RANK), tl.float32)
+    gated_sum = tl.zeros((TOKENS, PADDED_RANK), tl.float32)
+    begin = tl.program_id(1) * PART
+    for start in range(begin, begin + PART, COLUMNS):
+        column = start + tl.arange(0, COLUMNS)
+        there = (column < WIDTH) & (column < begin + PART)
+        inside = (token < tokens)[:, None] & there[None, :]
+        at = row + column[None, :]
+        twice = 2 * row + column[None, :]
+        left = tl.load(joined + twice, mask=inside, other=0.0).to(tl.float32)
+        right = tl.load(joined + twice + WIDTH, mask=inside, other=0.0).to(tl.float32)
+        wide = tl.load(gradient + at, mask=inside, other=0.0).to(tl.float32)
+        share = tl.sigmoid(left)
+        value = left * share
+        result = (value * right).to(gated.dtype.element_ty)
+        left_back = (wide * right * (share * (1 + left * (1 - share)))).to(back.dtype.element_ty)
+        right_back = (wide * value).to(back.dtype.element_ty)
+        tl.store(gated + at, result, mask=inside)
+        tl.store(back + twice, left_back, mask=inside)
+        tl.store(back + twice + WIDTH, right_back, mask=inside)
+        narrow = there[:, None] & (rank < RANK)
+        place = column[:, None] * RANK + rank
+        left_sum = tl.dot(
+            left_back, tl.load(left_second + place, mask=narrow, other=0.0), left_sum, input_precision="ieee"
+        )
+        right_sum = tl.dot(
+            right_back, tl.load(right_second + place, mask=narrow, other=0.0), right_sum, input_precision="ieee"
+        )
+        firsts = tl.load(first + rank * WIDTH + column[:, None], mask=narrow, other=0.0)
+        gated_sum = tl.dot(result, firsts, gated_sum, input_precision="ieee")
+    out = sums + (tl.program_id(1) * tokens + token[:, None]) * 3 * RANK + rank
+    mask = (token < tokens)[:, None] & (rank < RANK)
+    tl.store(out, gated_sum, mask=mask)
+    tl.store(out + RANK, left_sum, mask=mask)
+    tl.store(out + 2 * RANK, right_sum, mask=mask)
+
+
+def ungate_narrow(
+    joined: torch.Tensor,
+    gradient: torch.Tensor,
+    left_second: torch.Tensor,
+    right_second: torch.Tensor,
+    first: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Do what `training.learning.pieces.ungate_narrow` does; products of their own would read all of it again."""
+    rank = len(first)
+    if rank > _LARGEST_RANK:
+        gated, back = ungate(joined, gradient)
+        left, right = back.chunk(2, dim=1)
+        return gated, back, gated @ first.t(), torch.cat((left @ left_second, right @ right_second), dim=1)
+    gated, back = torch.empty_like(gradient), torch.empty_like(joined)
+    tokens, width = gradient.shape
+    share, columns, parts, warps, stages = NARROWING
+    part = triton.cdiv(triton.cdiv(width, columns), parts) * columns
+    sums = joined.new_empty(triton.cdiv(width, part), tokens, 3 * rank, dtype=torch.float32)
+    _ungate_narrow[(triton.cdiv(tokens, share), len(sums))](
+        joined,
+        gradient,
+        left_second,
+        right_second,
+        first,
+        gated,
+        back,
+        sums,
+        tokens,
+        WIDTH=width,
+        RANK=rank,
+        PADDED_RANK=max(16, triton.next_power_of_2(rank)),
+        TOKENS=share,
+        COLUMNS=columns,
+        PART=part,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    narrow = sums.sum(0).to(joined.dtype)
+    return gated, back, narrow[:, :rank], narrow[:, rank:]
 
 
 @triton.jit  # type: ignore[untyped-decorator,unused-ignore]  # Triton leaves it so
