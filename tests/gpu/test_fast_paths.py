@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from training.config import make_config
 from training.learning import pieces
 from training.learning.attention import attend_rows, attend_segments, choose_attention
+from training.learning.compilation import compile_layers
 from training.learning.fusion import fuse_layers, list_fused
 from training.learning.loss import Reader, learn_row, make_reader
 from training.learning.machine import can_run_kernels, inspect_machine
@@ -48,26 +49,28 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def load(base: Path, *, dtype: torch.dtype = torch.bfloat16, quantised: bool = True) -> Reader:
+def load(base: Path, *, dtype: torch.dtype = torch.bfloat16, attention: str = "auto") -> Reader:
     """Load a base on the GPU, with an adapter whose second matrices are not 0, and choose its attention."""
     found = resolve_base(str(base), models_dir=base)
-    model, _ = load_base(found, quantised=quantised, compute_dtype=dtype, device="cuda")
+    model, _ = load_base(found, quantised=True, compute_dtype=dtype, device="cuda")
     adapted, _ = attach_lora(model, make_config("default", {"lora": {"r": 8, "alpha": 16}}).lora, seed=1)
     generator = torch.Generator().manual_seed(2)
     for name, value in adapted.named_parameters():
         if "lora_B" in name:
             value.data = (torch.randn(value.shape, generator=generator) * 0.02).to(value.device)
     reader = make_reader(adapted, dtype=dtype, device="cuda")
-    choose_attention(reader, inspect_machine(), max_tokens=max(LENGTHS))
+    path, line = choose_attention(reader, inspect_machine(), wanted=attention, max_tokens=max(LENGTHS))
+    assert attention in ("auto", path), line
     reader.model.train()
     return reader
 
 
-def collect(reader: Reader, rows: list[list[int]]) -> tuple[float, torch.Tensor]:
+def collect(reader: Reader, rows: list[list[int]], *, pad_to: int | None = None) -> tuple[float, torch.Tensor]:
     """Return the loss and all gradients of some rows."""
     tokens = flatten(invent_samples(LENGTHS))
     reader.model.zero_grad()
-    made = (make_row(tokens, np.array(row)).to("cuda") for row in rows)
+    longest = max(LENGTHS) if pad_to else None
+    made = (make_row(tokens, np.array(row), pad_to=pad_to, longest=longest).to("cuda") for row in rows)
     total = sum(float(learn_row(reader, row, scale=lambda loss: loss * SHARE)) for row in made)
     return total, gather(reader)
 
@@ -106,6 +109,20 @@ def test_packed_fused_gradients_are_the_sum_over_samples(
     print(f"{dtype}: as written {differ(written, exact):.1e}, fused {differ(gradients, exact):.1e}; {line}")  # noqa: T201 - what -s is for
     assert fused_loss == pytest.approx(exact_loss, rel=1e-2)
     assert differ(gradients, exact) < max(limit, 1.3 * differ(written, exact))
+
+
+@pytest.mark.parametrize("layers", ["written", "compiled", "fused"])
+@pytest.mark.parametrize("attention", ["rows", "varlen", "sdpa"])
+def test_packed_gradients_are_the_sum_over_samples_by_each_attention(base: Path, attention: str, layers: str) -> None:
+    _, exact = collect(load(base, dtype=torch.float32), [[i] for i in range(8)])
+    reader = load(base, attention=attention)
+    if layers == "fused":
+        assert fuse_layers(reader)[0]
+    elif layers == "compiled":
+        assert compile_layers(reader, wanted=True)[0]
+    _, packed = collect(reader, [[0, 3, 5], [1, 2, 4, 6, 7]], pad_to=256)
+    print(f"{attention}, {layers}: {differ(packed, exact):.1e}")  # noqa: T201 - what -s is for
+    assert differ(packed, exact) < 8e-2
 
 
 def test_recorded_rows_teach_what_rows_teach(base: Path) -> None:

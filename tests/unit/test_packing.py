@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from models import Spoken, invent_samples
@@ -73,6 +74,22 @@ def test_rows_hold_each_sample_once_and_are_not_too_long(lengths: list[int], row
     rows = fit_rows(sizes, np.arange(len(lengths)), row_tokens=row_tokens)
     assert sorted(np.concatenate(rows).tolist()) == list(range(len(lengths)))
     assert all(sizes[row].sum() <= row_tokens or len(row) == 1 for row in rows)
+
+
+@pytest.mark.parametrize("row_tokens", [1024, 2048, 4096])
+def test_an_update_takes_no_more_rows_than_its_tokens_need(row_tokens: int) -> None:
+    sizes = np.clip(np.random.default_rng(2).lognormal(4.1, 0.6, 4000), 8, 256).astype(np.int64)
+    plan = plan_updates(sizes, batch_tokens=8192, rng=np.random.default_rng(3))
+    cut = [fit_rows(sizes, samples, row_tokens=row_tokens) for samples in plan]
+    least = [-(-sizes[samples].sum() // row_tokens) for samples in plan]
+    assert np.mean([len(rows) == most for rows, most in zip(cut, least, strict=True)]) > 0.95
+
+
+def test_many_samples_make_nearly_full_rows() -> None:
+    sizes = np.clip(np.random.default_rng(4).lognormal(5, 0.6, 20_000), 8, 1024).astype(np.int64)
+    rows = fit_rows(sizes, np.arange(len(sizes)), row_tokens=4096)
+    assert sorted(np.concatenate(rows).tolist()) == list(range(len(sizes)))
+    assert len(rows) <= 1.002 * sizes.sum() / 4096 + 1
 
 
 def test_a_row_says_which_positions_predict_which_tokens() -> None:

@@ -19,6 +19,7 @@ Ints = NDArray[np.int64]
 
 IGNORED = -1  # target where nothing is learned
 GRAIN = 64  # tokens: rows for a GPU are padded to a multiple
+_CHOICE = 128  # longest and as many shortest samples that a row is filled from, so that long lists take no long time
 _OPEN = 8  # updates that are filled at the same time: enough to leave no gaps, too few to sort samples by length
 
 
@@ -152,25 +153,40 @@ def plan_updates(
 
 
 def fit_rows(lengths: Ints, samples: Ints, *, row_tokens: int) -> list[Ints]:
-    """Pack samples into rows, the longest first, each into the first row with room.
+    """Pack samples into rows, each as full as the samples left can make it.
+
+    A last row of a few tokens costs nearly what a full one does where weights are unpacked or kernels started for it.
 
     Args:
         lengths: Tokens of every sample there is.
         samples: Those to pack.
         row_tokens: Tokens that fit into a row; a longer sample gets a row of its own.
     """
-    rows: list[list[int]] = []
-    room: list[int] = []
-    for index in sorted(samples.tolist(), key=lambda sample: -int(lengths[sample])):
-        length = int(lengths[index])
-        place = next((at for at, left in enumerate(room) if left >= length), None)
-        if place is None:
-            rows.append([index])
-            room.append(row_tokens - length)
-        else:
-            rows[place].append(index)
-            room[place] -= length
-    return [np.array(row, dtype=np.int64) for row in rows]
+    left = samples[np.argsort(-lengths[samples], kind="stable")]
+    rows: list[Ints] = []
+    while len(left):
+        choice = np.arange(len(left))
+        if len(left) > 2 * _CHOICE:
+            choice = np.concatenate((choice[:_CHOICE], choice[-_CHOICE:]))
+        sizes = lengths[left[choice]].tolist()
+        taken = choice[_fill(sizes, row_tokens) if sizes[0] < row_tokens else [0]]
+        rows.append(left[taken])
+        left = np.delete(left, taken)
+    return rows
+
+
+def _fill(sizes: list[int], room: int) -> list[int]:
+    """Return which sizes add up to as much as fits, earlier ones rather than later ones."""
+    sums = [1]  # bit n: some of the sizes so far add up to n
+    for size in sizes:
+        sums.append((sums[-1] | sums[-1] << size) & (2 << room) - 1)
+    total = sums[-1].bit_length() - 1
+    taken = []
+    for index in reversed(range(len(sizes))):
+        if not sums[index] >> total & 1:
+            taken.append(index)
+            total -= sizes[index]
+    return taken[::-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,40 +7,48 @@ import time
 import torch
 
 from training.learning.optimizer import forget
+from training.learning.packing import Ints
 from training.learning.trainer import Trainer, is_out_of_memory
 
-_ROWS = 2  # on a GPU: rows of other lengths may take other kernels
 _PLAYS = 5  # of recorded rows: one alone takes longer, because none follows it closely
 
 
 def measure_speed(trainer: Trainer) -> float | None:
     """Run rows of an update of median length, and the optimiser, without learning from them.
 
+    The first row stands for all but the last one: rows are filled up, and the last holds what is left.
+
     Returns:
         Useful tokens a second, the first runs apart; None when memory ran out.
     """
-    lengths, learned = trainer.tokens.lengths, trainer.tokens.learned
+    lengths = trainer.tokens.lengths
     by_tokens = sorted(trainer.plan, key=lambda samples: int(lengths[samples].sum()))
     update = by_tokens[len(by_tokens) // 2]
-    rows = trainer.cut(update)[: _ROWS if trainer.reader.device == "cuda" else 1]
-    warm, timed = (1, 1) if trainer.recorder is None else (2, _PLAYS)
-    total = int(learned[update].sum())
+    rows = trainer.cut(update)
+    learned = int(trainer.tokens.learned[update].sum())
     trainer.reader.model.train()
     try:
-        for samples in rows * warm:
-            trainer.learn(samples, total)
-        began = _look(trainer)
-        for samples in rows * timed:
-            trainer.learn(samples, total)
-        a_token = (_look(trainer) - began) / (timed * sum(int(lengths[samples].sum()) for samples in rows))
-        tokens = int(lengths[update].sum())
-        return tokens / max(a_token * tokens + _time_optimizer(trainer), 1e-9)
+        seconds = _time_row(trainer, rows[0], learned) * max(1, len(rows) - 1)
+        if len(rows) > 1:
+            seconds += _time_row(trainer, rows[-1], learned)
+        return int(lengths[update].sum()) / max(seconds + _time_optimizer(trainer), 1e-9)
     except (RuntimeError, MemoryError) as exc:
         if not is_out_of_memory(exc):
             raise
         return None
     finally:
         trainer.clear_gradients()
+
+
+def _time_row(trainer: Trainer, samples: Ints, learned: int) -> float:
+    """Return the seconds of a row, after as many runs as it takes until nothing is compiled or recorded any more."""
+    warm, timed = (1, 1) if trainer.recorder is None else (2, _PLAYS)
+    for _ in range(warm):
+        trainer.learn(samples, learned)
+    began = _look(trainer)
+    for _ in range(timed):
+        trainer.learn(samples, learned)
+    return (_look(trainer) - began) / timed
 
 
 def _time_optimizer(trainer: Trainer) -> float:
