@@ -151,9 +151,16 @@ def _ungate_narrow(  # type: ignore[no-untyped-def]  # Triton compiles it
     TOKENS: tl.constexpr,  # noqa: N803
     COLUMNS: tl.constexpr,  # noqa: N803
     PART: tl.constexpr,  # noqa: N803
+    EVEN: tl.constexpr,  # noqa: N803
 ):
-    token = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
-    row = token[:, None].to(tl.int64) * WIDTH
+    here = tl.program_id(0) * TOKENS
+    wide_at = here.to(tl.int64) * WIDTH  # what is counted from here fits into 32 bits, which saves registers
+    joined += 2 * wide_at
+    back += 2 * wide_at
+    gradient += wide_at
+    gated += wide_at
+    token = tl.arange(0, TOKENS)[:, None]
+    real = here + token < tokens
     rank = tl.arange(0, PADDED_RANK)[None, :]
     left_sum = tl.zeros((TOKENS, PADDED_RANK), tl.float32)
     right_sum = tl.zeros((TOKENS, PADDED_RANK), tl.float32)
@@ -161,10 +168,12 @@ def _ungate_narrow(  # type: ignore[no-untyped-def]  # Triton compiles it
     begin = tl.program_id(1) * PART
     for start in range(begin, begin + PART, COLUMNS):
         column = start + tl.arange(0, COLUMNS)
-        there = (column < WIDTH) & (column < begin + PART)
-        inside = (token < tokens)[:, None] & there[None, :]
-        at = row + column[None, :]
-        twice = 2 * row + column[None, :]
+        inside, narrow = real, rank < RANK
+        if not EVEN:
+            there = (column < WIDTH) & (column < begin + PART)
+            inside, narrow = inside & there[None, :], narrow & there[:, None]
+        at = token * WIDTH + column[None, :]
+        twice = at + token * WIDTH
         left = tl.load(joined + twice, mask=inside, other=0.0).to(tl.float32)
         right = tl.load(joined + twice + WIDTH, mask=inside, other=0.0).to(tl.float32)
         wide = tl.load(gradient + at, mask=inside, other=0.0).to(tl.float32)
@@ -176,7 +185,6 @@ def _ungate_narrow(  # type: ignore[no-untyped-def]  # Triton compiles it
         tl.store(gated + at, result, mask=inside)
         tl.store(back + twice, left_back, mask=inside)
         tl.store(back + twice + WIDTH, right_back, mask=inside)
-        narrow = there[:, None] & (rank < RANK)
         place = column[:, None] * RANK + rank
         left_sum = tl.dot(
             left_back, tl.load(left_second + place, mask=narrow, other=0.0), left_sum, input_precision="ieee"
@@ -186,8 +194,8 @@ def _ungate_narrow(  # type: ignore[no-untyped-def]  # Triton compiles it
         )
         firsts = tl.load(first + rank * WIDTH + column[:, None], mask=narrow, other=0.0)
         gated_sum = tl.dot(result, firsts, gated_sum, input_precision="ieee")
-    out = sums + (tl.program_id(1) * tokens + token[:, None]) * 3 * RANK + rank
-    mask = (token < tokens)[:, None] & (rank < RANK)
+    out = sums + (tl.program_id(1) * tokens + here + token) * 3 * RANK + rank
+    mask = real & (rank < RANK)
     tl.store(out, gated_sum, mask=mask)
     tl.store(out + RANK, left_sum, mask=mask)
     tl.store(out + 2 * RANK, right_sum, mask=mask)
@@ -227,6 +235,7 @@ def ungate_narrow(
         TOKENS=share,
         COLUMNS=columns,
         PART=part,
+        EVEN=width % part == 0,
         num_warps=warps,
         num_stages=stages,
     )

@@ -1,0 +1,211 @@
+"""Measure each kernel of ours against what it replaces: a compiled piece, bitsandbytes, FlashAttention inside torch.
+
+    python benchmarks/kernels.py                      # on a GPU of compute capability 8 or up
+    python benchmarks/kernels.py --json found.json    # every figure, and every shape of a tile that was tried
+
+Shapes are those of Mistral-7B and an update of 8,192 tokens of short chats; numbers are random and bfloat16. Times are
+medians with the cache emptied before each run. The floor is what reading each input once and writing each output once
+takes at the bandwidth of a large copy, measured first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+TOKENS, HIDDEN, INNER, HEADS, GROUPS, WIDTH, RANK = 8192, 4096, 14336, 32, 8, 128, 16
+# Shapes of `ungate_narrow`'s tiles: tokens, columns, parts, warps, loads in flight.
+NARROWINGS = [(32, 64, 8, 4, 3), (32, 64, 8, 4, 2), (32, 32, 8, 4, 3), (32, 64, 4, 4, 2), (64, 16, 8, 4, 3)]
+NARROWINGS += [(64, 32, 8, 4, 3), (64, 32, 8, 8, 3), (64, 64, 8, 8, 2)]
+Call = Callable[[], Any]
+
+
+def draw(*shape: int) -> torch.Tensor:
+    """Return random numbers."""
+    return torch.randn(shape, device="cuda", dtype=torch.bfloat16)
+
+
+def count_bytes(*values: Any) -> int:
+    """Return the size of all tensors in some values."""
+    flat = [part for value in values for part in (value if isinstance(value, tuple | list) else (value,))]
+    return sum(part.numel() * part.element_size() for part in flat if isinstance(part, torch.Tensor))
+
+
+def time_call(call: Call) -> float:
+    """Return the median of some runs, microseconds."""
+    from triton.testing import do_bench  # type: ignore[import-not-found,import-untyped,unused-ignore]  # CUDA only
+
+    return 1000 * float(do_bench(call, warmup=10, rep=60, return_mode="median"))
+
+
+def measure_copy() -> float:
+    """Return bytes a microsecond of a large copy, read and written ones counted."""
+    source = torch.randn(1 << 29, device="cuda")
+    target = torch.empty_like(source)
+    return 2 * count_bytes(source) / time_call(lambda: target.copy_(source))
+
+
+class Table:
+    """Collects rows and prints them."""
+
+    def __init__(self, bandwidth: float) -> None:
+        self.bandwidth, self.rows = bandwidth, list[dict[str, Any]]()
+
+    def add(self, name: str, ours: Call, other: Call, what: str, moved: int) -> None:
+        """Time two calls that do the same."""
+        times = [time_call(call) for call in (ours, other)]
+        floor = moved / self.bandwidth
+        self.rows.append({"name": name, "ours_us": times[0], "other_us": times[1], "what": what, "floor_us": floor})
+        print(
+            f"| {name} | {times[0]:,.0f} | {what} | {times[1]:,.0f} | {times[1] / times[0]:.2f} | {floor:,.0f} |",
+            flush=True,
+        )
+
+
+def measure_attention(table: Table) -> None:
+    """Compare the kernels of attention along rows with torch's of variable length."""
+    from training.learning.attention import attend_rows, attend_varlen
+
+    rng = np.random.default_rng(0)
+    lengths = np.clip(rng.lognormal(np.log(60.0), 0.6, 400).astype(int), 8, 256)
+    lengths = lengths[np.cumsum(lengths) < TOKENS]
+    lengths = np.append(lengths, TOKENS - lengths.sum())
+    borders = torch.tensor(np.append(0, np.cumsum(lengths)), dtype=torch.int32, device="cuda")
+    positions = torch.cat([torch.arange(n) for n in lengths.tolist()])[None].cuda()
+    most = int(lengths.max())
+    rest = {"position_ids": positions, "cu_seq_lens_q": borders, "max_length_q": most, "scaling": WIDTH**-0.5}
+    states = [draw(TOKENS, count, WIDTH).transpose(0, 1)[None] for count in (HEADS, GROUPS, GROUPS)]
+    gradient = draw(1, TOKENS, HEADS, WIDTH)
+    given = [part.detach().requires_grad_() for part in states]
+
+    def forward(attend: Any) -> Any:
+        return attend(torch.nn.Identity(), *given, None, **rest)[0]
+
+    def back(attend: Any) -> Call:
+        attended = forward(attend)
+        return lambda: torch.autograd.grad(attended, given, gradient, retain_graph=True)
+
+    moved = count_bytes(*states, gradient)
+    with torch.no_grad():
+        table.add("attention", lambda: forward(attend_rows), lambda: forward(attend_varlen), "varlen_attn", moved)
+    table.add(
+        "attention, backward", back(attend_rows), back(attend_varlen), "varlen_attn", 2 * moved + count_bytes(gradient)
+    )
+
+
+def measure_merging(table: Table) -> None:
+    """Compare merging while unpacking with unpacking and a product after it."""
+    import bitsandbytes
+
+    from training.learning.merging import Adapted
+
+    layer = bitsandbytes.nn.Linear4bit(HIDDEN, INNER, bias=False, quant_type="nf4", compress_statistics=True)
+    layer.weight.data = torch.randn(INNER, HIDDEN) * 0.02
+    layer = layer.to("cuda")
+    first, second = (
+        torch.nn.Parameter(torch.randn(*shape, device="cuda")) for shape in ((RANK, HIDDEN), (INNER, RANK))
+    )
+    one = Adapted(layer=layer, first=first, second=second, scale=2.0)
+    out, left, right = draw(INNER, HIDDEN), draw(INNER, RANK), draw(RANK, HIDDEN)
+    weight = layer.weight
+
+    def unpack() -> torch.Tensor:
+        found: torch.Tensor = bitsandbytes.functional.dequantize_4bit(weight.data, weight.quant_state)
+        return found
+
+    moved = count_bytes(out, weight.data)
+    table.add(
+        "merging", lambda: one.merge_into(out), lambda: unpack().addmm_(left, right), "bitsandbytes, addmm", moved
+    )
+    table.add("merging", lambda: one.merge_into(out), unpack, "bitsandbytes without an adapter", moved)
+
+
+def measure_pieces(table: Table) -> None:
+    """Compare element-wise kernels with what torch.compile makes of the same functions."""
+    from training.learning import pieces
+    from training.learning.kernels import elementwise
+
+    states, gradient, also, weight = draw(TOKENS, HIDDEN), draw(TOKENS, HIDDEN), draw(TOKENS, HIDDEN), draw(HIDDEN)
+    turns = draw(TOKENS, WIDTH), draw(TOKENS, WIDTH)
+    heads = [draw(TOKENS, count, WIDTH) for count in (HEADS, GROUPS, GROUPS)]
+    joined, wide = draw(TOKENS, 2 * INNER), draw(TOKENS, INNER)
+    calls: list[tuple[str, Sequence[Any]]] = [
+        ("normalise", (states, weight, 1e-5)),
+        ("denormalise", (gradient, states, weight, 1e-5, also)),
+        ("turn", (draw(TOKENS, (HEADS + 2 * GROUPS) * WIDTH), *turns, HEADS, GROUPS)),
+        ("turn_back", (*heads, *turns)),
+        ("gate", (joined,)),
+        ("ungate", (joined, wide)),
+    ]
+    for name, inputs in calls:
+        ours: Callable[..., Any] = getattr(elementwise, name)
+        compiled: Callable[..., Any] = torch.compile(getattr(pieces, name), fullgraph=True)
+        moved = count_bytes(*inputs, ours(*inputs))
+        table.add(name, lambda: ours(*inputs), lambda: compiled(*inputs), "torch.compile", moved)  # noqa: B023 - called here
+
+
+def measure_narrowing(table: Table) -> list[dict[str, Any]]:
+    """Compare narrow products made in the gates' pass with products of their own, for some shapes of tiles."""
+    from training.learning.kernels import elementwise
+
+    joined, wide = draw(TOKENS, 2 * INNER), draw(TOKENS, INNER)
+    matrices = draw(INNER, RANK), draw(INNER, RANK), draw(RANK, INNER)
+    moved = count_bytes(joined, wide, joined, wide)
+
+    def apart() -> Any:
+        gated, back = elementwise.ungate(joined, wide)
+        left, right = back.chunk(2, dim=1)
+        return gated @ matrices[2].t(), torch.cat((left @ matrices[0], right @ matrices[1]), dim=1)
+
+    chosen, found = elementwise.NARROWING, []
+    try:
+        for shape in NARROWINGS:
+            elementwise.NARROWING = shape
+            try:
+                us = time_call(lambda: elementwise.ungate_narrow(joined, wide, *matrices))
+            except Exception as exc:  # a tile may take more registers or shared memory than there are
+                print(f"ungate_narrow {shape}: {type(exc).__name__}", flush=True)
+                continue
+            found.append({"shape": shape, "us": us})
+            print(f"ungate_narrow {shape}: {us:,.0f} us", flush=True)
+    finally:
+        elementwise.NARROWING = chosen
+    table.add(
+        "ungate_narrow",
+        lambda: elementwise.ungate_narrow(joined, wide, *matrices),
+        apart,
+        "ungate and three products",
+        moved,
+    )
+    return found
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="write all figures here")
+    args = parser.parse_args()
+    if not torch.cuda.is_available():
+        sys.exit("No CUDA device was found: these kernels run on a GPU only.")
+    table = Table(measure_copy())
+    print(f"{torch.cuda.get_device_name()}, copies at {table.bandwidth / 1e6:.2f} TB/s\n")
+    print("| kernel | us | against | us | times as fast | floor us |\n|---|---|---|---|---|---|")
+    narrowings = measure_narrowing(table)
+    measure_attention(table)
+    measure_merging(table)
+    measure_pieces(table)
+    if args.json:
+        args.json.write_text(json.dumps({"narrowings": narrowings, "rows": table.rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
