@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ TOKENS, HIDDEN, INNER, HEADS, GROUPS, WIDTH, RANK = 8192, 4096, 14336, 32, 8, 12
 # Shapes of `ungate_narrow`'s tiles: tokens, columns, parts, warps, loads in flight.
 NARROWINGS = [(32, 64, 8, 4, 3), (32, 64, 8, 4, 2), (32, 32, 8, 4, 3), (32, 64, 4, 4, 2), (64, 16, 8, 4, 3)]
 NARROWINGS += [(64, 32, 8, 4, 3), (64, 32, 8, 8, 3), (64, 64, 8, 8, 2)]
+WARM, RUNS = 5, 50
 Call = Callable[[], Any]
 
 
@@ -40,11 +42,33 @@ def count_bytes(*values: Any) -> int:
     return sum(part.numel() * part.element_size() for part in flat if isinstance(part, torch.Tensor))
 
 
-def time_call(call: Call) -> float:
-    """Return the median of some runs, microseconds."""
-    from triton.testing import do_bench  # type: ignore[import-not-found,import-untyped,unused-ignore]  # CUDA only
+def make_event() -> torch.cuda.Event:
+    """Return an event that takes the time."""
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
 
-    return 1000 * float(do_bench(call, warmup=10, rep=60, return_mode="median"))
+
+def time_call(call: Call, prepare: Call = lambda: None) -> float:
+    """Return the median of some runs, microseconds.
+
+    Args:
+        call: What is timed.
+        prepare: Runs before each of them, untimed.
+    """
+    spoiler = torch.empty(1 << 28, dtype=torch.uint8, device="cuda")  # larger than the cache
+    for _ in range(WARM):
+        prepare()
+        call()
+    events = []
+    for _ in range(RUNS):
+        prepare()
+        spoiler.zero_()
+        began, ended = (make_event() for _ in range(2))
+        began.record()
+        call()
+        ended.record()
+        events.append((began, ended))
+    torch.cuda.synchronize()
+    return 1000 * statistics.median(float(began.elapsed_time(ended)) for began, ended in events)
 
 
 def measure_copy() -> float:
@@ -60,9 +84,9 @@ class Table:
     def __init__(self, bandwidth: float) -> None:
         self.bandwidth, self.rows = bandwidth, list[dict[str, Any]]()
 
-    def add(self, name: str, ours: Call, other: Call, what: str, moved: int) -> None:
+    def add(self, name: str, ours: Call, other: Call, what: str, moved: int, *, prepare: Call = lambda: None) -> None:
         """Time two calls that do the same."""
-        times = [time_call(call) for call in (ours, other)]
+        times = [time_call(call, prepare) for call in (ours, other)]
         floor = moved / self.bandwidth
         self.rows.append({"name": name, "ours_us": times[0], "other_us": times[1], "what": what, "floor_us": floor})
         print(
@@ -109,7 +133,7 @@ def measure_merging(table: Table) -> None:
     from training.learning.merging import Adapted
 
     layer = bitsandbytes.nn.Linear4bit(HIDDEN, INNER, bias=False, quant_type="nf4", compress_statistics=True)
-    layer.weight.data = torch.randn(INNER, HIDDEN) * 0.02
+    layer.weight.data = torch.randn(INNER, HIDDEN).bfloat16() * 0.02
     layer = layer.to("cuda")
     first, second = (
         torch.nn.Parameter(torch.randn(*shape, device="cuda")) for shape in ((RANK, HIDDEN), (INNER, RANK))
@@ -137,14 +161,12 @@ def measure_pieces(table: Table) -> None:
     states, gradient, also, weight = draw(TOKENS, HIDDEN), draw(TOKENS, HIDDEN), draw(TOKENS, HIDDEN), draw(HIDDEN)
     turns = draw(TOKENS, WIDTH), draw(TOKENS, WIDTH)
     heads = [draw(TOKENS, count, WIDTH) for count in (HEADS, GROUPS, GROUPS)]
-    joined, wide = draw(TOKENS, 2 * INNER), draw(TOKENS, INNER)
     calls: list[tuple[str, Sequence[Any]]] = [
         ("normalise", (states, weight, 1e-5)),
         ("denormalise", (gradient, states, weight, 1e-5, also)),
         ("turn", (draw(TOKENS, (HEADS + 2 * GROUPS) * WIDTH), *turns, HEADS, GROUPS)),
         ("turn_back", (*heads, *turns)),
-        ("gate", (joined,)),
-        ("ungate", (joined, wide)),
+        ("gate", (draw(TOKENS, 2 * INNER),)),
     ]
     for name, inputs in calls:
         ours: Callable[..., Any] = getattr(elementwise, name)
@@ -153,38 +175,57 @@ def measure_pieces(table: Table) -> None:
         table.add(name, lambda: ours(*inputs), lambda: compiled(*inputs), "torch.compile", moved)  # noqa: B023 - called here
 
 
-def measure_narrowing(table: Table) -> list[dict[str, Any]]:
-    """Compare narrow products made in the gates' pass with products of their own, for some shapes of tiles."""
+class Gates:
+    """What the gates' backward pass reads, and writes over."""
+
+    def __init__(self) -> None:
+        self._fresh = draw(TOKENS, 2 * INNER), draw(TOKENS, INNER)
+        self.inputs = [part.clone() for part in self._fresh]
+
+    def restore(self) -> None:
+        """Put the numbers back."""
+        for part, fresh in zip(self.inputs, self._fresh, strict=True):
+            part.copy_(fresh)
+
+
+def measure_gates(table: Table) -> list[dict[str, Any]]:
+    """Compare the gates' backward pass with a compiled one, and with narrow products of its own; try some tiles."""
+    from training.learning import pieces
     from training.learning.kernels import elementwise
 
-    joined, wide = draw(TOKENS, 2 * INNER), draw(TOKENS, INNER)
-    matrices = draw(INNER, RANK), draw(INNER, RANK), draw(RANK, INNER)
-    moved = count_bytes(joined, wide, joined, wide)
+    gates, matrices = Gates(), (draw(INNER, RANK), draw(INNER, RANK), draw(RANK, INNER))
+    inputs = gates.inputs
+    moved = 2 * count_bytes(*inputs)
+    compiled: Callable[..., Any] = torch.compile(pieces.ungate, fullgraph=True)
 
-    def apart() -> Any:
-        gated, back = elementwise.ungate(joined, wide)
+    def multiply_apart() -> Any:
+        gated, back = elementwise.ungate(*inputs)
         left, right = back.chunk(2, dim=1)
         return gated @ matrices[2].t(), torch.cat((left @ matrices[0], right @ matrices[1]), dim=1)
 
+    def run() -> Any:
+        joined, gradient = inputs
+        return elementwise.ungate_narrow(joined, gradient, *matrices)
+
     chosen, found = elementwise.NARROWING, []
-    try:
-        for shape in NARROWINGS:
-            elementwise.NARROWING = shape
-            try:
-                us = time_call(lambda: elementwise.ungate_narrow(joined, wide, *matrices))
-            except Exception as exc:  # a tile may take more registers or shared memory than there are
-                print(f"ungate_narrow {shape}: {type(exc).__name__}", flush=True)
-                continue
-            found.append({"shape": shape, "us": us})
-            print(f"ungate_narrow {shape}: {us:,.0f} us", flush=True)
-    finally:
-        elementwise.NARROWING = chosen
+    for shape in NARROWINGS:
+        elementwise.NARROWING = shape
+        try:
+            found.append({"shape": shape, "us": time_call(run, gates.restore)})
+        except Exception as exc:  # a tile may take more registers or shared memory than there are
+            print(f"ungate_narrow {shape}: {type(exc).__name__}", flush=True)
+    elementwise.NARROWING = chosen
+    for one in found:
+        print(f"ungate_narrow {one['shape']}: {one['us']:,.0f} us", flush=True)
+    what = "ungate, three products"
+    table.add("ungate_narrow", run, multiply_apart, what, moved, prepare=gates.restore)
     table.add(
-        "ungate_narrow",
-        lambda: elementwise.ungate_narrow(joined, wide, *matrices),
-        apart,
-        "ungate and three products",
+        "ungate",
+        lambda: elementwise.ungate(*inputs),
+        lambda: compiled(*inputs),
+        "torch.compile",
         moved,
+        prepare=gates.restore,
     )
     return found
 
@@ -199,7 +240,7 @@ def main() -> None:
     table = Table(measure_copy())
     print(f"{torch.cuda.get_device_name()}, copies at {table.bandwidth / 1e6:.2f} TB/s\n")
     print("| kernel | us | against | us | times as fast | floor us |\n|---|---|---|---|---|---|")
-    narrowings = measure_narrowing(table)
+    narrowings = measure_gates(table)
     measure_attention(table)
     measure_merging(table)
     measure_pieces(table)

@@ -176,22 +176,29 @@ def estimate_memory(
         fused: The layers are fused, which goes before `compiled`.
         kept: Fused layers keep merged weights and normalised states for the backward pass.
     """
-    each = count_activation_bytes(anatomy, dtype=dtype, compiled=compiled, fused=fused)
-    waiting = anatomy.layers * anatomy.hidden * dtype.itemsize + each if checkpointing else anatomy.layers * each
+    each = row_tokens * count_activation_bytes(anatomy, dtype=dtype, compiled=compiled, fused=fused)
+    between = row_tokens * anatomy.layers * anatomy.hidden * dtype.itemsize
+    waiting = between + each if checkpointing else anatomy.layers * each
     weights = count_weight_bytes(anatomy, quantised=config.load_in_4bit, expanded=expanded, dtype=dtype)
     if kept:
-        waiting += 2 * anatomy.layers * anatomy.hidden * dtype.itemsize
+        waiting += 2 * between
         weights += anatomy.linear * dtype.itemsize
     logits = min(CHUNK, row_tokens) * anatomy.vocabulary * (4 + 4 + dtype.itemsize)
-    passing = 0
-    if fused:  # gradients inside a layer and one merged weight; the logits are gone by then
-        passing = 2 * dtype.itemsize * anatomy.widest * (2 * row_tokens + anatomy.hidden)
-        logits = max(0, min(CHUNK, row_tokens) * anatomy.vocabulary * 2 * dtype.itemsize - passing)
+    if fused:
+        # Inside a layer: the widest gradient, that of its result, normalised states, and merged weights. The logits are
+        # gone by then, and while they are there, nothing of it is, nor a layer's activations that are made again.
+        passing = row_tokens * (anatomy.widest + 2 * anatomy.hidden)
+        if not kept:
+            passing += anatomy.linear // anatomy.layers if checkpointing else 2 * anatomy.widest * anatomy.hidden
+        passing *= dtype.itemsize
+        waiting += passing
+        later = passing + each if checkpointing else passing
+        logits = max(0, min(CHUNK, row_tokens) * anatomy.vocabulary * 2 * dtype.itemsize - later)
     state = 2 if config.optimizer == "paged_adamw_8bit" else 8
     return Memory(
         weights=weights,
         adapter=anatomy.adapter * (4 + 4 + state),
-        activations=row_tokens * waiting + passing,
+        activations=waiting,
         attention=row_tokens**2 * dtype.itemsize if masked else 0,
         logits=logits,
     )

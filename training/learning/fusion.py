@@ -176,7 +176,10 @@ class FusedLayer:
         joined: torch.Tensor,
         inner: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-        """Return the gradients of the states before `open_gates`, of what was attended, and of the parameters."""
+        """Return the gradients of the states before `open_gates`, of what was attended, and of the parameters.
+
+        What the gates put out is written over, so this can be done once.
+        """
         norm = self.layer.post_attention_layernorm
         wide = gradient @ self.down.take(gradient)
         adapters = *self.gates.scale_seconds(gradient), self.down.scale_firsts(gradient)
@@ -254,7 +257,7 @@ class _Whole(torch.autograd.Function):
         heads = [part.requires_grad_() for part in layer.enter(states, cos, sin)[0]]
         with torch.enable_grad():
             attended = layer.attend(heads, ctx.mask, ctx.rest)
-        middle, joined, _ = layer.open_gates(states, attended.detach())
+        middle, joined = layer.open_gates(states, attended.detach())[:2]
         back, attended_back, found = layer.leave_back(gradients[0].contiguous(), attended.detach(), middle, joined)
         del middle, joined
         heads_back = torch.autograd.grad(attended, heads, attended_back)

@@ -74,7 +74,7 @@ def gate(joined: torch.Tensor) -> torch.Tensor:
 
 
 def ungate(joined: torch.Tensor, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return `gate`'s result, made again, and the gradient of its input."""
+    """Return `gate`'s result, made again, and the gradient of its input; both may take the memory of the inputs."""
     left, right = (half.float() for half in joined.chunk(2, dim=1))
     wide = gradient.float()
     share = torch.sigmoid(left)
@@ -91,6 +91,8 @@ def ungate_narrow(
     first: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return what `ungate` does, and the narrow products that the adapters around it need of the same numbers.
+
+    The first two results may take the memory of the first two inputs.
 
     Args:
         joined: As for `ungate`.
