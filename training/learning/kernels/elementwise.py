@@ -208,7 +208,7 @@ def ungate_narrow(
     right_second: torch.Tensor,
     first: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Do what `training.learning.pieces.ungate_narrow` does, over its inputs; products apart would read it all again."""
+    """Do what `training.learning.pieces.ungate_narrow` does, over its inputs; products apart would read all again."""
     rank = len(first)
     if rank > _LARGEST_RANK:
         gated, back = ungate(joined, gradient)
