@@ -10,27 +10,29 @@ from training.learning.optimizer import forget
 from training.learning.packing import Ints
 from training.learning.trainer import Trainer, is_out_of_memory
 
-_PLAYS = 5  # of recorded rows: one alone takes longer, because none follows it closely
+_PLAYS = 5  # of a recorded row: one alone takes longer, because none follows it closely
+_OTHERS = 2  # rows that are timed after another one: kernels are made for each new length, as they are in training
 
 
 def measure_speed(trainer: Trainer) -> float | None:
-    """Run rows of an update of median length, and the optimiser, without learning from them.
+    """Run rows of updates of median length, and the optimiser, without learning from them.
 
-    The first row stands for all but the last one: rows are filled up, and the last holds what is left.
+    First rows stand for all but last ones: rows are filled up, and the last of an update holds what is left.
 
     Returns:
         Useful tokens a second, the first runs apart; None when memory ran out.
     """
     lengths = trainer.tokens.lengths
     by_tokens = sorted(trainer.plan, key=lambda samples: int(lengths[samples].sum()))
-    update = by_tokens[len(by_tokens) // 2]
-    rows = trainer.cut(update)
-    learned = int(trainer.tokens.learned[update].sum())
+    middle = len(by_tokens) // 2
+    update, others = by_tokens[middle], by_tokens[middle + 1 : middle + 1 + _OTHERS]
+    timed = [update] * _PLAYS if trainer.recorder is not None else others or [update]
+    rows = len(trainer.cut(update))
     trainer.reader.model.train()
     try:
-        seconds = _time_row(trainer, rows[0], learned) * max(1, len(rows) - 1)
-        if len(rows) > 1:
-            seconds += _time_row(trainer, rows[-1], learned)
+        seconds = _time_rows(trainer, update, timed, place=0) * max(1, rows - 1)
+        if rows > 1:
+            seconds += _time_rows(trainer, update, timed, place=-1)
         return int(lengths[update].sum()) / max(seconds + _time_optimizer(trainer), 1e-9)
     except (RuntimeError, MemoryError) as exc:
         if not is_out_of_memory(exc):
@@ -40,15 +42,18 @@ def measure_speed(trainer: Trainer) -> float | None:
         trainer.clear_gradients()
 
 
-def _time_row(trainer: Trainer, samples: Ints, learned: int) -> float:
-    """Return the seconds of a row, after as many runs as it takes until nothing is compiled or recorded any more."""
-    warm, timed = (1, 1) if trainer.recorder is None else (2, _PLAYS)
-    for _ in range(warm):
-        trainer.learn(samples, learned)
+def _time_rows(trainer: Trainer, warm: Ints, timed: list[Ints], *, place: int) -> float:
+    """Return the mean seconds of the rows at one place of some updates, after warming up with that of another."""
+
+    def learn(update: Ints) -> None:
+        trainer.learn(trainer.cut(update)[place], int(trainer.tokens.learned[update].sum()))
+
+    for _ in range(1 if trainer.recorder is None else 2):  # the second run is the one that is recorded
+        learn(warm)
     began = _look(trainer)
-    for _ in range(timed):
-        trainer.learn(samples, learned)
-    return (_look(trainer) - began) / timed
+    for update in timed:
+        learn(update)
+    return (_look(trainer) - began) / len(timed)
 
 
 def _time_optimizer(trainer: Trainer) -> float:
