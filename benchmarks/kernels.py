@@ -15,6 +15,7 @@ import json
 import statistics
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,15 @@ def measure_copy() -> float:
     source = torch.randn(1 << 29, device="cuda")
     target = torch.empty_like(source)
     return 2 * count_bytes(source) / time_call(lambda: target.copy_(source))
+
+
+def compile_piece(piece: Callable[..., Any], inputs: Sequence[Any]) -> Callable[..., Any]:
+    """Compile a piece for any number of tokens, as training would."""
+    for value in inputs:
+        if isinstance(value, torch.Tensor) and value.dim() > 1:
+            torch._dynamo.maybe_mark_dynamic(value, 0)
+    compiled: Callable[..., Any] = torch.compile(piece, fullgraph=True)
+    return compiled
 
 
 class Table:
@@ -170,7 +180,7 @@ def measure_pieces(table: Table) -> None:
     ]
     for name, inputs in calls:
         ours: Callable[..., Any] = getattr(elementwise, name)
-        compiled: Callable[..., Any] = torch.compile(getattr(pieces, name), fullgraph=True)
+        compiled = compile_piece(getattr(pieces, name), inputs)
         moved = count_bytes(*inputs, ours(*inputs))
         table.add(name, lambda: ours(*inputs), lambda: compiled(*inputs), "torch.compile", moved)  # noqa: B023 - called here
 
@@ -196,16 +206,11 @@ def measure_gates(table: Table) -> list[dict[str, Any]]:
     gates, matrices = Gates(), (draw(INNER, RANK), draw(INNER, RANK), draw(RANK, INNER))
     inputs = gates.inputs
     moved = 2 * count_bytes(*inputs)
-    compiled: Callable[..., Any] = torch.compile(pieces.ungate, fullgraph=True)
+    compiled = compile_piece(pieces.ungate, inputs)
 
-    def multiply_apart() -> Any:
-        gated, back = elementwise.ungate(*inputs)
-        left, right = back.chunk(2, dim=1)
-        return gated @ matrices[2].t(), torch.cat((left @ matrices[0], right @ matrices[1]), dim=1)
-
-    def run() -> Any:
+    def run(*, together: bool = True) -> Any:
         joined, gradient = inputs
-        return elementwise.ungate_narrow(joined, gradient, *matrices)
+        return elementwise.ungate_narrow(joined, gradient, *matrices, together=together)
 
     chosen, found = elementwise.NARROWING, []
     for shape in NARROWINGS:
@@ -217,8 +222,8 @@ def measure_gates(table: Table) -> list[dict[str, Any]]:
     elementwise.NARROWING = chosen
     for one in found:
         print(f"ungate_narrow {one['shape']}: {one['us']:,.0f} us", flush=True)
-    what = "ungate, three products"
-    table.add("ungate_narrow", run, multiply_apart, what, moved, prepare=gates.restore)
+    apart = partial(run, together=False)
+    table.add("ungate_narrow", run, apart, "ungate, three products", moved, prepare=gates.restore)
     table.add(
         "ungate",
         lambda: elementwise.ungate(*inputs),

@@ -214,6 +214,23 @@ def test_pieces_on_a_gpu_are_those_on_a_cpu(width: int, dtype: torch.dtype, limi
             assert differ(one.cpu(), other) < limit, piece.__name__
 
 
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(("width", "rank"), [(64, 4), (96, 16), (14336, 16), (4096, 40)])
+def test_narrow_products_of_the_gates_are_those_on_a_cpu(width: int, rank: int, together: bool) -> None:
+    from training.learning.kernels import elementwise
+
+    torch.manual_seed(width)
+    joined, gradient, left, right, first = (
+        torch.randn(shape, dtype=torch.bfloat16)
+        for shape in ((37, 2 * width), (37, width), (width, rank), (width, rank), (rank, width))
+    )
+    plain = pieces.ungate_narrow(joined.float(), gradient.float(), left.float(), right.float(), first.float())
+    joined, gradient, left, right, first = (x.to("cuda") for x in (joined, gradient, left, right, first))
+    ours = elementwise.ungate_narrow(joined, gradient, left, right, first, together=together)
+    for one, exact in zip(ours, plain, strict=True):
+        assert differ(one.cpu(), exact) < 8e-3
+
+
 def test_float16_learns_through_masks_as_on_a_card_without_bfloat16(base: Path) -> None:
     _, exact = collect(load(base, dtype=torch.float32), [[i] for i in range(8)])
     reader = load(base, dtype=torch.float16)
