@@ -176,7 +176,6 @@ def measure_pieces(table: Table) -> None:
         ("denormalise", (gradient, states, weight, 1e-5, also)),
         ("turn", (draw(TOKENS, (HEADS + 2 * GROUPS) * WIDTH), *turns, HEADS, GROUPS)),
         ("turn_back", (*heads, *turns)),
-        ("gate", (draw(TOKENS, 2 * INNER),)),
     ]
     for name, inputs in calls:
         ours: Callable[..., Any] = getattr(elementwise, name)

@@ -198,7 +198,6 @@ def test_pieces_on_a_gpu_are_those_on_a_cpu(width: int, dtype: torch.dtype, limi
     parts = [draw(tokens, count, width) for count in (heads, groups, groups)]
     calls: list[tuple[Any, tuple[Any, ...]]] = [
         (pieces.normalise, (states, weight, 1e-5)),
-        (pieces.denormalise, (gradient, states, weight, 1e-5, None)),
         (pieces.denormalise, (gradient, states, weight, 1e-5, also)),
         (pieces.turn, (draw(tokens, (heads + 2 * groups) * width), *turns, heads, groups)),
         (pieces.turn_back, (*parts, *turns)),

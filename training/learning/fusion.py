@@ -114,7 +114,7 @@ class FusedLayer:
             out = _apply(_Whole, row, cos, sin, self, attention_mask, rest, *self.parameters)
         else:
             self.keep_weights(self.keep and torch.is_grad_enabled())
-            heads = _apply(_Enter, row, cos, sin, self, *self.qkv.parameters)
+            *heads, row = _apply(_Enter, row, cos, sin, self, *self.qkv.parameters)
             attended = self.attend(heads, attention_mask, rest)
             out = _apply(_Leave, row, attended, self, *self.parameters[6:])
         joined: torch.Tensor = out[None]
@@ -146,14 +146,25 @@ class FusedLayer:
         cos: torch.Tensor,
         sin: torch.Tensor,
         inner: torch.Tensor | None,
+        also: torch.Tensor,
         wanted: bool,
     ) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
-        """Return the gradient of the states, where it is wanted, and those of the parameters."""
+        """Return the gradient of the states, where it is wanted, and those of the parameters.
+
+        Args:
+            gradients: Of queries, keys and values.
+            states: As for `enter`.
+            cos: The same.
+            sin: The same.
+            inner: What `enter` returned last; None to make it again.
+            also: The gradient that reaches the states past attention; it is added.
+            wanted: Whether that of the states is.
+        """
         norm = self.layer.input_layernorm
         joined = run_piece(turn_back, *gradients, cos, sin)
         found = self.qkv.differentiate(self._normalise(states, norm) if inner is None else inner, joined)
         weight = self.qkv.take(states)
-        back = self._denormalise(joined @ weight, states, norm, None) if wanted else None
+        back = self._denormalise(joined @ weight, states, norm, also) if wanted else None
         return back, found
 
     def open_gates(
@@ -197,9 +208,7 @@ class FusedLayer:
         found: torch.Tensor = run_piece(normalise, states, norm.weight, norm.variance_epsilon)
         return found
 
-    def _denormalise(
-        self, gradient: torch.Tensor, states: torch.Tensor, norm: Any, also: torch.Tensor | None
-    ) -> torch.Tensor:
+    def _denormalise(self, gradient: torch.Tensor, states: torch.Tensor, norm: Any, also: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = run_piece(denormalise, gradient, states, norm.weight, norm.variance_epsilon, also)
         return found
 
@@ -215,11 +224,12 @@ class _Enter(torch.autograd.Function):
             heads, inner = layer.enter(states, cos, sin)
         ctx.save_for_backward(states, cos, sin, inner if layer.keep else None)
         ctx.layer = layer
-        return heads
+        return *heads, states  # so that what comes back to them from `_Leave` can be added on the way
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
-        back, found = ctx.layer.enter_back(gradients, *ctx.saved_tensors, ctx.needs_input_grad[0])
+        *heads, also = gradients
+        back, found = ctx.layer.enter_back(heads, *ctx.saved_tensors, also, ctx.needs_input_grad[0])
         return back, None, None, None, *found
 
 
@@ -261,8 +271,8 @@ class _Whole(torch.autograd.Function):
         back, attended_back, found = layer.leave_back(gradients[0].contiguous(), attended.detach(), middle, joined)
         del middle, joined
         heads_back = torch.autograd.grad(attended, heads, attended_back)
-        entered, first = layer.enter_back(heads_back, states, cos, sin, None, ctx.needs_input_grad[0])
-        return back if entered is None else back + entered, None, None, None, None, None, *first, *found
+        entered, first = layer.enter_back(heads_back, states, cos, sin, None, back, ctx.needs_input_grad[0])
+        return entered, None, None, None, None, None, *first, *found
 
 
 def list_fused(reader: Reader) -> list[FusedLayer]:

@@ -21,7 +21,7 @@ def normalise(states: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.T
 
 
 def denormalise(
-    gradient: torch.Tensor, states: torch.Tensor, weight: torch.Tensor, eps: float, also: torch.Tensor | None
+    gradient: torch.Tensor, states: torch.Tensor, weight: torch.Tensor, eps: float, also: torch.Tensor
 ) -> torch.Tensor:
     """Return the gradient before `normalise` from that after it, plus another one."""
     wide = states.float()
@@ -29,9 +29,7 @@ def denormalise(
     wide = wide * scale
     inner = gradient.float() * weight.float()
     inner = scale * (inner - wide * (inner * wide).mean(-1, keepdim=True))
-    if also is not None:
-        inner = inner + also.float()
-    return inner.to(states.dtype)
+    return (inner + also.float()).to(states.dtype)
 
 
 def turn(
@@ -127,7 +125,7 @@ def grade(logits: torch.Tensor, targets: torch.Tensor, factor: torch.Tensor) -> 
 
 
 # Quicker than what torch.compile makes.
-_OURS = ("normalise", "denormalise", "turn", "turn_back", "gate", "ungate", "ungate_narrow")
+_OURS = ("normalise", "denormalise", "turn", "turn_back", "ungate", "ungate_narrow")
 _COMPILED: dict[str, Callable[..., Any]] = {}
 
 

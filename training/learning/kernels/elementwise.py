@@ -50,7 +50,6 @@ def _denormalise(  # type: ignore[no-untyped-def]  # Triton compiles it
     also,
     out,
     eps,
-    MORE: tl.constexpr,  # noqa: N803
     HIDDEN: tl.constexpr,  # noqa: N803
     PADDED: tl.constexpr,  # noqa: N803
 ):
@@ -63,13 +62,12 @@ def _denormalise(  # type: ignore[no-untyped-def]  # Triton compiles it
     scale = tl.rsqrt(tl.sum(wide * wide, 0) / HIDDEN + eps)
     wide *= scale
     inner = scale * (inner - wide * (tl.sum(inner * wide, 0) / HIDDEN))
-    if MORE:
-        inner += tl.load(also + row, mask=inside, other=0.0).to(tl.float32)
+    inner += tl.load(also + row, mask=inside, other=0.0).to(tl.float32)
     tl.store(out + row, inner.to(out.dtype.element_ty), mask=inside)
 
 
 def denormalise(
-    gradient: torch.Tensor, states: torch.Tensor, weight: torch.Tensor, eps: float, also: torch.Tensor | None
+    gradient: torch.Tensor, states: torch.Tensor, weight: torch.Tensor, eps: float, also: torch.Tensor
 ) -> torch.Tensor:
     """Do what `training.learning.pieces.denormalise` does, a token in registers at a time."""
     gradient, states = gradient.contiguous(), states.contiguous()
@@ -80,10 +78,9 @@ def denormalise(
         gradient,
         states,
         weight,
-        gradient if also is None else also.contiguous(),
+        also.contiguous(),
         out,
         eps,
-        MORE=also is not None,
         HIDDEN=hidden,
         PADDED=padded,
         num_warps=_count_warps(padded),
@@ -93,26 +90,6 @@ def denormalise(
 
 def _count_warps(numbers: int) -> int:
     return min(16, max(1, numbers // 512))
-
-
-@triton.jit  # type: ignore[untyped-decorator,unused-ignore]  # Triton leaves it so
-def _gate(joined, gated, width, SIZE: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: N803
-    token = tl.program_id(0).to(tl.int64)
-    column = tl.program_id(1) * SIZE + tl.arange(0, SIZE)
-    inside = column < width
-    twice = token * 2 * width + column
-    left = tl.load(joined + twice, mask=inside).to(tl.float32)
-    right = tl.load(joined + twice + width, mask=inside).to(tl.float32)
-    value = left * tl.sigmoid(left) * right
-    tl.store(gated + token * width + column, value.to(gated.dtype.element_ty), mask=inside)
-
-
-def gate(joined: torch.Tensor) -> torch.Tensor:
-    """Do what `training.learning.pieces.gate` does, with wider loads than the compiled one."""
-    width = joined.shape[1] // 2
-    gated = joined.new_empty(len(joined), width)
-    _gate[(len(joined), triton.cdiv(width, _SIZE))](joined, gated, width, SIZE=_SIZE, num_warps=4)
-    return gated
 
 
 @triton.jit  # type: ignore[untyped-decorator,unused-ignore]  # Triton leaves it so
