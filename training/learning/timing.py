@@ -11,7 +11,9 @@ from training.learning.packing import Ints
 from training.learning.trainer import Trainer, is_out_of_memory
 
 _PLAYS = 5  # of a recorded row: one alone takes longer, because none follows it closely
-_OTHERS = 2  # rows that are timed after another one: kernels are made for each new length, as they are in training
+# Rows that are timed after another one: kernels are made for each new length, as they are in training. Quick ones vary
+# more, and more of them are timed.
+_FEWEST, _MOST, _ENOUGH_S = 2, 16, 1.0
 
 
 def measure_speed(trainer: Trainer) -> float | None:
@@ -25,7 +27,7 @@ def measure_speed(trainer: Trainer) -> float | None:
     lengths = trainer.tokens.lengths
     by_tokens = sorted(trainer.plan, key=lambda samples: int(lengths[samples].sum()))
     middle = len(by_tokens) // 2
-    update, others = by_tokens[middle], by_tokens[middle + 1 : middle + 1 + _OTHERS]
+    update, others = by_tokens[middle], by_tokens[middle + 1 : middle + 1 + _MOST]
     timed = [update] * _PLAYS if trainer.recorder is not None else others or [update]
     rows = len(trainer.cut(update))
     trainer.reader.model.train()
@@ -51,9 +53,11 @@ def _time_rows(trainer: Trainer, warm: Ints, timed: list[Ints], *, place: int) -
     for _ in range(1 if trainer.recorder is None else 2):  # the second run is the one that is recorded
         learn(warm)
     began = _look(trainer)
-    for update in timed:
+    for count, update in enumerate(timed, start=1):
         learn(update)
-    return (_look(trainer) - began) / len(timed)
+        if trainer.recorder is None and count >= _FEWEST and _look(trainer) - began > _ENOUGH_S:
+            break
+    return (_look(trainer) - began) / count
 
 
 def _time_optimizer(trainer: Trainer) -> float:
