@@ -55,7 +55,8 @@ def time_call(call: Call, prepare: Call = lambda: None) -> float:
         call: What is timed.
         prepare: Runs before each of them, untimed.
     """
-    spoiler = torch.empty(1 << 28, dtype=torch.uint8, device="cuda")  # larger than the cache
+    # Larger than the cache, and long enough to write that Python has started the call before the GPU gets to it.
+    spoiler = torch.empty(1 << 30, dtype=torch.uint8, device="cuda")
     for _ in range(WARM):
         prepare()
         call()
@@ -77,15 +78,6 @@ def measure_copy() -> float:
     source = torch.randn(1 << 29, device="cuda")
     target = torch.empty_like(source)
     return 2 * count_bytes(source) / time_call(lambda: target.copy_(source))
-
-
-def compile_piece(piece: Callable[..., Any], inputs: Sequence[Any]) -> Callable[..., Any]:
-    """Compile a piece for any number of tokens, as training would."""
-    for value in inputs:
-        if isinstance(value, torch.Tensor) and value.dim() > 1:
-            torch._dynamo.maybe_mark_dynamic(value, 0)
-    compiled: Callable[..., Any] = torch.compile(piece, fullgraph=True)
-    return compiled
 
 
 class Table:
@@ -179,7 +171,7 @@ def measure_pieces(table: Table) -> None:
     ]
     for name, inputs in calls:
         ours: Callable[..., Any] = getattr(elementwise, name)
-        compiled = compile_piece(getattr(pieces, name), inputs)
+        compiled = partial(pieces.run_compiled, getattr(pieces, name))
         moved = count_bytes(*inputs, ours(*inputs))
         table.add(name, lambda: ours(*inputs), lambda: compiled(*inputs), "torch.compile", moved)  # noqa: B023 - called here
 
@@ -205,7 +197,6 @@ def measure_gates(table: Table) -> list[dict[str, Any]]:
     gates, matrices = Gates(), (draw(INNER, RANK), draw(INNER, RANK), draw(RANK, INNER))
     inputs = gates.inputs
     moved = 2 * count_bytes(*inputs)
-    compiled = compile_piece(pieces.ungate, inputs)
 
     def run(*, together: bool = True) -> Any:
         joined, gradient = inputs
@@ -226,7 +217,7 @@ def measure_gates(table: Table) -> list[dict[str, Any]]:
     table.add(
         "ungate",
         lambda: elementwise.ungate(*inputs),
-        lambda: compiled(*inputs),
+        lambda: pieces.run_compiled(pieces.ungate, *inputs),
         "torch.compile",
         moved,
         prepare=gates.restore,

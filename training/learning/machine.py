@@ -72,6 +72,13 @@ def read_capability() -> tuple[int, int]:
     return torch.cuda.get_device_capability()
 
 
+@cache
+def read_bandwidth() -> float:
+    """Return how many bytes a second the GPU's memory moves at most, as its maker says."""
+    found = torch.cuda.get_device_properties()
+    return 2 * 1e3 * found.memory_clock_rate * found.memory_bus_width / 8  # kHz, bits; both edges of the clock count
+
+
 def read_free_memory() -> int:
     """Return how much main memory can be taken, in bytes, within the limit of a container too."""
     try:

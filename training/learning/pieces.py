@@ -104,8 +104,19 @@ def ungate_narrow(
         matrices, side by side, shape (tokens, 2 rank).
     """
     gated, back = ungate(joined, gradient)
+    return gated, back, *multiply_narrow(gated, back, left_second, right_second, first)
+
+
+def multiply_narrow(
+    gated: torch.Tensor,
+    back: torch.Tensor,
+    left_second: torch.Tensor,
+    right_second: torch.Tensor,
+    first: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the narrow products of `ungate_narrow` from what `ungate` returns."""
     left, right = back.chunk(2, dim=1)
-    return gated, back, gated @ first.t(), torch.cat((left @ left_second, right @ right_second), dim=1)
+    return gated @ first.t(), torch.cat((left @ left_second, right @ right_second), dim=1)
 
 
 def grade(logits: torch.Tensor, targets: torch.Tensor, factor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -138,6 +149,12 @@ def run_piece(piece: Callable[..., Any], *inputs: Any) -> Any:
         from training.learning.kernels import elementwise
 
         return getattr(elementwise, name)(*inputs)
+    return run_compiled(piece, *inputs)
+
+
+def run_compiled(piece: Callable[..., Any], *inputs: Any) -> Any:
+    """Run a piece compiled, for any number of tokens."""
+    name = piece.__name__
     if name not in _COMPILED:
         _COMPILED[name] = torch.compile(piece, fullgraph=True)
     inputs = tuple(value.detach() if isinstance(value, torch.Tensor) else value for value in inputs)

@@ -5,11 +5,12 @@ Must compute what the functions of `training.learning.pieces` with the same name
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 import triton  # type: ignore[import-not-found,import-untyped,unused-ignore]  # comes with torch for CUDA only
 import triton.language as tl  # type: ignore[import-not-found,import-untyped,unused-ignore]  # the same
+
+from training.learning.machine import read_bandwidth
+from training.learning.pieces import multiply_narrow
 
 _SIZE = 2048  # numbers of a program
 # Of `ungate_narrow`: tokens and columns of a tile, parts that the columns are cut into, warps, loads in flight; the
@@ -17,7 +18,7 @@ _SIZE = 2048  # numbers of a program
 NARROWING = (32, 64, 8, 4, 3)
 _LARGEST_RANK = 64  # beyond it, the sums of a tile do not fit into registers
 # Bytes a second, as the maker says, from which reading all again costs less than a tile's arithmetic: it costs more on
-# an H100 (3.4e12, 757 us against 623), less on an H200 (4.9e12, 580 against 634).
+# an H100 (3.4e12, 757 us against 623), less on an H200 (4.8e12, 580 against 634).
 _FAST_MEMORY = 4e12
 
 
@@ -205,11 +206,10 @@ def ungate_narrow(
     """
     rank = len(first)
     if together is None:
-        together = rank <= _LARGEST_RANK and _read_bandwidth() < _FAST_MEMORY
+        together = rank <= _LARGEST_RANK and read_bandwidth() < _FAST_MEMORY
     if not together:
         gated, back = ungate(joined, gradient)
-        left, right = back.chunk(2, dim=1)
-        return gated, back, gated @ first.t(), torch.cat((left @ left_second, right @ right_second), dim=1)
+        return gated, back, *multiply_narrow(gated, back, left_second, right_second, first)
     tokens, width = gradient.shape
     share, columns, parts, warps, stages = NARROWING
     part = triton.cdiv(triton.cdiv(width, columns), parts) * columns
@@ -236,12 +236,6 @@ def ungate_narrow(
     )
     narrow = sums.sum(0).to(joined.dtype)
     return gradient, joined, narrow[:, :rank], narrow[:, rank:]
-
-
-@cache
-def _read_bandwidth() -> float:
-    found = torch.cuda.get_device_properties()
-    return 2 * 1e3 * found.memory_clock_rate * found.memory_bus_width / 8  # kHz, bits; both edges of the clock count
 
 
 @triton.jit  # type: ignore[untyped-decorator,unused-ignore]  # Triton leaves it so
