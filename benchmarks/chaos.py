@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 from daemon_stage import DaemonStage, end_process, start_process
 from telegram_stage import wait_until
 
+from userbot.domain.messages import Origin
 from userbot.loopback import LoopbackTelegram, User
-from userbot.messages import Origin
 
 WORDS = "tea rain umbrella train sister violin harbour lemon winter quiet orange bicycle".split()  # noqa: SIM905  # readable
 FRIENDS = ("Anna", "Boris", "Clara", "Daniel")

@@ -21,10 +21,10 @@ from pathlib import Path
 from random import Random
 from statistics import quantiles
 
-from userbot.events import Arrived, Event
+from userbot.domain.events import Arrived, Event
+from userbot.domain.messages import Chat, ChatKind, Message, Mode, Origin, Reply
+from userbot.domain.metrics import Metrics
 from userbot.generator import Prompt
-from userbot.messages import Chat, ChatKind, Message, Mode, Origin, Reply
-from userbot.metrics import Metrics
 from userbot.reply.answering import Answering, Manners
 from userbot.reply.outbox import Outbox
 from userbot.reply.pacing import Pace

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, seed, settings
 
-from userbot.errors import ExportError
+from userbot.domain.errors import ExportError
 from userbot.importers import import_file
 from userbot.store import Store
 

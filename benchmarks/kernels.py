@@ -99,7 +99,7 @@ class Table:
 
 def measure_attention(table: Table) -> None:
     """Compare the kernels of attention along rows with torch's of variable length."""
-    from training.learning.attention import attend_rows, attend_varlen
+    from training.fast.attention import attend_rows, attend_varlen
 
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(np.log(60.0), 0.6, 400).astype(int), 8, 256)
@@ -132,7 +132,7 @@ def measure_merging(table: Table) -> None:
     """Compare merging while unpacking with unpacking and a product after it."""
     import bitsandbytes
 
-    from training.learning.merging import Adapted
+    from training.fast.lora_linear import Adapted
 
     layer = bitsandbytes.nn.Linear4bit(HIDDEN, INNER, bias=False, quant_type="nf4", compress_statistics=True)
     layer.weight.data = torch.randn(INNER, HIDDEN).bfloat16() * 0.02
@@ -157,8 +157,7 @@ def measure_merging(table: Table) -> None:
 
 def measure_pieces(table: Table) -> None:
     """Compare element-wise kernels with what torch.compile makes of the same functions."""
-    from training.learning import pieces
-    from training.learning.kernels import elementwise
+    from training.kernels import elementwise, pieces
 
     states, gradient, also, weight = draw(TOKENS, HIDDEN), draw(TOKENS, HIDDEN), draw(TOKENS, HIDDEN), draw(HIDDEN)
     turns = draw(TOKENS, WIDTH), draw(TOKENS, WIDTH)
@@ -191,8 +190,7 @@ class Gates:
 
 def measure_gates(table: Table) -> list[dict[str, Any]]:
     """Compare the gates' backward pass with a compiled one, and with narrow products of its own; try some tiles."""
-    from training.learning import pieces
-    from training.learning.kernels import elementwise
+    from training.kernels import elementwise, pieces
 
     gates, matrices = Gates(), (draw(INNER, RANK), draw(INNER, RANK), draw(RANK, INNER))
     inputs = gates.inputs

@@ -8,7 +8,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Engine, create_engine
 
-from userbot.settings import load_settings
+from userbot.config.settings import load_settings
 from userbot.store.schema import metadata
 
 

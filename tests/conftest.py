@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fakes import FakeClock
 
-from userbot.messages import Chat, ChatKind
+from userbot.domain.messages import Chat, ChatKind
 from userbot.store import Store
 
 # Before torch loads: with tests side by side, threads that wait busily would take the time from each other.

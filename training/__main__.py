@@ -1,7 +1,7 @@
 """Train in a process of its own: `python -m training --home FOLDER`. Events go to stdout as JSON lines.
 
-Exit codes are those of `userbot.errors.ExitCode`. WORSE: the adapter is there, but its held-out loss is higher than
-that of the one in service.
+Exit codes are those of `userbot.domain.errors.ExitCode`. WORSE: the adapter is there, but its held-out loss is higher
+than that of the one in service.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 
 from training.config import PRESETS, TrainConfig, make_config, read_layer
 from training.progress import JsonLines
-from training.run import Places, resume, train
-from userbot.errors import CloneError, ConfigError, ExitCode
-from userbot.settings import Settings, load_settings
+from training.run.pipeline import Places, resume, train
+from userbot.config.settings import Settings, load_settings
+from userbot.domain.errors import CloneError, ConfigError, ExitCode
 from userbot.store import Store
 
 # Read when torch loads. Threads that spin while they wait for each other starve on a machine that does other work too:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from userbot.errors import ConfigError
-from userbot.validation import explain, list_fields, suggest
+from userbot.config.explain import explain, list_fields, suggest
+from userbot.domain.errors import ConfigError
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.3"
 TINY = "tiny"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from userbot.errors import MissingExtraError
+from userbot.domain.errors import MissingExtraError
 
 NEEDED = ("torch", "transformers", "peft", "accelerate")
 

@@ -16,12 +16,12 @@ from benchmarks.speed.base import invent_samples
 from benchmarks.speed.variants import FULL, OURS, Ours
 from training.config import make_config
 from training.data.prepare import HELD_OUT, TRAIN
-from training.learning import machine
-from training.learning.checkpoint import RunFolder
-from training.learning.learner import Learner
-from training.learning.packing import Tokens
-from training.learning.plan import plan_epochs
-from userbot.errors import TrainingStoppedError
+from training.data.tokens import Tokens
+from training.loop.batches import plan_epochs
+from training.loop.session import Learner
+from training.model import device as machine
+from userbot.domain.errors import TrainingStoppedError
+from userbot.store.runs import RunFolder
 
 
 class Clock:

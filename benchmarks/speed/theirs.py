@@ -22,7 +22,7 @@ from transformers import (
 
 from benchmarks.speed.base import invent_samples
 from benchmarks.speed.variants import FULL
-from training.learning.attention import name_attention, register_attention
+from training.fast.attention import name_attention, register_attention
 
 WARM = 2  # updates before measuring begins
 LORA = LoraConfig(

@@ -12,12 +12,12 @@ from daemon_stage import DaemonStage
 from fakes_reply import ScriptedGenerator
 from telegram_stage import wait_until
 
-from userbot import control
-from userbot.app.pulling import read_pull
-from userbot.control import Desk, execute
-from userbot.errors import SessionBusyError
+from userbot.daemon import commands as control
+from userbot.daemon.commands import Desk, execute
+from userbot.daemon.pulling import read_pull
+from userbot.domain.errors import SessionBusyError
+from userbot.domain.messages import Mode, Origin
 from userbot.loopback import LoopbackTelegram
-from userbot.messages import Mode, Origin
 from userbot.store import Store
 from userbot.store.replies import ReplyState
 

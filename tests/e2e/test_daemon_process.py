@@ -13,9 +13,9 @@ import pytest
 from daemon_stage import DaemonStage, end_process, start_process
 from telegram_stage import wait_until
 
-from userbot.errors import ExitCode
+from userbot.domain.errors import ExitCode
+from userbot.domain.messages import Origin
 from userbot.loopback import LoopbackTelegram
-from userbot.messages import Origin
 from userbot.store.replies import ReplyState
 
 TEXTS = ["hi", "bring the red umbrella", "what a weather"]

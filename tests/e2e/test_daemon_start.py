@@ -13,11 +13,11 @@ from daemon_stage import DaemonStage, make_settings
 from fakes_reply import ScriptedGenerator
 from telegram_stage import wait_until
 
-from userbot import app
-from userbot.adapters import AdapterShelf, Manifest
-from userbot.errors import LoginError, NoAdapterError
+from userbot.daemon.run import run_daemon
+from userbot.domain.errors import LoginError, NoAdapterError
+from userbot.domain.messages import Mode
 from userbot.loopback import LoopbackTelegram
-from userbot.messages import Mode
+from userbot.store.adapters import AdapterShelf, Manifest
 from userbot.telegram.account import TelegramAccount
 
 
@@ -29,7 +29,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[DaemonStage]:
 
 async def test_daemon_without_an_adapter_says_how_to_train(tmp_path: Path) -> None:
     with pytest.raises(NoAdapterError) as caught:
-        await app.run(make_settings(tmp_path))
+        await run_daemon(make_settings(tmp_path))
     assert str(caught.value) == (
         "There is no adapter yet: the clone has not learned to write like you. Train one with `clone train`, "
         "or try everything without an account: `clone demo`."
@@ -40,7 +40,7 @@ async def test_daemon_without_an_allowed_chat_starts_and_says_that_it_answers_no
     stage: DaemonStage, caplog: pytest.LogCaptureFixture
 ) -> None:
     stage.allow(stage.vera, Mode.OFF)
-    with caplog.at_level(logging.WARNING, "userbot.app"):
+    with caplog.at_level(logging.WARNING, "userbot.daemon"):
         async with stage.daemon():
             await stage.server.send(stage.vera, stage.owner, "hi")
             await asyncio.sleep(0.5)
@@ -51,7 +51,7 @@ async def test_daemon_without_an_allowed_chat_starts_and_says_that_it_answers_no
 async def test_daemon_that_is_not_logged_in_leaves_with_its_state(stage: DaemonStage) -> None:
     stage.settings.session.unlink()
     with pytest.raises(LoginError, match="clone login"):
-        await app.run(stage.settings, generator=ScriptedGenerator())
+        await run_daemon(stage.settings, generator=ScriptedGenerator())
     with stage.open_store() as store:
         assert store.facts.get("daemon")["state"] == "needs login"
 
@@ -59,7 +59,7 @@ async def test_daemon_that_is_not_logged_in_leaves_with_its_state(stage: DaemonS
 async def test_daemon_that_finds_no_network_can_be_stopped(stage: DaemonStage) -> None:
     await stage.server.stop()
     stop = asyncio.Event()
-    task = asyncio.create_task(app.run(stage.settings, generator=ScriptedGenerator(), stop=stop))
+    task = asyncio.create_task(run_daemon(stage.settings, generator=ScriptedGenerator(), stop=stop))
     await asyncio.sleep(0.5)
     assert not task.done()
     stop.set()
@@ -75,7 +75,7 @@ async def test_daemon_that_breaks_leaves_the_state_failed(stage: DaemonStage, mo
 
     monkeypatch.setattr(TelegramAccount, "keep_reconciled", break_down)
     with pytest.raises(RuntimeError, match="a bug"):
-        await app.run(stage.settings, generator=ScriptedGenerator())
+        await run_daemon(stage.settings, generator=ScriptedGenerator())
     with stage.open_store() as store:
         assert store.facts.get("daemon")["state"] == "failed"
 
@@ -85,7 +85,7 @@ async def test_health_endpoint_tells_the_state(stage: DaemonStage) -> None:
     found: list[logging.LogRecord] = []
     handler = logging.Handler()
     handler.emit = found.append  # type: ignore[method-assign,assignment]  # the port is known from the log only
-    logger = logging.getLogger("userbot.app.daemon")
+    logger = logging.getLogger("userbot.daemon.daemon")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:

@@ -11,10 +11,10 @@ from typing import Any
 from daemon_stage import DaemonStage
 from telegram_stage import wait_until
 
-from userbot.adapters import AdapterShelf, Manifest
+from userbot.domain.messages import Reply, Turn
 from userbot.generator.local import LocalGenerator
 from userbot.loopback import LoopbackTelegram, User
-from userbot.messages import Reply, Turn
+from userbot.store.adapters import AdapterShelf, Manifest
 from userbot.store.replies import ReplyState
 
 LINES = ("where are you?", "dinner?", "saw that match", "awful weather", "did mum call", "leaving soon")

@@ -18,15 +18,15 @@ from daemon_stage import DaemonStage
 from telegram_stage import wait_until
 from timing import clocked_datetime
 
-from userbot.adapters import AdapterShelf, Manifest, new_id
-from userbot.app import load_generator
+from userbot.config.settings import ScheduleSettings
+from userbot.daemon.schedule import read_next_runs
+from userbot.daemon.wiring import load_generator
+from userbot.domain.messages import Message, Origin
 from userbot.loopback import LoopbackTelegram
-from userbot.messages import Message, Origin
-from userbot.schedule import read_next_runs
-from userbot.settings import ScheduleSettings
+from userbot.retraining.process import Ended, Listener, TrainingProcess
+from userbot.retraining.state import TRAINING
 from userbot.store import Store
-from userbot.training_process import Ended, Listener, TrainingProcess
-from userbot.training_state import TRAINING
+from userbot.store.adapters import AdapterShelf, Manifest, new_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -117,8 +117,8 @@ class Circle:
     def put_blank_adapter(self) -> str:
         """Put an adapter in service that has not been trained: it writes as the base does."""
         from training.config import make_config
-        from training.learning.learner import name_base
-        from training.learning.model import attach_lora, load_base, resolve_base
+        from training.loop.session import name_base
+        from training.model.base import attach_lora, load_base, resolve_base
 
         base = resolve_base("tiny", models_dir=self.stage.settings.models)
         import torch
@@ -198,7 +198,7 @@ async def circle(tmp_path: Path) -> AsyncIterator[Circle]:
 
 async def test_the_whole_circle(circle: Circle, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = JumpingClock()
-    monkeypatch.setattr("userbot.app.upkeep.TrainingProcess", DamagingProcess)
+    monkeypatch.setattr("userbot.daemon.jobs.TrainingProcess", DamagingProcess)
     monkeypatch.setattr(DamagingProcess, "damages", False)
     for module in ("apscheduler.schedulers.base", "apscheduler.triggers.interval"):
         monkeypatch.setattr(f"{module}.datetime", clocked_datetime(clock))

@@ -16,16 +16,18 @@ from models import invent_samples, make_base
 from safetensors.torch import load_file, save_file
 
 from training.config import make_config
-from training.learning import pieces
-from training.learning.attention import attend_rows, attend_segments, choose_attention
-from training.learning.compilation import compile_layers
-from training.learning.fusion import fuse_layers, list_fused
-from training.learning.loss import Reader, learn_row, make_reader
-from training.learning.machine import can_run_kernels, inspect_machine
-from training.learning.merging import Adapted, Group
-from training.learning.model import attach_lora, load_base, resolve_base
-from training.learning.packing import flatten, make_row
-from training.learning.recording import RowRecorder
+from training.data.tokens import flatten
+from training.fast.attention import attend_rows, attend_segments, choose_attention
+from training.fast.compile import compile_layers
+from training.fast.decoder_layer import fuse_layers, list_fused
+from training.fast.lora_linear import Adapted, Group
+from training.kernels import pieces
+from training.loop.cuda_graph import RowRecorder
+from training.loop.loss import learn_row
+from training.model.base import attach_lora, load_base, resolve_base
+from training.model.causal_lm import Reader, make_reader
+from training.model.device import can_run_kernels, inspect_machine
+from training.model.packed_sequence import make_row
 
 pytestmark = [
     pytest.mark.gpu,
@@ -216,7 +218,7 @@ def test_pieces_on_a_gpu_are_those_on_a_cpu(width: int, dtype: torch.dtype, limi
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize(("width", "rank"), [(64, 4), (96, 16), (14336, 16), (4096, 40)])
 def test_narrow_products_of_the_gates_are_those_on_a_cpu(width: int, rank: int, together: bool) -> None:
-    from training.learning.kernels import elementwise
+    from training.kernels import elementwise
 
     torch.manual_seed(width)
     joined, gradient, left, right, first = (

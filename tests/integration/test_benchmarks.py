@@ -21,7 +21,7 @@ def test_script_explains_itself(name: str) -> None:
 
 
 def test_pretraining_explains_itself() -> None:
-    command = [sys.executable, "-m", "benchmarks.pretrain_tiny", "--help"]
+    command = [sys.executable, "-m", "tools.tiny.pretrain", "--help"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
     assert "--corpus" in run.stdout

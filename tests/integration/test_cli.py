@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from userbot.adapters import AdapterShelf, Manifest
 from userbot.cli import main, screen
+from userbot.config.settings import load_settings
 from userbot.demo.export import EXPORT_PATH, FRIEND_ID, FRIEND_NAME
-from userbot.messages import Chat, ChatKind, Mode
-from userbot.settings import load_settings
+from userbot.domain.messages import Chat, ChatKind, Mode
 from userbot.store import Store
+from userbot.store.adapters import AdapterShelf, Manifest
 
 Clone = Callable[..., tuple[int, str, str]]
 

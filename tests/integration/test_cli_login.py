@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from userbot.cli import main
-from userbot.errors import ExitCode
+from userbot.domain.errors import ExitCode
+from userbot.domain.messages import Mode
 from userbot.loopback.thread import LoopbackThread
-from userbot.messages import Mode
 from userbot.store import Store
 
 PHONE = "+10000000001"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from userbot.adapters import AdapterShelf
+from userbot.domain.messages import Turn
 from userbot.generator import Prompt, Sampling
 from userbot.generator.local import LocalGenerator
-from userbot.messages import Turn
+from userbot.store.adapters import AdapterShelf
 
 pytest.importorskip("torch")
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from userbot.errors import GeneratorAwayError
+from userbot.domain.errors import GeneratorAwayError
+from userbot.domain.messages import Turn
 from userbot.generator import Prompt, Sampling
 from userbot.generator.remote import RemoteGenerator
-from userbot.messages import Turn
 
 for needed in ("torch", "fastapi", "uvicorn", "openai"):
     pytest.importorskip(needed)

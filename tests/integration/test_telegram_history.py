@@ -10,9 +10,9 @@ import pytest
 from fakes import FakeClock
 from telegram_stage import Stage
 
-from userbot.errors import OfflineError
+from userbot.domain.errors import OfflineError
+from userbot.domain.messages import Chat, ChatKind, Origin
 from userbot.loopback import LoopbackTelegram
-from userbot.messages import Chat, ChatKind, Origin
 from userbot.store import Store
 from userbot.telegram.history import PAUSE_S, Progress
 

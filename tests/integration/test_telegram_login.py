@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from telegram_stage import PHONE, Stage
 
-from userbot.errors import FloodError, LoginError, OfflineError, SessionBusyError
+from userbot.domain.errors import FloodError, LoginError, OfflineError, SessionBusyError
 from userbot.loopback import LoopbackTelegram
 from userbot.store import Store
 from userbot.telegram.account import TelegramAccount

@@ -10,7 +10,7 @@ import pytest
 from socks_proxy import Socks5
 from telegram_stage import Stage
 
-from userbot.errors import OfflineError
+from userbot.domain.errors import OfflineError
 from userbot.loopback import LoopbackTelegram
 from userbot.store import Store
 from userbot.telegram.login import connect_for_login, read_account

@@ -10,10 +10,10 @@ from random import Random
 import pytest
 from telegram_stage import Stage, left_over, next_event, next_texts, wait_until
 
-from userbot.errors import OfflineError
-from userbot.events import Arrived
+from userbot.domain.errors import OfflineError
+from userbot.domain.events import Arrived
+from userbot.domain.messages import Chat, ChatKind, Mode, Origin
 from userbot.loopback import LoopbackTelegram
-from userbot.messages import Chat, ChatKind, Mode, Origin
 from userbot.store import Store
 from userbot.telegram import client, connection
 from userbot.telegram.account import TelegramAccount

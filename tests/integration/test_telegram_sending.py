@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from telegram_stage import Stage, left_over, next_event, wait_until
 
-from userbot.errors import FloodError, OfflineError, SessionLostError, TelegramError
-from userbot.events import Arrived, OwnerActive
+from userbot.domain.errors import FloodError, OfflineError, SessionLostError, TelegramError
+from userbot.domain.events import Arrived, OwnerActive
+from userbot.domain.messages import Chat, ChatKind, Origin
 from userbot.loopback import LoopbackTelegram
-from userbot.messages import Chat, ChatKind, Origin
-from userbot.reply.wire import Wire
+from userbot.reply.messenger import Wire
 from userbot.store import Store
 
 

@@ -9,9 +9,9 @@ import pytest
 from telegram_stage import Stage, left_over, next_event, next_texts, wait_until
 from telethon.tl import types
 
-from userbot.events import Arrived, Deleted, Edited, OwnerActive, OwnerOnline, PeerTyping
+from userbot.domain.events import Arrived, Deleted, Edited, OwnerActive, OwnerOnline, PeerTyping
+from userbot.domain.messages import ChatKind, Origin
 from userbot.loopback import LoopbackTelegram
-from userbot.messages import ChatKind, Origin
 from userbot.store import Store
 from userbot.telegram.connection import ConnectionState
 

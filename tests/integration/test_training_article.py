@@ -9,7 +9,7 @@ import torch
 from models import make_base
 
 from training import CloneConfig, LLMClone, train_clone
-from userbot.errors import TooLittleDataError
+from userbot.domain.errors import TooLittleDataError
 
 ROWS = [f"User: question {i}?\nClone: yes {i})))\nUser: and?\nClone: sure)))" for i in range(30)]
 

@@ -17,15 +17,21 @@ import pytest
 from fakes import START, FakeClock
 from models import make_base
 
-from training import consent
 from training.config import TrainConfig, make_config
 from training.progress import Progress, read_events
-from training.run import Places, resume, train
-from training.serving.inference import CloneModel, Sampling
-from userbot.adapters import AdapterShelf
-from userbot.errors import BaseMismatchError, ConfigError, ConsentError, TooLittleDataError, TrainingStoppedError
-from userbot.messages import Chat, ChatKind, Message, Origin, Turn
+from training.run import consent
+from training.run.pipeline import Places, resume, train
+from training.serving.clone_model import CloneModel, Sampling
+from userbot.domain.errors import (
+    BaseMismatchError,
+    ConfigError,
+    ConsentError,
+    TooLittleDataError,
+    TrainingStoppedError,
+)
+from userbot.domain.messages import Chat, ChatKind, Message, Origin, Turn
 from userbot.store import Store
+from userbot.store.adapters import AdapterShelf
 
 SESSIONS = 30
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from daemon_stage import make_settings
 from fakes_reply import ScriptedGenerator
 
-from userbot import app
-from userbot.errors import CloneError
-from userbot.logs import set_up_logging
-from userbot.messages import Reply
+from userbot.daemon.logs import set_up_logging
+from userbot.daemon.run import run_daemon
+from userbot.domain.errors import CloneError
+from userbot.domain.messages import Reply
 
 
 class EchoGenerator(ScriptedGenerator):
@@ -37,7 +37,7 @@ async def _main(home: Path) -> int:
     try:
         pace = float(os.environ.get("PACE", "0.02"))
         settings = make_settings(home, pace=pace)
-        return await app.run(settings, generator=EchoGenerator(), ready=ready, reconcile_every_s=1.0)
+        return await run_daemon(settings, generator=EchoGenerator(), ready=ready, reconcile_every_s=1.0)
     finally:
         told.cancel()
 

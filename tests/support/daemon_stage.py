@@ -14,11 +14,12 @@ from pathlib import Path
 from fakes_reply import ScriptedGenerator
 from telegram_stage import PHONE, wait_until
 
-from userbot import app
+from userbot.config.settings import GeneratorSettings, HealthSettings, ReplySettings, Settings, TelegramSettings
+from userbot.daemon.run import run_daemon
+from userbot.daemon.wiring import make_telegram_options
+from userbot.domain.messages import Chat, ChatKind, Mode
 from userbot.generator import Generator
 from userbot.loopback import LoopbackTelegram, User
-from userbot.messages import Chat, ChatKind, Mode
-from userbot.settings import GeneratorSettings, HealthSettings, ReplySettings, Settings, TelegramSettings
 from userbot.store import Store
 from userbot.telegram.login import connect_for_login
 
@@ -44,7 +45,7 @@ class DaemonStage:
         owner = server.add_user("Owner", phone=PHONE, username="owner")
         vera = server.add_user("Vera", username="vera")
         stranger = server.add_user("Stranger", username="nobody")
-        async with connect_for_login(app.make_telegram_options(settings)) as client:
+        async with connect_for_login(make_telegram_options(settings)) as client:
             await server.log_in(client, owner)
         stage = cls(server, home, owner, vera, stranger, settings)
         stage.allow(vera)
@@ -74,7 +75,7 @@ class DaemonStage:
     async def daemon(self, generator: Generator | None = None) -> AsyncIterator[asyncio.Task[int]]:
         """Run the daemon in this process until the context ends."""
         ready, stop = asyncio.Event(), asyncio.Event()
-        run = app.run(
+        run = run_daemon(
             self.settings,
             generator=generator or ScriptedGenerator(),
             ready=ready,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from userbot.messages import Message, Origin
+from userbot.domain.messages import Message, Origin
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 

@@ -11,11 +11,11 @@ from random import Random
 
 from fakes import FakeClock
 
-from userbot.errors import AdapterError, TelegramError
-from userbot.events import Arrived, Event
+from userbot.domain.errors import AdapterError, TelegramError
+from userbot.domain.events import Arrived, Event
+from userbot.domain.messages import Chat, Message, Origin, Reply
+from userbot.domain.metrics import Metrics
 from userbot.generator import Generator, Prompt
-from userbot.messages import Chat, Message, Origin, Reply
-from userbot.metrics import Metrics
 from userbot.reply.answering import Answering, Manners
 from userbot.reply.outbox import Outbox
 from userbot.reply.pacing import Pace

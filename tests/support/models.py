@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from training.learning.loss import Reader
+    from training.model.causal_lm import Reader
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }}[/INST]"
@@ -103,9 +103,9 @@ def load_reader(
     import torch
 
     from training.config import make_config
-    from training.learning.attention import name_attention, register_attention
-    from training.learning.loss import make_reader
-    from training.learning.model import attach_lora, expand, load_base, resolve_base
+    from training.fast.attention import name_attention, register_attention
+    from training.model.base import attach_lora, expand, load_base, resolve_base
+    from training.model.causal_lm import make_reader
 
     register_attention()
     found = resolve_base(str(folder), models_dir=folder)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from userbot.events import Arrived, Event
+from userbot.domain.events import Arrived, Event
+from userbot.domain.messages import Chat, ChatKind, Mode
 from userbot.loopback import LoopbackTelegram, User
-from userbot.messages import Chat, ChatKind, Mode
 from userbot.store import Store
 from userbot.telegram.account import TelegramAccount
 from userbot.telegram.connection import ConnectionState

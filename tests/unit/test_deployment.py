@@ -7,11 +7,12 @@ import re
 import tomllib
 from pathlib import Path
 
-from userbot.settings import write_example
+from userbot.config.settings import write_example
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+WHEEL = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
 
 
 def test_image_copies_what_the_wheel_is_built_from() -> None:
@@ -19,7 +20,8 @@ def test_image_copies_what_the_wheel_is_built_from() -> None:
     copied = set(re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE))
     assert copied == {
         "pyproject.toml README.md LICENSE",
-        *PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"],
+        *WHEEL["packages"],
+        *WHEEL["force-include"],
     }
     extras = set(re.findall(r"\[(\w+)\]\"", text))
     assert extras <= set(PROJECT["project"]["optional-dependencies"])

@@ -9,47 +9,49 @@ from pathlib import Path
 
 import pytest
 
-from userbot.settings import write_example
+from userbot.config.settings import write_example
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+PACKAGES = ("userbot", "training")
 
 
-def _map_entries() -> list[str]:
-    block = README.split("## File map", 1)[1].split("```")[1]
-    entries: list[str] = []
+def _read_tree(text: str) -> set[str]:
+    """Return the paths of the first indented list of folders and modules in a page, folders with a slash."""
+    entries: set[str] = set()
     parents: list[str] = []
-    for line in block.splitlines():
-        match = re.match(r"^( *)(\S+)", line)
-        if not match:
-            continue
-        depth = len(match[1]) // 2
-        parents[depth:] = [match[2]]
-        entries.append("".join(parents))
+    for line in text.split("```")[1].splitlines():
+        match = re.match(r"^( *)([\w.]+/?)(?: |$)", line)
+        if match:
+            depth = len(match[1]) // 2
+            parents[depth:] = [match[2]]
+            entries.add("".join(parents))
     return entries
 
 
-def _tracked() -> list[str]:
+def _list_tracked() -> list[Path]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
-    return listed.stdout.split("\0")[:-1]
+    return [Path(name) for name in listed.stdout.split("\0")[:-1]]
 
 
-def test_every_path_of_the_file_map_exists() -> None:
-    assert [entry for entry in _map_entries() if not (ROOT / entry).exists()] == []
+def test_file_map_of_the_readme_names_the_top_folders() -> None:
+    assert _read_tree(README.split("## File map", 1)[1]) == {
+        f"{p.parts[0]}/" for p in _list_tracked() if len(p.parts) > 1
+    }
 
 
-def test_every_folder_and_every_module_of_the_top_packages_is_in_the_file_map() -> None:
-    known = set(_map_entries())
-    wanted = set()
-    for name in _tracked():
-        path = Path(name)
-        if len(path.parts) == 1:
-            wanted.add(name)
-            continue
-        wanted.add(f"{path.parts[0]}/")
-        if path.parts[0] in ("userbot", "training") and path.name != "__init__.py" and len(path.parts) < 4:
-            wanted.add(name if len(path.parts) == 2 else f"{path.parts[0]}/{path.parts[1]}/")
-    assert sorted(wanted - known) == []
+def test_architecture_page_shows_every_folder_of_the_packages_and_no_other() -> None:
+    shown = {name for name in _read_tree(ARCHITECTURE.split("## Folders", 1)[1]) if name.endswith("/")}
+    modules = [path for path in _list_tracked() if path.suffix == ".py" and path.parts[0] in PACKAGES]
+    folders = {f"{folder}/" for path in modules for folder in path.parents if folder != Path()}
+    assert (sorted(folders - shown), sorted(shown - folders)) == ([], [])
+
+
+def test_every_module_that_the_architecture_page_names_exists() -> None:
+    named = re.findall(r"`((?:userbot|training|tests|tools|benchmarks|migrations)/[\w./]*)`", ARCHITECTURE)
+    assert len(named) > 30
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_env_example_is_what_the_settings_say() -> None:

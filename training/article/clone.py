@@ -22,21 +22,21 @@ from training.article.data import COLUMN, parse_prompt
 from training.config import make_config
 from training.data.render import Encoded, Renderer
 from training.data.samples import Sample
-from training.judging.evaluate import evaluate
-from training.learning.attention import choose_attention
-from training.learning.estimate import fit_plan, is_worth_expanding, measure_anatomy
-from training.learning.loss import make_reader
-from training.learning.machine import inspect_machine
-from training.learning.model import expand, load_base, quiet_deprecations, resolve_base
-from training.learning.packing import Tokens, flatten
-from training.learning.plan import plan_epochs
-from training.learning.trainer import Layout, Trainer
+from training.data.tokens import Tokens, flatten
+from training.fast.attention import choose_attention
+from training.loop.batches import plan_epochs
+from training.loop.evaluate import evaluate
+from training.loop.trainer import Layout, Trainer
+from training.model.base import expand, load_base, quiet_deprecations, resolve_base
+from training.model.causal_lm import make_reader
+from training.model.device import inspect_machine
+from training.model.memory import fit_plan, is_worth_expanding, measure_anatomy
 from training.progress import Progress, Silence
+from training.serving.adapter_slot import AdapterSlot
 from training.serving.generation import Sampling, draw_tokens, list_end_ids
-from training.serving.slot import AdapterSlot
 from training.serving.stopping import Watch
-from userbot.errors import TooLittleDataError
-from userbot.messages import Turn
+from userbot.domain.errors import TooLittleDataError
+from userbot.domain.messages import Turn
 
 _UNKNOWN = datetime.min.replace(tzinfo=UTC)
 

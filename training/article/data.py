@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from training.data.frames import OWNER_MARK, PEER_MARK
+from training.data.chat_template import OWNER_MARK, PEER_MARK
 from training.data.render import JOINER, LINE_BREAK, join_bubbles, shield_marks
-from userbot.errors import ConfigError, MissingExtraError, OwnerUnknownError, TooLittleDataError
-from userbot.messages import Chat, Message, Origin, Turn, fold_turns, split_sessions
+from userbot.domain.errors import ConfigError, MissingExtraError, OwnerUnknownError, TooLittleDataError
+from userbot.domain.messages import Chat, Message, Origin, Turn, fold_turns, split_sessions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,7 +116,7 @@ def _read_chats(path: Path, user: str | None) -> Iterator[Sequence[Message]]:
     """Yield the texts of each chat with people, oldest first."""
     # Parsers are for those who read exports; training from the store needs none.
     from userbot.importers.detection import choose_reader
-    from userbot.importers.found import Hints, Truncated
+    from userbot.importers.parsed import Hints, Truncated
     from userbot.importers.source import Source
 
     source = Source(path.expanduser())

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from training.data.samples import Reason
 from training.data.sessions import Session
-from userbot.messages import Turn
+from userbot.domain.messages import Turn
 
 # As many as the article's author trained on; a chat's share is not cut where that would leave fewer.
 SENSIBLE_TURNS = 2000

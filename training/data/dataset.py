@@ -15,9 +15,9 @@ from training.data.report import make_report
 from training.data.samples import ChatReport, DataReport, DataSet, Reason, Sample
 from training.data.sessions import Session, read_sessions
 from training.data.windows import CountTokens, Measured, cut_windows
-from userbot.counting import tell_count
-from userbot.errors import ConsentError, TooLittleDataError
-from userbot.messages import Chat, Message, system_line
+from userbot.domain.errors import ConsentError, TooLittleDataError
+from userbot.domain.messages import Chat, Message, system_line
+from userbot.domain.plural import tell_count
 from userbot.store import Store
 
 __all__ = ["ChatReport", "CountTokens", "DataReport", "DataSet", "Reason", "Sample", "build", "describe", "preview"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from training.data.render import OPENING, join_bubbles
 from training.data.samples import DataSet, Sample
-from userbot.errors import ConfigError, MissingExtraError
+from userbot.domain.errors import ConfigError, MissingExtraError
 
 HELD_OUT_SUFFIX = ".held_out"
 JSONL = ".jsonl"

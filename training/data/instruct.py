@@ -12,8 +12,8 @@ from typing import Any
 from training.config import DataConfig
 from training.data.samples import Reason, Sample
 from training.data.windows import CountTokens, Measured
-from userbot.errors import ConfigError
-from userbot.messages import Turn
+from userbot.domain.errors import ConfigError
+from userbot.domain.messages import Turn
 
 CHAT_ID = 0
 

@@ -12,9 +12,9 @@ from training.config import TrainConfig
 from training.data.dataset import DataSet, Sample, build
 from training.data.render import Renderer
 from training.data.replay import choose_samples, is_unseen, list_known, merge_ranges
-from training.learning.packing import Tokens, flatten
-from userbot.adapters import Manifest
+from training.data.tokens import Tokens, flatten
 from userbot.store import Store
+from userbot.store.adapters import Manifest
 
 TRAIN, HELD_OUT = "train", "held_out"
 

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from training.data.frames import OWNER_MARK, PEER_MARK, Frame, make_chat_frame, make_text_frame
-from userbot.errors import ConfigError
-from userbot.messages import Turn
+from training.data.chat_template import OWNER_MARK, PEER_MARK, Frame, make_chat_frame, make_text_frame
+from userbot.domain.errors import ConfigError
+from userbot.domain.messages import Turn
 
 if TYPE_CHECKING:
     from training.data.samples import Sample

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.data.samples import Sample
-from userbot.errors import TooLittleDataError
+from userbot.domain.errors import TooLittleDataError
 
 Ranges = Mapping[str, Mapping[str, int]]
 """By chat id: `first_id` and `last_id` of what was learned."""

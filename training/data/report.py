@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from training.data.samples import ChatReport, DataReport, Reason
 from training.data.windows import CountTokens, Measured
-from userbot.messages import Chat
+from userbot.domain.messages import Chat
 
 PERCENTILES = (50, 90, 99, 100)
 

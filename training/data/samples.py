@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from userbot.messages import Turn
+from userbot.domain.messages import Turn
 
 
 class Reason(StrEnum):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from training.data.samples import Reason
-from userbot.messages import Chat, ChatKind, Message, Origin, Turn, fold_turns, split_sessions
+from userbot.domain.messages import Chat, ChatKind, Message, Origin, Turn, fold_turns, split_sessions
 
 
 @dataclass(frozen=True, slots=True)

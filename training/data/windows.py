@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from training.data.samples import Reason, Sample
 from training.data.sessions import Session
-from userbot.messages import Turn
+from userbot.domain.messages import Turn
 
 CountTokens = Callable[[Sequence[Turn], str | None], int]
 Measured = tuple[Sample, int]

@@ -13,10 +13,10 @@ from training.judging.gate import Exchange, Verdict
 from training.judging.plots import CurvePoint, Delay
 from training.judging.report import ReportData, make_report, measure_delays
 from training.progress import read_events
-from userbot.adapters import AdapterShelf, write_json
-from userbot.errors import NoAdapterError
-from userbot.messages import Origin
+from userbot.domain.errors import NoAdapterError
+from userbot.domain.messages import Origin
 from userbot.store import Store
+from userbot.store.adapters import AdapterShelf, write_json
 
 TRIAL = "trial.json"
 REPORTS = "reports"
@@ -53,7 +53,7 @@ def write_report(store: Store, home: Path, adapter_id: str) -> Path:
     if found is None:
         raise NoAdapterError(
             f"The adapter {adapter_id} was never compared, so there is nothing to report. Compare it: "
-            f"python -m training.judging.trial --home {home} --candidate {adapter_id}"
+            f"python -m training.judging.compare --home {home} --candidate {adapter_id}"
         )
     verdict, exchanges = found
     owner, clone = collect_delays(store)

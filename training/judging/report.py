@@ -17,7 +17,7 @@ from training.judging import plots as report_plots
 from training.judging.gate import Exchange, Figures, Verdict
 from training.judging.likeness import Bubbles, Likeness, join
 from training.judging.plots import CurvePoint, Delay
-from userbot.messages import Message, Origin, fold_turns, split_sessions
+from userbot.domain.messages import Message, Origin, fold_turns, split_sessions
 
 REPORT = "report.html"
 SHEET = "sheet.html"

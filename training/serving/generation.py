@@ -16,7 +16,7 @@ from transformers import (
 
 from training.data.render import Renderer
 from training.serving.stopping import Watch
-from userbot.errors import GeneratorError
+from userbot.domain.errors import GeneratorError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from training.tiny.packing import serialise_bfloat16, unpack_weights
-from userbot.errors import BaseDamagedError
+from userbot.domain.errors import BaseDamagedError
 
 NAME = "tiny"
 CHECKSUMS = "SHA256SUMS"

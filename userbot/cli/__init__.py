@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from userbot.cli import data, dataset, demo, model, service, setup, talk
+from userbot.cli import chat as talk
+from userbot.cli import data, dataset, demo, model, service, setup
 from userbot.cli.screen import Session, errors
-from userbot.errors import CloneError, ExitCode
+from userbot.domain.errors import CloneError, ExitCode
 
 app = typer.Typer(
     name="clone",

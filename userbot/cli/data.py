@@ -10,14 +10,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from training.consent import forget_runs
-from userbot.cli.orders import give_order
+from training.run.consent import forget_runs
+from userbot.cli.dispatch import give_order
 from userbot.cli.screen import byte_progress, console, errors, session_of
-from userbot.counting import tell_count
-from userbot.errors import ConfigError, ExportTruncatedError
+from userbot.daemon.status import tell_pause
+from userbot.domain.errors import ConfigError, ExportTruncatedError
+from userbot.domain.messages import Chat, ChatKind, Mode, Origin
+from userbot.domain.plural import tell_count
 from userbot.importers import FORMATS, ImportSummary, import_file
-from userbot.messages import Chat, ChatKind, Mode, Origin
-from userbot.status import tell_pause
 from userbot.store import Store
 
 chats = typer.Typer(no_args_is_help=True, help="Who is in the store, who may be answered, who agreed to training.")

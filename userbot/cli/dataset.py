@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from userbot.cli.screen import console, errors, session_of
-from userbot.counting import tell_count
+from userbot.domain.plural import tell_count
 
 if TYPE_CHECKING:
     from training.data.samples import DataReport, DataSet
@@ -97,7 +97,7 @@ def _build(context: typer.Context, base: str | None) -> tuple[DataSet, int]:
     from training.config import adapt_to_base, make_config
     from training.data.dataset import build
     from training.data.render import Renderer
-    from training.learning.model import load_tokenizer, resolve_base
+    from training.model.base import load_tokenizer, resolve_base
 
     session = session_of(context)
     settings = session.settings

@@ -16,20 +16,20 @@ from rich.rule import Rule
 from rich.table import Table
 
 from training.extras import check_extras
-from userbot.adapters import AdapterShelf
+from userbot.cli.chat import open_generator
 from userbot.cli.data import show_summary
 from userbot.cli.model import finish_training
 from userbot.cli.screen import byte_progress, console
-from userbot.cli.talk import open_generator
 from userbot.cli.training_view import run_training
+from userbot.config.settings import Settings, load_settings
 from userbot.demo.export import EXPORT_PATH, FRIEND_ID, OWNER_NAME, PROMPTS
 from userbot.demo.scene import Scene, write_settings
-from userbot.errors import ConfigError
+from userbot.domain.errors import ConfigError
+from userbot.domain.messages import ChatKind, Mode, Turn, system_line
 from userbot.generator import Prompt
 from userbot.importers import import_file
-from userbot.messages import ChatKind, Mode, Turn, system_line
-from userbot.settings import Settings, load_settings
 from userbot.store import Store
+from userbot.store.adapters import AdapterShelf
 
 MARK = ".telegram-clone-demo"
 

@@ -11,13 +11,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from userbot.adapters import AdapterShelf, Manifest
 from userbot.cli.screen import console, session_of
 from userbot.cli.training_view import Outcome, run_training, run_trial
-from userbot.errors import ConfigError, NoAdapterError
-from userbot.settings import Settings
+from userbot.config.explain import describe_form, list_fields
+from userbot.config.settings import Settings
+from userbot.domain.errors import ConfigError, NoAdapterError
 from userbot.store import Store
-from userbot.validation import describe_form, list_fields
+from userbot.store.adapters import AdapterShelf, Manifest
 
 adapters = typer.Typer(no_args_is_help=True, help="What was trained, and what is in service.")
 

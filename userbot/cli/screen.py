@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.segment import Segment
 
-from userbot.settings import Settings, load_settings
+from userbot.config.settings import Settings, load_settings
 from userbot.store import Store
 
 # What a terminal obeys instead of showing it, and what turns the direction of all text after it.

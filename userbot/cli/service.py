@@ -12,12 +12,12 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from userbot.cli.orders import give_order
+from userbot.cli.dispatch import give_order
 from userbot.cli.screen import Session, console, errors, session_of
-from userbot.errors import LoginError
-from userbot.messages import Chat
-from userbot.settings import Settings
-from userbot.status import is_running
+from userbot.config.settings import Settings
+from userbot.daemon.heartbeat import is_running
+from userbot.domain.errors import LoginError
+from userbot.domain.messages import Chat
 from userbot.store import Store
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def login(
 
 async def log_in(settings: Settings, store: Store, *, qr: bool) -> str:
     """Log in with questions on the terminal; return the account's name."""
-    from userbot.app import make_telegram_options
+    from userbot.daemon.wiring import make_telegram_options
     from userbot.store.facts import OWNER_ID, OWNER_NAME
     from userbot.telegram import login as steps
 
@@ -98,7 +98,7 @@ def logout(context: typer.Context) -> None:
 
 
 async def _log_out(settings: Settings) -> None:
-    from userbot.app import make_telegram_options
+    from userbot.daemon.wiring import make_telegram_options
     from userbot.telegram.login import connect_for_login, log_out
 
     async with connect_for_login(make_telegram_options(settings)) as client:
@@ -124,7 +124,7 @@ def pull(
 
 
 async def _pull(session: Session, store: Store, names: list[str], *, takeout: bool) -> None:
-    from userbot.app import make_telegram_options
+    from userbot.daemon.wiring import make_telegram_options
     from userbot.telegram.account import TelegramAccount
     from userbot.telegram.history import Progress as Pulled
 
@@ -152,7 +152,7 @@ async def _pull(session: Session, store: Store, names: list[str], *, takeout: bo
 
 
 def _pull_by_daemon(session: Session, names: list[str]) -> None:
-    from userbot.app.pulling import read_pull
+    from userbot.daemon.pulling import read_pull
 
     console.print(escape(give_order(session, "pull", "\n".join(names))))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -180,14 +180,14 @@ async def find_chats(account: TelegramAccount, store: Store, names: list[str]) -
 
 def run(context: typer.Context) -> None:
     """Answer the allowed chats until stopped (Ctrl-C, SIGTERM). This is what a service manager starts."""
-    from userbot import app
-    from userbot.logs import set_up_logging
+    from userbot.daemon.logs import set_up_logging
+    from userbot.daemon.run import run_daemon
 
     session = session_of(context)
     with session.store():
         pass  # shows the terms once, and fails early on a damaged database
     set_up_logging(session.settings.log_format, session.settings.log_level)
-    raise typer.Exit(asyncio.run(app.run(session.settings)))
+    raise typer.Exit(asyncio.run(run_daemon(session.settings)))
 
 
 def status(context: typer.Context) -> None:
@@ -197,7 +197,7 @@ def status(context: typer.Context) -> None:
 
 def schedule(context: typer.Context) -> None:
     """Show when the running daemon retrains, backs up and tidies up next. CLONE_SCHEDULE__… settings decide it."""
-    from userbot.schedule import FILE, read_next_runs
+    from userbot.daemon.schedule import FILE, read_next_runs
 
     runs = read_next_runs(session_of(context).settings.home / FILE)
     if not runs:

@@ -15,14 +15,14 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from userbot.adapters import AdapterShelf
 from userbot.cli.screen import TERMS, Session, console, errors, session_of
 from userbot.cli.service import log_in
-from userbot.errors import CloneError, ConfigError
-from userbot.messages import Chat, Mode
-from userbot.settings import Settings, load_settings
-from userbot.status import read_status
+from userbot.config.settings import Settings, load_settings
+from userbot.daemon.status import read_status
+from userbot.domain.errors import CloneError, ConfigError
+from userbot.domain.messages import Chat, Mode
 from userbot.store import Store
+from userbot.store.adapters import AdapterShelf
 
 APPS = "https://my.telegram.org/apps"
 SHOWN_DIALOGS = 40
@@ -83,7 +83,7 @@ def _save_settings(path: Path, values: dict[str, str], *, home: Path) -> Setting
 
 
 async def _read_dialogs(settings: Settings) -> list[Chat]:
-    from userbot.app import make_telegram_options
+    from userbot.daemon.wiring import make_telegram_options
     from userbot.telegram.account import TelegramAccount
 
     async with TelegramAccount.open(make_telegram_options(settings), attempts=3) as account:

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from userbot.cli.screen import console
-from userbot.errors import CloneError, ExitCode
+from userbot.domain.errors import CloneError, ExitCode
 
 GIB = 2**30
 
@@ -75,7 +75,7 @@ def run_trial(home: Path, candidate: str, current: str | None) -> Outcome:
         TrainingFailedError: No verdict came.
     """
     arguments = ["--home", str(home), "--candidate", candidate]
-    return _run("training.judging.trial", [*arguments, *(["--current", current] if current else [])])
+    return _run("training.judging.compare", [*arguments, *(["--current", current] if current else [])])
 
 
 def _run(module: str, arguments: Sequence[str]) -> Outcome:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from userbot.app import make_telegram_options
+from userbot.config.settings import Settings
+from userbot.daemon.wiring import make_telegram_options
 from userbot.demo.export import FRIEND_BURST, FRIEND_ID, FRIEND_NAME, OWNER_ID, OWNER_NAME, STRANGER_NAME
-from userbot.errors import CloneError
+from userbot.domain.errors import CloneError
 from userbot.loopback import LoopbackTelegram, User
-from userbot.settings import Settings
 from userbot.telegram.login import connect_for_login, login
 
 PHONE = "+10000000001"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from userbot.messages import Reply, Turn
+from userbot.domain.messages import Reply, Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,14 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Protocol, Self
 
-from userbot.adapters import AdapterShelf
-from userbot.errors import CloneError, GeneratorError
+from userbot.domain.errors import CloneError, GeneratorError
+from userbot.domain.messages import Reply, Turn
 from userbot.generator import Prompt, Sampling
-from userbot.messages import Reply, Turn
+from userbot.store.adapters import AdapterShelf
 
 
 class TurnModel(Protocol):
-    """What is needed of a loaded model; `training.serving.inference.CloneModel` is one."""
+    """What is needed of a loaded model; `training.serving.clone_model.CloneModel` is one."""
 
     def reply(
         self,
@@ -86,7 +86,7 @@ class LocalGenerator:
         """
 
         def load() -> tuple[TurnModel, Any]:
-            from training.serving import inference
+            from training.serving import clone_model as inference
 
             folder = None if adapter_id is None else shelf.path(adapter_id)
             model = inference.CloneModel.load(base, folder, models_dir=models, load_in_4bit=load_in_4bit)

@@ -14,9 +14,9 @@ from typing import Any, cast
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from userbot.errors import AdapterError, GeneratorAwayError, GeneratorError
+from userbot.domain.errors import AdapterError, GeneratorAwayError, GeneratorError
+from userbot.domain.messages import Reply
 from userbot.generator import Prompt, Sampling
-from userbot.messages import Reply
 
 LINE_BREAK = "\u2028"
 """Stands for a line break inside a bubble, as in training; a real one ends the bubble."""

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from userbot.errors import ExportFormatError
-from userbot.importers.found import Found, Hints, Owner, Truncated, gather
+from userbot.domain.errors import ExportFormatError
+from userbot.domain.messages import Chat, ChatKind, Message, Origin
 from userbot.importers.json_stream import parse_events, parse_items
 from userbot.importers.names import choose_by_name, derive_chat_id
+from userbot.importers.parsed import Found, Hints, Owner, Truncated, gather
 from userbot.importers.placeholders import bracket, describe_file
 from userbot.importers.source import Source
-from userbot.messages import Chat, ChatKind, Message, Origin
 
 MAX_ID = 2**63 - 1
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from userbot.counting import tell_count
+from userbot.domain.messages import Chat
+from userbot.domain.plural import tell_count
 from userbot.importers.telegram.html import SOURCE
-from userbot.messages import Chat
 from userbot.store import Store
 
 _TELEGRAM = "telegram"

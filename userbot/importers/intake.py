@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from userbot.counting import tell_count
-from userbot.errors import ExportFormatError
+from userbot.domain.errors import ExportFormatError
+from userbot.domain.messages import Chat, ChatKind, Message, Origin
+from userbot.domain.plural import tell_count
 from userbot.importers.detection import choose_reader
 from userbot.importers.doubles import describe_doubles
-from userbot.importers.found import Found, Hints, Notice, Owner, Skipped, Truncated
+from userbot.importers.parsed import Found, Hints, Notice, Owner, Skipped, Truncated
 from userbot.importers.source import Progress, Source
 from userbot.importers.summary import ChatRow, ImportSummary
 from userbot.importers.telegram.html import SOURCE, is_page
-from userbot.messages import Chat, ChatKind, Message, Origin
 from userbot.store import Store
 from userbot.store.facts import OWNER_ID, OWNER_NAME
 

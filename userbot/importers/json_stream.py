@@ -8,7 +8,7 @@ from typing import Any
 
 import ijson
 
-from userbot.errors import ExportFormatError
+from userbot.domain.errors import ExportFormatError
 from userbot.importers.source import MeteredFile
 
 _CHUNK_BYTES = 64 << 10

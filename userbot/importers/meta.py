@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from userbot.errors import ExportFormatError
-from userbot.importers.found import Found, Hints, Owner, Truncated, gather
+from userbot.domain.errors import ExportFormatError
+from userbot.domain.messages import Chat, ChatKind
 from userbot.importers.json_stream import parse_events, parse_items
 from userbot.importers.meta_rows import convert_row, mend, read_sender
 from userbot.importers.names import MessageIds, choose_by_name, derive_chat_id
+from userbot.importers.parsed import Found, Hints, Owner, Truncated, gather
 from userbot.importers.source import Source
-from userbot.messages import Chat, ChatKind
 
 
 @dataclass(slots=True)

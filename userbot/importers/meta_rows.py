@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from userbot.domain.messages import Chat, ChatKind, Message, Origin
 from userbot.importers.names import MessageIds
 from userbot.importers.placeholders import bracket, describe_file, format_duration
-from userbot.messages import Chat, ChatKind, Message, Origin
 
 _MEDIA = {"photos": "photo", "videos": "video", "gifs": "gif", "sticker": "sticker"}
 _CALLS = ("call", "subscribe", "unsubscribe")

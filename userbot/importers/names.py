@@ -7,8 +7,8 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from hashlib import blake2b
 
-from userbot.errors import OwnerUnknownError
-from userbot.importers.found import Hints
+from userbot.domain.errors import OwnerUnknownError
+from userbot.importers.parsed import Hints
 
 FIRST_DERIVED_ID = 2**61
 SHOWN_CANDIDATES = 8

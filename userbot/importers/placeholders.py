@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from userbot.placeholders import bracket, format_duration
+from userbot.domain.placeholders import bracket, format_duration
 
 __all__ = ["bracket", "describe_file", "format_duration"]
 

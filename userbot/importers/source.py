@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from userbot.errors import ExportFormatError
+from userbot.domain.errors import ExportFormatError
 
 Progress = Callable[[int, int], None]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from userbot.messages import Chat, Origin
+from userbot.domain.messages import Chat, Origin
 
 
 @dataclass(frozen=True, slots=True)

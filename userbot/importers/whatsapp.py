@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from itertools import pairwise
 
-from userbot.errors import ExportFormatError
-from userbot.importers.found import Found, Hints, Notice, Owner, Skipped, Truncated
+from userbot.domain.errors import ExportFormatError
+from userbot.domain.messages import Chat, ChatKind, Message, Origin
 from userbot.importers.names import MessageIds, choose_by_name, derive_chat_id
+from userbot.importers.parsed import Found, Hints, Notice, Owner, Skipped, Truncated
 from userbot.importers.source import Source
 from userbot.importers.whatsapp_media import describe_attachment, is_deleted_mark
-from userbot.messages import Chat, ChatKind, Message, Origin
 
 BATCH = 1000
 

@@ -8,8 +8,6 @@ from typing import Any, Self
 
 from telethon.crypto import rsa
 
-from userbot.errors import ConfigError
-
 
 @dataclass(frozen=True, slots=True)
 class LoopbackEndpoint:
@@ -29,12 +27,12 @@ class LoopbackEndpoint:
         """Read what `to_json` wrote.
 
         Raises:
-            ConfigError: The text is something else.
+            ValueError: The text is something else.
         """
         try:
             return cls(**json.loads(text))
         except (ValueError, TypeError) as exc:
-            raise ConfigError(
+            raise ValueError(
                 f"The loopback endpoint can't be read ({type(exc).__name__}): "
                 "write it with LoopbackEndpoint.to_json() of the running server."
             ) from exc

@@ -13,7 +13,6 @@ from urllib.parse import parse_qs, urlsplit
 from telethon.errors import RPCError
 from telethon.tl import types
 
-from userbot.errors import ConfigError
 from userbot.loopback.actions import Actions, Outgoing
 from userbot.loopback.logins import Logins
 from userbot.loopback.session import Authorization
@@ -172,13 +171,13 @@ class Stage:
         """Scan the QR code of a login, given as its `tg://login?token=...` address, with `user`'s phone.
 
         Raises:
-            ConfigError: The address holds no token that is waiting.
+            ValueError: The address holds no token that is waiting.
         """
         text = parse_qs(urlsplit(url).query).get("token", [""])[0]
         try:
             authorization = self._logins.accept_token(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), user)
         except (RPCError, ValueError) as exc:
-            raise ConfigError("No login waits for this QR code: take the address from a fresh qr_login().") from exc
+            raise ValueError("No login waits for this QR code: take the address from a fresh qr_login().") from exc
         self._announce(authorization)
 
     # Looking

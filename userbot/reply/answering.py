@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 
-from userbot.errors import (
+from userbot.domain.errors import (
     FloodError,
     GeneratorAwayError,
     GeneratorError,
@@ -16,19 +16,19 @@ from userbot.errors import (
     SessionLostError,
     TelegramError,
 )
+from userbot.domain.messages import Mode
+from userbot.domain.metrics import Metrics
 from userbot.generator import Generator
-from userbot.messages import Mode
-from userbot.metrics import Metrics
 from userbot.reply.context import build_context, last_own_text
 from userbot.reply.conversation import Conversation
 from userbot.reply.guard import Check
+from userbot.reply.messenger import Wire
 from userbot.reply.outbox import Outbox
 from userbot.reply.pacing import Habits, Pace, learn_habits, plan_bubbles
 from userbot.reply.policy import Rules, Ruling, Situation, Verdict, judge
 from userbot.reply.quoting import pick_quotes
 from userbot.reply.situation import note_own_draft, read_situation
 from userbot.reply.timer import Timer
-from userbot.reply.wire import Wire
 from userbot.reply.writing import Written, write_reply
 from userbot.store import Store
 from userbot.store.replies import Bubble, Decision, ReplyState

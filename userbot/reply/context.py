@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from userbot.domain.messages import Chat, ChatKind, Message, Origin, fold_turns, split_sessions, system_line
 from userbot.generator import Prompt
-from userbot.messages import Chat, ChatKind, Message, Origin, fold_turns, split_sessions, system_line
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from userbot.messages import Reply
+from userbot.domain.messages import Reply
 
 MAX_BUBBLES = 8
 MAX_CHARACTERS = 4096

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from userbot.events import Arrived, Deleted, Edited
-from userbot.messages import Chat, Message, Mode, Origin
+from userbot.domain.events import Arrived, Deleted, Edited
+from userbot.domain.messages import Chat, Message, Mode, Origin
 from userbot.reply.policy import SERVICE_IDS
 from userbot.store import Store
 

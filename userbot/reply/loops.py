@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from itertools import pairwise
 
-from userbot.messages import Message, Origin, Turn, fold_turns
+from userbot.domain.messages import Message, Origin, Turn, fold_turns
 
 SIMILARITY = 0.85
 TURNS = 4

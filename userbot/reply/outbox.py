@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from userbot.errors import FloodError, OfflineError, SessionLostError, SpamLimitError, TelegramError
-from userbot.messages import Chat
-from userbot.metrics import Metrics
+from userbot.domain.errors import FloodError, OfflineError, SessionLostError, SpamLimitError, TelegramError
+from userbot.domain.messages import Chat
+from userbot.domain.metrics import Metrics
+from userbot.reply.messenger import Wire
 from userbot.reply.situation import write_pause
 from userbot.reply.timer import Timer, sleep_until
-from userbot.reply.wire import Wire
 from userbot.store import Store
 from userbot.store.replies import OutboxItem
 from userbot.store.thread import StoreThread

@@ -10,7 +10,7 @@ from itertools import pairwise
 from random import Random
 from statistics import median
 
-from userbot.messages import Message, Origin
+from userbot.domain.messages import Message, Origin
 from userbot.store.replies import Bubble
 
 READING_CPS = 30.0

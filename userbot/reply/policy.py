@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 from enum import StrEnum
 
-from userbot.messages import Chat, ChatKind, Message, Mode
+from userbot.domain.messages import Chat, ChatKind, Message, Mode
 from userbot.reply.loops import find_loop
 
 SERVICE_IDS = frozenset({777000, 42777})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from userbot.messages import Chat, ChatKind, Message
+from userbot.domain.messages import Chat, ChatKind, Message
 
 
 def pick_quotes(chat: Chat, burst: Sequence[Message], bubbles: int) -> list[int | None]:

@@ -11,10 +11,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from userbot.errors import SessionLostError
-from userbot.events import Arrived, Deleted, Edited, Event, OwnerActive, OwnerOnline, PeerTyping
-from userbot.messages import ChatKind, Message, Origin
-from userbot.metrics import Metrics
+from userbot.domain.errors import SessionLostError
+from userbot.domain.events import Arrived, Deleted, Edited, Event, OwnerActive, OwnerOnline, PeerTyping
+from userbot.domain.messages import ChatKind, Message, Origin
+from userbot.domain.metrics import Metrics
 from userbot.reply.answering import FAILURE_RETRY_S, Answering, Manners
 from userbot.reply.conversation import Conversation
 from userbot.reply.debounce import Debounce

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from datetime import UTC, datetime, timedelta
 
-from userbot.messages import ChatKind, Origin
+from userbot.domain.messages import ChatKind, Origin
 from userbot.reply.context import find_burst, is_addressed
 from userbot.reply.policy import Situation
 from userbot.store import Store

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from userbot.events import OwnerActive
-from userbot.messages import Message, Mode
-from userbot.metrics import Metrics
+from userbot.domain.events import OwnerActive
+from userbot.domain.messages import Message, Mode
+from userbot.domain.metrics import Metrics
 from userbot.reply.intake import pause_chat
 from userbot.reply.outbox import Outbox
 from userbot.reply.timer import Timer

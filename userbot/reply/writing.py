@@ -6,9 +6,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from userbot.domain.messages import Reply
+from userbot.domain.metrics import Metrics
 from userbot.generator import Generator, Prompt
-from userbot.messages import Reply
-from userbot.metrics import Metrics
 from userbot.reply.guard import Check, Draft, inspect
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Engine, Row, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from userbot.errors import ChatNotFoundError, ConsentError
-from userbot.messages import Chat, ChatKind, Mode, Origin
+from userbot.domain.errors import ChatNotFoundError, ConsentError
+from userbot.domain.messages import Chat, ChatKind, Mode, Origin
 from userbot.store.schema import chats, messages
 
 _COLUMNS = frozenset(column.name for column in chats.c)

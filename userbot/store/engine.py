@@ -14,8 +14,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError
 
-import migrations
-from userbot.errors import StoreError, StoreNewerError
+from userbot.domain.errors import StoreError, StoreNewerError
 
 BUSY_TIMEOUT_S = 30.0
 
@@ -62,7 +61,7 @@ def migrate(engine: Engine) -> None:
         StoreNewerError: Its version is unknown to this program.
     """
     config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    config.set_main_option("script_location", str(_find_migrations()).replace("%", "%%"))
     script = ScriptDirectory.from_config(config)
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
@@ -75,6 +74,12 @@ def migrate(engine: Engine) -> None:
         )
     config.attributes["engine"] = engine
     command.upgrade(config, "head")
+
+
+def _find_migrations() -> Path:
+    """Return the folder of migrations: beside this module in an installed wheel, at the top of a checkout."""
+    packaged = Path(__file__).with_name("migrations")
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "migrations"
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:

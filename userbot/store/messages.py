@@ -11,7 +11,7 @@ from sqlalchemy import Engine, Row, Select, func, or_, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from userbot.messages import Message, Origin
+from userbot.domain.messages import Message, Origin
 from userbot.store.schema import chats, messages
 
 BATCH = 5000

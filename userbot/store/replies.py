@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.engine import Connection
 
-from userbot.messages import Message
+from userbot.domain.messages import Message
 from userbot.store.decisions import Bubble, Decision, OutboxItem, OutboxState, ReplyState, SentCounts
 from userbot.store.schema import UtcTime, chats, messages, outbox, replies
 

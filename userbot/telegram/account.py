@@ -10,9 +10,9 @@ from typing import Any, Self
 
 from telethon.utils import get_display_name
 
-from userbot.errors import FloodError, OfflineError, SessionLostError
-from userbot.events import Event
-from userbot.messages import Chat
+from userbot.domain.errors import FloodError, OfflineError, SessionLostError
+from userbot.domain.events import Event
+from userbot.domain.messages import Chat
 from userbot.store import Store
 from userbot.store.thread import StoreThread
 from userbot.telegram.client import PatientClient
@@ -46,7 +46,7 @@ class TelegramAccount:
 
     Attributes:
         me: Who is logged in.
-        wire: Writes to Telegram; implements `userbot.reply.wire.Wire`.
+        wire: Writes to Telegram; implements `userbot.reply.messenger.Wire`.
         events: What happens, in order. Messages of chats that the owner did not choose come too, with their chat, and
             a message may come more than once (after a crash, or from the reconciler): the store knows which are new.
     """

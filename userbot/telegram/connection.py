@@ -16,7 +16,7 @@ from typing import Any
 from telethon.errors import FloodWaitError
 from telethon.tl import functions, types
 
-from userbot.errors import FloodError, LoginError, OfflineError, SessionLostError, TelegramError
+from userbot.domain.errors import FloodError, LoginError, OfflineError, SessionLostError, TelegramError
 from userbot.telegram.client import PatientClient
 from userbot.telegram.errors import translate, translated
 

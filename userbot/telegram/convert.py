@@ -13,8 +13,8 @@ from typing import Any
 from telethon.tl import types
 from telethon.utils import get_display_name, get_peer_id
 
-from userbot.messages import Chat, ChatKind, Message, Origin
-from userbot.placeholders import bracket, describe_audio, format_duration
+from userbot.domain.messages import Chat, ChatKind, Message, Origin
+from userbot.domain.placeholders import bracket, describe_audio, format_duration
 
 # Telegram's notices and login codes, support, forwarded replies, verification codes: accounts, but nobody to talk to.
 # Source for the first two: Telegram Desktop, data/data_peer.h, isNotificationsUser.

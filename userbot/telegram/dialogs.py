@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from userbot.messages import Chat
+from userbot.domain.messages import Chat
 from userbot.telegram.client import PatientClient
 from userbot.telegram.convert import read_chat
 from userbot.telegram.errors import translated

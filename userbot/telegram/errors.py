@@ -20,7 +20,7 @@ from typing import Any
 
 from telethon import errors
 
-from userbot.errors import (
+from userbot.domain.errors import (
     CloneError,
     ConfigError,
     FloodError,

@@ -11,8 +11,8 @@ from typing import Any
 
 from telethon.errors import RPCError, TakeoutInitDelayError
 
-from userbot.errors import OfflineError, SessionLostError, TelegramError
-from userbot.messages import Chat, Message
+from userbot.domain.errors import OfflineError, SessionLostError, TelegramError
+from userbot.domain.messages import Chat, Message
 from userbot.store import Store
 from userbot.telegram.client import PatientClient
 from userbot.telegram.convert import read_message

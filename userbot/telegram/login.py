@@ -10,7 +10,7 @@ from typing import Any
 from telethon import errors
 from telethon.utils import get_display_name, parse_phone
 
-from userbot.errors import LoginError, TelegramError
+from userbot.domain.errors import LoginError, TelegramError
 from userbot.telegram.client import PatientClient
 from userbot.telegram.errors import translated
 from userbot.telegram.session import ClientOptions, SessionLock, make_client

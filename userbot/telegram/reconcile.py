@@ -15,9 +15,9 @@ from typing import Any
 from telethon.tl import functions, types
 from telethon.utils import get_peer_id
 
-from userbot.errors import FloodError, OfflineError, SessionLostError, TelegramError
-from userbot.events import Arrived, Event
-from userbot.messages import Chat, Message, Mode
+from userbot.domain.errors import FloodError, OfflineError, SessionLostError, TelegramError
+from userbot.domain.events import Arrived, Event
+from userbot.domain.messages import Chat, Message, Mode
 from userbot.store import Store
 from userbot.telegram.client import PatientClient
 from userbot.telegram.convert import is_automatic, read_message

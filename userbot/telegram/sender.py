@@ -14,8 +14,8 @@ from telethon.errors import RandomIdDuplicateError
 from telethon.tl import functions, types
 from telethon.utils import resolve_id
 
-from userbot.errors import OfflineError, TelegramError
-from userbot.messages import Chat, Message, Origin
+from userbot.domain.errors import OfflineError, TelegramError
+from userbot.domain.messages import Chat, Message, Origin
 from userbot.telegram.client import PatientClient
 from userbot.telegram.convert import read_message
 from userbot.telegram.dialogs import list_dialogs
@@ -35,7 +35,7 @@ _random = SystemRandom()
 
 
 class Sender:
-    """Implement `userbot.reply.wire.Wire` over an open client.
+    """Implement `userbot.reply.messenger.Wire` over an open client.
 
     Chats are addressed by id and access hash, never by username: looking names up is what Telegram limits hardest.
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
-from userbot.errors import ConfigError, SessionBusyError, SessionLostError
+from userbot.domain.errors import ConfigError, SessionBusyError, SessionLostError
 from userbot.telegram.client import PatientClient
 from userbot.telegram.errors import translate
 
@@ -209,7 +209,11 @@ def _apply_endpoint(client: PatientClient, path: Path) -> None:
             f"The loopback server's address can't be read from {path}: {exc.strerror}. "
             f"Start the server, or unset CLONE_TELEGRAM__ENDPOINT_FILE."
         ) from exc
-    LoopbackEndpoint.from_json(text).apply(client.session)
+    try:
+        endpoint = LoopbackEndpoint.from_json(text)
+    except ValueError as exc:
+        raise ConfigError(f"{path}: {exc}") from exc
+    endpoint.apply(client.session)
 
 
 def _read_version() -> str:

@@ -13,9 +13,9 @@ from telethon import events
 from telethon.tl import types
 from telethon.utils import get_peer_id
 
-from userbot.errors import CloneError
-from userbot.events import Arrived, Deleted, Edited, Event, OwnerActive, OwnerOnline, PeerTyping
-from userbot.messages import Chat, Message, Origin
+from userbot.domain.errors import CloneError
+from userbot.domain.events import Arrived, Deleted, Edited, Event, OwnerActive, OwnerOnline, PeerTyping
+from userbot.domain.messages import Chat, Message, Origin
 from userbot.telegram.client import PatientClient
 from userbot.telegram.convert import is_automatic, read_chat, read_message
 from userbot.telegram.errors import translated

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.resources import files
 
-from userbot.errors import ExportFormatError
+from userbot.domain.errors import ExportFormatError
 
 TAGS = frozenset({"sticker", "voice", "photo", "reply", "edited", "forwarded"})
 _BUBBLE = re.compile(r"(?P<side>[<>]) (?:\{(?P<tag>\w+) ?(?P<value>[^}]*)\} ?)?(?P<text>.*)")

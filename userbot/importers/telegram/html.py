@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
 
-from userbot.errors import ExportFormatError
-from userbot.importers.found import Found, Hints, Notice, Owner, Truncated, gather
+from userbot.domain.errors import ExportFormatError
+from userbot.domain.messages import Chat, ChatKind, Message, Origin
 from userbot.importers.names import choose_by_name, derive_chat_id
+from userbot.importers.parsed import Found, Hints, Notice, Owner, Truncated, gather
 from userbot.importers.source import Source
 from userbot.importers.telegram.messages import DELETED
 from userbot.importers.telegram.page import HtmlRow, PageLink, parse_page
-from userbot.messages import Chat, ChatKind, Message, Origin
 
 SOURCE = "telegram-html"
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
+from userbot.domain.messages import ChatKind
 from userbot.importers.telegram.rows import EPOCH, ChatHead, Row
-from userbot.messages import ChatKind
 
 USER_SHIFT = 2**32
 GROUP_SHIFT = 2**33

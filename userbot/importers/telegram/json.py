@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 
-from userbot.errors import ExportFormatError
-from userbot.importers.found import Found, Hints, Notice, Owner, Skipped, Truncated
+from userbot.domain.errors import ExportFormatError
+from userbot.domain.messages import Chat, ChatKind
 from userbot.importers.names import derive_chat_id
+from userbot.importers.parsed import Found, Hints, Notice, Owner, Skipped, Truncated
 from userbot.importers.source import Source
 from userbot.importers.telegram.ids import KINDS, SERVICE_ID, is_shifted, mark_chat, mark_sender
 from userbot.importers.telegram.layout import Event, has_layout, read_layout
@@ -14,7 +15,6 @@ from userbot.importers.telegram.messages import DELETED, ChatRows
 from userbot.importers.telegram.owner import OwnerRule, choose_owner, find_owner, take_survey
 from userbot.importers.telegram.rows import Account, ChatHead, Row
 from userbot.importers.telegram.stream import read_heads, read_stream
-from userbot.messages import Chat, ChatKind
 
 _SNIFF_BYTES = 64
 

@@ -11,8 +11,8 @@ import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-from userbot.errors import ExportFormatError
-from userbot.importers.found import Skipped, Truncated
+from userbot.domain.errors import ExportFormatError
+from userbot.importers.parsed import Skipped, Truncated
 from userbot.importers.source import MeteredFile
 from userbot.importers.telegram.rows import Account, ChatHead, Row, convert, decode_row, parse, split_rows, try_rows
 

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from userbot.domain.placeholders import bracket, describe_audio, format_duration
 from userbot.importers.telegram.rows import Row, join_text
-from userbot.placeholders import bracket, describe_audio, format_duration
 
 
 def describe_media(row: Row) -> str | None:

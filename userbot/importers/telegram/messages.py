@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 from msgspec import UNSET
 
-from userbot.importers.found import Owner
+from userbot.domain.messages import Chat, ChatKind, Message, Origin
+from userbot.importers.parsed import Owner
 from userbot.importers.telegram.ids import mark_sender, read_time
 from userbot.importers.telegram.media import describe_media, join_entities
 from userbot.importers.telegram.owner import OwnerRule
 from userbot.importers.telegram.quick import Draft
 from userbot.importers.telegram.rows import EPOCH, Row, join_text
-from userbot.messages import Chat, ChatKind, Message, Origin
 
 DELETED = "Deleted account"
 # How many messages of a forum are remembered as belonging to a topic, for the replies to them.

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from userbot.errors import OwnerUnknownError
-from userbot.importers.found import Hints
+from userbot.domain.errors import OwnerUnknownError
+from userbot.domain.messages import ChatKind
 from userbot.importers.names import list_candidates
+from userbot.importers.parsed import Hints
 from userbot.importers.telegram.ids import KINDS, is_shifted, mark_chat, mark_sender
 from userbot.importers.telegram.layout import Event
 from userbot.importers.telegram.rows import Account, ChatHead, Row
-from userbot.messages import ChatKind
 
 
 @dataclass(frozen=True, slots=True)

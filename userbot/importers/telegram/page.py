@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
-from userbot.importers.found import Truncated
+from userbot.importers.parsed import Truncated
 from userbot.importers.placeholders import bracket, describe_file
 from userbot.importers.source import MeteredFile
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from userbot.messages import Message, Origin
+from userbot.domain.messages import Message, Origin
 
 
 class Draft:

@@ -10,8 +10,8 @@ from typing import Any
 
 import ijson
 
-from userbot.importers.found import Truncated
 from userbot.importers.json_stream import parse_events
+from userbot.importers.parsed import Truncated
 from userbot.importers.source import MeteredFile
 from userbot.importers.telegram.layout import Event
 from userbot.importers.telegram.rows import Account, ChatHead, Row, convert

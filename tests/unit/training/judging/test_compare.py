@@ -1,0 +1,104 @@
+"""A trial's questions: held-out contexts with the owner's real answers, the same for both adapters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import START, bubble
+
+from training.data.samples import DataReport, DataSet, Sample
+from training.judging.compare import Question, list_learned, list_questions, set_exam
+from userbot.domain.errors import TooLittleDataError
+from userbot.domain.messages import Chat, Origin, Turn
+from userbot.store import Store
+from userbot.store.adapters import Manifest
+
+DAY_S = 86_400.0
+
+
+def sample(number: int, *, learn_first: bool = True) -> Sample:
+    """Make a conversation of two questions and two answers."""
+    turns = (
+        Turn(False, (f"q{number}",)),
+        Turn(True, (f"a{number}",)),
+        Turn(False, (f"and {number}?", "well?")),
+        Turn(True, (f"b{number}", "yes")),
+    )
+    return Sample(turns, (False, learn_first, False, True), "Vera is a friend.", 101, START)
+
+
+def test_each_learned_answer_is_a_question_with_what_went_before() -> None:
+    one = sample(1)
+
+    assert list_questions([one], limit=10) == (
+        Question(one.turns[:1], one.system, ("a1",)),
+        Question(one.turns[:3], one.system, ("b1", "yes")),
+    )
+
+
+def test_what_is_not_learned_is_no_question() -> None:
+    assert [question.owner for question in list_questions([sample(1, learn_first=False)], limit=10)] == [("b1", "yes")]
+
+
+def test_openers_of_the_owner_are_no_question() -> None:
+    opener = Sample((Turn(True, ("hi",)),), (True,), None, 101, START)
+
+    assert list_questions([opener], limit=10) == ()
+
+
+def test_a_limit_spreads_over_all_conversations() -> None:
+    found = list_questions([sample(number, learn_first=False) for number in range(10)], limit=5)
+
+    assert [question.owner[0] for question in found] == ["b0", "b2", "b4", "b6", "b8"]
+
+
+def test_learned_turns_are_those_of_training() -> None:
+    data = DataSet((sample(1), sample(2, learn_first=False)), (sample(3),), DataReport())
+
+    assert list_learned(data) == (("a1",), ("b1", "yes"), ("b2", "yes"))
+
+
+@pytest.fixture
+def talked(store: Store, friend: Chat) -> Store:
+    """Store a conversation a day, ids 10 a day."""
+    store.chats.record_consent(friend.id, by="Vera")
+    for day in range(1, 41):
+        store.messages.add(
+            bubble(
+                day * 10 + index,
+                f"text {day * 10 + index}",
+                origin=Origin.OWNER if index % 2 else Origin.PEER,
+                at_s=day * DAY_S + index * 30,
+            )
+            for index in range(4)
+        )
+    return store
+
+
+def manifest(last_id: int, **gate: Any) -> Manifest:
+    data = {"train": {"chats": {"101": {"first_id": 1, "last_id": last_id}}}}
+    config = {"data": {"min_turns": 1, "chat_share": 1.0}, "gate": gate}
+    return Manifest(
+        id="a1", base="tiny", created_at="2026-01-05T12:00:00+00:00", text_format="chat", config=config, data=data
+    )
+
+
+def test_what_either_adapter_has_learned_is_not_asked(talked: Store, tmp_path: Path) -> None:
+    both = set_exam(talked, manifest(300), manifest(393), models=tmp_path)
+    alone = set_exam(talked, manifest(300), None, models=tmp_path)
+
+    assert [sample.turns[-1].messages[-1].id for sample in both.held_out] == [403]
+    assert len(alone.held_out) == 4
+    assert len(both.questions) == 2
+
+
+def test_nothing_left_to_ask_is_an_error(talked: Store, tmp_path: Path) -> None:
+    with pytest.raises(TooLittleDataError) as caught:
+        set_exam(talked, manifest(500), None, models=tmp_path)
+
+    assert str(caught.value) == (
+        "No held-out conversation is left that a1 and the adapter in service have not learned. Raise data.held_out, or "
+        "train afresh: clone train"
+    )

@@ -1,0 +1,132 @@
+"""May a burst be answered? Every refusal and hold, with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from time import tzset
+from zoneinfo import ZoneInfo
+
+import pytest
+from fakes import START, bubble
+
+from userbot.domain.messages import Chat, ChatKind, Mode
+from userbot.reply.policy import Rules, Ruling, Situation, Verdict, end_quiet_hours, judge
+
+FRIEND = Chat(id=101, kind=ChatKind.PRIVATE, title="Vera", mode=Mode.AUTO)
+HOUR = timedelta(hours=1)
+
+
+def _situation(**changes: object) -> Situation:
+    known: dict[str, object] = {"chat": FRIEND, "burst": (bubble(1, "hi"),), "owner_seen_at": START - HOUR}
+    return Situation(**{**known, **changes})  # type: ignore[arg-type]  # a test's shorthand
+
+
+def test_allowed_friend_is_answered() -> None:
+    assert judge(_situation(), Rules(), START) == Verdict(Ruling.ANSWER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"chat": replace(FRIEND, mode=Mode.OFF)}, "the chat is not on the allow-list"),
+        ({"chat": replace(FRIEND, kind=ChatKind.BOT)}, "a bot chat is never answered"),
+        ({"chat": replace(FRIEND, kind=ChatKind.CHANNEL)}, "a channel chat is never answered"),
+        ({"chat": replace(FRIEND, kind=ChatKind.SERVICE)}, "a service chat is never answered"),
+        ({"chat": replace(FRIEND, kind=ChatKind.SAVED)}, "a saved chat is never answered"),
+        ({"chat": replace(FRIEND, id=777000)}, "a private chat is never answered"),
+        ({"chat": replace(FRIEND, source="whatsapp")}, "a private chat is never answered"),
+        ({"chat": replace(FRIEND, kind=ChatKind.GROUP)}, "nobody addressed the owner in the group"),
+        ({"burst": (bubble(1, "  "),)}, "the burst has no content"),
+        ({"burst": (bubble(1, "hi", at_s=-3601),)}, "older than 3600 s"),
+        ({"replies_without_owner": 20}, "20 replies without the owner: it is the owner's turn"),
+    ],
+)
+def test_what_time_will_not_change_is_refused(changes: dict[str, object], reason: str) -> None:
+    assert judge(_situation(**changes), Rules(), START) == Verdict(Ruling.REFUSE, reason)
+
+
+def test_group_that_addresses_the_owner_is_answered() -> None:
+    group = replace(FRIEND, kind=ChatKind.GROUP)
+    assert judge(_situation(chat=group, mentioned=True), Rules(), START).ruling is Ruling.ANSWER
+
+
+@pytest.mark.parametrize(
+    ("changes", "rules", "reason", "retry_at"),
+    [
+        ({"paused_until": START + HOUR}, Rules(), "everything is paused", START + HOUR),
+        ({"chat": replace(FRIEND, paused_until=START + HOUR)}, Rules(), "the chat is paused", START + HOUR),
+        ({}, Rules(quiet_hours=(time(11), time(14)), zone=UTC), "quiet hours", START + 2 * HOUR),
+        (
+            {"owner_seen_at": None},
+            Rules(only_offline_s=600),
+            "the owner is online, or was a moment ago",
+            START + timedelta(minutes=10),
+        ),
+        (
+            {"owner_seen_at": START - timedelta(minutes=4)},
+            Rules(only_offline_s=600),
+            "the owner is online, or was a moment ago",
+            START + timedelta(minutes=6),
+        ),
+        ({"replies_in_hour": 30}, Rules(), "30 replies to this chat within an hour", START + timedelta(minutes=5)),
+        ({"replies_in_day": 300}, Rules(), "300 replies within a day", START + timedelta(minutes=15)),
+    ],
+)
+def test_what_time_will_change_is_held(
+    changes: dict[str, object], rules: Rules, reason: str, retry_at: datetime
+) -> None:
+    assert judge(_situation(**changes), rules, START) == Verdict(Ruling.HOLD, reason, retry_at)
+
+
+def test_hold_that_lasts_longest_is_told() -> None:
+    both = _situation(paused_until=START + HOUR, replies_in_hour=30)
+    assert judge(both, Rules(), START).reason == "everything is paused"
+
+
+def test_owner_away_for_long_enough_is_no_hindrance() -> None:
+    assert judge(_situation(), Rules(only_offline_s=600), START).ruling is Ruling.ANSWER
+
+
+def test_pause_that_is_over_is_no_hindrance() -> None:
+    assert judge(_situation(paused_until=START - HOUR), Rules(), START).ruling is Ruling.ANSWER
+
+
+@pytest.mark.parametrize(
+    ("now", "end"),
+    [
+        ("2026-01-05T22:59:59+03:00", None),
+        ("2026-01-05T23:00:00+03:00", "2026-01-06T08:00:00+03:00"),
+        ("2026-01-06T03:00:00+03:00", "2026-01-06T08:00:00+03:00"),
+        ("2026-01-06T08:00:00+03:00", None),
+    ],
+)
+def test_quiet_hours_span_midnight_in_the_owners_zone(now: str, end: str | None) -> None:
+    rules = Rules(quiet_hours=(time(23), time(8)), zone=ZoneInfo("Europe/Moscow"))
+    expected = None if end is None else datetime.fromisoformat(end)
+    assert end_quiet_hours(rules, datetime.fromisoformat(now).astimezone(UTC)) == expected
+
+
+def test_quiet_hours_end_on_the_clock_when_summer_time_begins() -> None:
+    rules = Rules(quiet_hours=(time(23), time(8)), zone=ZoneInfo("Europe/Berlin"))
+    before = datetime(2026, 3, 28, 22, 30, tzinfo=UTC)  # 23:30; clocks go forward at night
+    assert end_quiet_hours(rules, before) == datetime(2026, 3, 29, 6, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "end"),
+    [
+        (datetime(2026, 3, 28, 22, 30, tzinfo=UTC), datetime(2026, 3, 29, 6, 0, tzinfo=UTC)),
+        (datetime(2026, 10, 24, 22, 30, tzinfo=UTC), datetime(2026, 10, 25, 7, 0, tzinfo=UTC)),
+    ],
+)
+def test_quiet_hours_of_the_machines_zone_end_on_its_clock_when_the_offset_changes(
+    now: datetime, end: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        with monkeypatch.context() as changed:
+            changed.setenv("TZ", "Europe/Berlin")
+            tzset()
+            assert end_quiet_hours(Rules(quiet_hours=(time(23), time(8))), now) == end
+    finally:
+        tzset()

@@ -1,0 +1,131 @@
+"""Frames: the fixed text that a chat template, or the plain text format, puts around the turns of a conversation.
+
+A chat template is asked a few times with marker words, and what it writes around them is kept. So the template's own
+rendering is used, on any model's tokenizer, and yet each turn's text depends on nothing that comes after it: what the
+model sees before a turn when it trains is what it sees when it answers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from userbot.domain.errors import ConfigError
+
+PEER_MARK = "User:"
+OWNER_MARK = "Clone:"
+
+_WORDS = ("qpeerza", "qownerzb", "qpeerzc", "qownerzd", "qpeerze")
+# Templates of the Llama 3 family write today's date otherwise, so a reply's prompt would differ from training's.
+_FIXED_DATE = "26 Jul 2024"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """The text around turns. `opening peer to_owner | lead owner end to_peer peer to_owner | lead owner end`.
+
+    Args:
+        head: Begins every text, before a system line: the beginning-of-text token, or nothing.
+        opening: Between the head and the first peer turn.
+        to_owner: From a peer turn to the place where generation begins.
+        lead: Between that place and the owner's words; the model writes it.
+        end: After the owner's words, up to the token that ends the turn.
+        end_token: That token.
+        to_peer: From there to the next peer turn.
+        owner_first: Stands for `opening … to_owner` where the owner begins; None: an opening peer turn is invented.
+    """
+
+    head: str
+    opening: str
+    to_owner: str
+    lead: str
+    end: str
+    end_token: str
+    to_peer: str
+    owner_first: str | None = None
+
+
+def make_text_frame(tokenizer: Any) -> Frame:
+    """Make the frame of plain text: `User: …` and `Clone: …` lines, an end-of-text token after each owner turn.
+
+    Raises:
+        ConfigError: The tokenizer has no end-of-text token, so the model could never learn to stop.
+    """
+    eos = _require_eos(tokenizer)
+    bos = tokenizer.bos_token or ""
+    starts_with_bos = bool(bos) and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
+    return Frame(
+        head=bos if starts_with_bos else "",
+        opening=f"{PEER_MARK} ",
+        to_owner=f"\n{OWNER_MARK}",
+        lead=" ",
+        end=eos,
+        end_token=eos,
+        to_peer=f"\n{PEER_MARK} ",
+        owner_first=OWNER_MARK,
+    )
+
+
+def make_chat_frame(tokenizer: Any, specials: re.Pattern[str]) -> Frame:
+    """Read the frame off the tokenizer's chat template.
+
+    Where the template renders a past owner turn in another way than the one being generated (models that think aloud
+    do), the past form counts. Where it ends an owner turn with no special token, the end-of-text token is added.
+
+    Args:
+        tokenizer: Of transformers, with a chat template.
+        specials: Finds the tokenizer's special tokens in text.
+
+    Raises:
+        ConfigError: The template treats turns by their position, or has no place for them.
+    """
+    first, generation = _cut(tokenizer, 1)
+    opening, to_owner, to_peer, *again, last = _cut(tokenizer, 5)
+    if opening != first or again != [to_owner, to_peer] or last != generation:
+        raise _refuse("renders the turns of a long conversation unlike those of a short one")
+    tail = _cut(tokenizer, 2)[2]
+    if to_owner.startswith(generation):
+        lead = to_owner[len(generation) :]
+    else:
+        generation, lead = to_owner.rstrip(" "), to_owner[len(to_owner.rstrip(" ")) :]
+    ending = specials.search(tail)
+    if ending is not None and to_peer.startswith(tail[: ending.end()]):
+        end, end_token, to_peer = tail[: ending.end()], ending[0], to_peer[ending.end() :]
+    else:
+        end = end_token = _require_eos(tokenizer)
+    return Frame(
+        head="", opening=opening, to_owner=generation, lead=lead, end=end, end_token=end_token, to_peer=to_peer
+    )
+
+
+def _cut(tokenizer: Any, turns: int) -> list[str]:
+    """Render the marker words as a conversation and return what stands before, between and after them."""
+    # Comes with transformers, which the base install lacks.
+    from jinja2 import TemplateError
+
+    words = _WORDS[:turns]
+    messages = [{"role": ("user", "assistant")[i % 2], "content": word} for i, word in enumerate(words)]
+    try:
+        text = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=turns % 2 == 1, date_string=_FIXED_DATE
+        )
+    except TemplateError as exc:
+        raise _refuse("fails on a conversation of user and assistant") from exc
+    parts = re.split("|".join(words), text)
+    if len(parts) != turns + 1:
+        raise _refuse("leaves turns out, or repeats them")
+    return parts
+
+
+def _require_eos(tokenizer: Any) -> str:
+    if not tokenizer.eos_token:
+        raise ConfigError(
+            "The base model's tokenizer names no end-of-text token, so the clone could never learn to stop. "
+            "Choose another base with --base."
+        )
+    return str(tokenizer.eos_token)
+
+
+def _refuse(why: str) -> ConfigError:
+    return ConfigError(f"The base model's chat template {why}. Use plain text instead: --text-format text.")

@@ -1,0 +1,1 @@
+"""Fast paths: which kernel runs, checked against the layers as written."""

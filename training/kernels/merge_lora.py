@@ -1,0 +1,169 @@
+"""4-bit weights unpacked, with an adapter's product added to them on the way.
+
+Must compute what `training.fast.lora_linear.Adapted.merge_plainly` does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import triton  # type: ignore[import-not-found,import-untyped,unused-ignore]  # comes with torch for CUDA only
+import triton.language as tl  # type: ignore[import-not-found,import-untyped,unused-ignore]  # the same
+
+_ROWS, _BLOCKS, _WARPS = 128, 1, 4  # a program's share of the weights; the quickest of ten on an H200
+_LEAST_RANK = 16  # a matrix unit multiplies no fewer
+
+# Source: Dettmers et al., "QLoRA", 2023, appendix E.
+NF4 = (
+    *(-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635),
+    *(-0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725),
+    *(0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0),
+)
+
+
+def _write_decoder() -> str:
+    """Return PTX that turns 4 packed bytes into 8 float16 numbers, those of the upper halves first.
+
+    A table in memory costs a load for each weight. Here it lies in constants: `prmt` picks bytes out of two words by
+    4-bit selectors, which is just what packed weights are, for the lower and the upper byte of each number.
+    """
+    halves = np.array(NF4, dtype=np.float16).view(np.uint16)
+    low, high = (
+        [f"0x{int.from_bytes(plane[at : at + 4].tobytes(), 'little'):08x}" for at in (0, 4, 8, 12)]
+        for plane in ((halves & 255).astype(np.uint8), (halves >> 8).astype(np.uint8))
+    )
+
+    def decode(packed: str, even: str, odd: str) -> str:
+        return f"""
+            and.b32 pick, {packed}, 0x7777;
+            shr.u32 upper, {packed}, 3;
+            and.b32 upper, upper, 0x1111;
+            prmt.b32 upper, 0x0000ff00, 0, upper;
+            prmt.b32 a, {low[0]}, {low[1]}, pick;
+            prmt.b32 b, {low[2]}, {low[3]}, pick;
+            lop3.b32 x, b, a, upper, 0xe4;
+            prmt.b32 a, {high[0]}, {high[1]}, pick;
+            prmt.b32 b, {high[2]}, {high[3]}, pick;
+            lop3.b32 y, b, a, upper, 0xe4;
+            prmt.b32 {even}, x, y, 0x7351;
+            prmt.b32 {odd}, x, y, 0x6240;"""
+
+    return (
+        "{.reg .b32 pick, upper, a, b, x, y, rest;"
+        + decode("$4", "$0", "$2")
+        + "shr.u32 rest, $4, 16;"
+        + decode("rest", "$1", "$3")
+        + "}"
+    )
+
+
+_DECODER = tl.constexpr(_write_decoder())
+
+
+@triton.jit  # type: ignore[untyped-decorator,unused-ignore]  # Triton leaves it so
+def _merge(  # type: ignore[no-untyped-def]  # Triton compiles it; annotations mean something else there
+    out,
+    packed,
+    scales,
+    levels,
+    coarse,
+    offset,
+    first,
+    second,
+    scale,
+    rows,
+    columns,
+    BYTES: tl.constexpr,  # noqa: N803 - constants of the kernel, as Triton writes them
+    NESTED: tl.constexpr,  # noqa: N803
+    RANK: tl.constexpr,  # noqa: N803
+    PADDED_RANK: tl.constexpr,  # noqa: N803
+    ROWS: tl.constexpr,  # noqa: N803
+    BLOCKS: tl.constexpr,  # noqa: N803
+):
+    row = tl.program_id(1) * ROWS + tl.arange(0, ROWS)
+    block = tl.program_id(0) * BLOCKS + tl.arange(0, BLOCKS)
+    blocks_of_row = columns // (2 * BYTES)
+    inside = (row < rows)[:, None] & (block < blocks_of_row)[None, :]
+    which = row[:, None] * blocks_of_row + block[None, :]
+    if NESTED:
+        level = tl.load(levels + tl.load(scales + which, mask=inside, other=0).to(tl.int32))
+        level = level * tl.load(coarse + which // 256, mask=inside, other=0.0) + tl.load(offset)
+    else:
+        level = tl.load(scales + which, mask=inside, other=0.0)
+    byte = tl.arange(0, BYTES)
+    at = packed + which[:, :, None].to(tl.int64) * BYTES + byte[None, None, :]
+    pair = tl.load(at, mask=inside[:, :, None], other=0)
+    even, odd = tl.inline_asm_elementwise(
+        _DECODER, "=r,=r,=r,=r,r", [pair], dtype=(tl.float16, tl.float16), is_pure=True, pack=4
+    )
+    even = even.to(tl.float32) * level[:, :, None]
+    odd = odd.to(tl.float32) * level[:, :, None]
+
+    rank = tl.arange(0, PADDED_RANK)
+    left_at = second + row[:, None] * RANK + rank[None, :]
+    left = tl.load(left_at, mask=(row < rows)[:, None] & (rank < RANK)[None, :], other=0.0).to(tl.float32) * scale
+    column = tl.program_id(0) * BLOCKS * 2 * BYTES + 2 * tl.arange(0, BLOCKS * BYTES)
+    there = (rank < RANK)[:, None] & (column < columns)[None, :]
+    right = first + rank[:, None] * columns + column[None, :]
+    even_right = tl.load(right, mask=there, other=0.0).to(tl.float32)
+    odd_right = tl.load(right + 1, mask=there, other=0.0).to(tl.float32)
+    even += tl.reshape(tl.dot(left, even_right, input_precision="tf32"), (ROWS, BLOCKS, BYTES))
+    odd += tl.reshape(tl.dot(left, odd_right, input_precision="tf32"), (ROWS, BLOCKS, BYTES))
+
+    merged = tl.reshape(tl.interleave(even, odd), (ROWS, BLOCKS * 2 * BYTES))
+    column = tl.program_id(0) * BLOCKS * 2 * BYTES + tl.arange(0, BLOCKS * 2 * BYTES)
+    out_at = out + row[:, None].to(tl.int64) * columns + column[None, :]
+    tl.store(out_at, merged.to(out.dtype.element_ty), mask=(row < rows)[:, None] & (column < columns)[None, :])
+
+
+def merge_4bit(
+    out: torch.Tensor,
+    packed: torch.Tensor,
+    state: Any,
+    *,
+    first: torch.Tensor,
+    second: torch.Tensor,
+    scale: float,
+    shape: tuple[int, int, int] = (_ROWS, _BLOCKS, _WARPS),
+) -> None:
+    """Write unpacked weights plus an adapter's product.
+
+    The sum is made in float32 and rounded once. The 16 values of NF4 are float16 numbers here, and the product is made
+    of TF32 factors: 1e-4 of the weights, a tenth of what bfloat16 rounds away.
+
+    Args:
+        out: Shape (outputs, inputs), contiguous; written.
+        packed: Two weights a byte, the first in the upper half.
+        state: bitsandbytes's `QuantState`, of NF4.
+        first: The adapter's first matrix; shape (rank, inputs), contiguous.
+        second: Its second; shape (outputs, rank), contiguous.
+        scale: Of their product.
+        shape: Rows and blocks of a program, and its warps.
+    """
+    rows, columns = out.shape
+    rank = first.shape[0]
+    share, blocks, warps = shape
+    nested = state.nested
+    grid = (triton.cdiv(columns, state.blocksize * blocks), triton.cdiv(rows, share))
+    _merge[grid](
+        out,
+        packed,
+        state.absmax,
+        state.state2.code if nested else state.absmax,
+        state.state2.absmax if nested else state.absmax,
+        state.offset if nested else state.absmax,
+        first,
+        second,
+        scale,
+        rows,
+        columns,
+        BYTES=state.blocksize // 2,
+        NESTED=nested,
+        RANK=rank,
+        PADDED_RANK=max(_LEAST_RANK, triton.next_power_of_2(rank)),
+        ROWS=share,
+        BLOCKS=blocks,
+        num_warps=warps,
+    )

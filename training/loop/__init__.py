@@ -1,0 +1,1 @@
+"""The training loop: batches, loss, optimiser, checkpoints, throughput, one session."""

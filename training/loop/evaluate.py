@@ -1,0 +1,101 @@
+"""Held-out loss: how well the owner's turns are predicted that training has not seen."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from training.data.tokens import Ints, Tokens
+from training.loop.batches import fit_rows
+from training.loop.loss import score_row
+from training.model.causal_lm import Reader
+from training.model.packed_sequence import make_row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What some samples cost a model.
+
+    Args:
+        nats: Summed loss of the learned tokens.
+        tokens: How many those are.
+        characters: How many characters their text has.
+    """
+
+    nats: float
+    tokens: int
+    characters: int
+
+    @property
+    def loss(self) -> float:
+        """Return nats per learned token, which compares adapters of one base."""
+        return self.nats / max(1, self.tokens)
+
+    @property
+    def bits_per_char(self) -> float:
+        """Return bits per character of learned text, which compares bases with different tokenizers."""
+        return self.nats / math.log(2) / max(1, self.characters)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "loss": round(self.loss, 5),
+            "bits_per_char": round(self.bits_per_char, 5),
+            "tokens": self.tokens,
+            "characters": self.characters,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Scores of a set of samples.
+
+    Args:
+        total: Of all of them.
+        chats: By chat id.
+    """
+
+    total: Score
+    chats: dict[int, Score]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {**self.total.to_json(), "chats": {str(chat): score.to_json() for chat, score in self.chats.items()}}
+
+
+def evaluate(reader: Reader, tokens: Tokens, *, row_tokens: int, packed: bool = True) -> Evaluation:
+    """Score samples with the adapter that is active, in evaluation mode; the mode is put back.
+
+    Args:
+        reader: The model.
+        tokens: Held-out samples; may be none.
+        row_tokens: Tokens of a forward pass.
+        packed: Several samples may share a row.
+    """
+    everything = np.arange(len(tokens))
+    rows = (
+        fit_rows(tokens.lengths, everything, row_tokens=row_tokens)
+        if packed
+        else [everything[i : i + 1] for i in everything]
+    )
+    nats = np.zeros(len(tokens))
+    was_training = reader.model.training
+    reader.model.eval()
+    for row in rows:
+        losses = score_row(reader, make_row(tokens, row).to(reader.device)).double().cpu().numpy()
+        owners = np.repeat(row, tokens.learned[row])
+        np.add.at(nats, owners, losses)
+    reader.model.train(was_training)
+    chats = {int(chat): _sum(tokens, nats, np.flatnonzero(tokens.chats == chat)) for chat in np.unique(tokens.chats)}
+    return Evaluation(total=_sum(tokens, nats, everything), chats=chats)
+
+
+def _sum(tokens: Tokens, nats: np.ndarray[Any, np.dtype[np.float64]], samples: Ints) -> Score:
+    return Score(
+        nats=float(nats[samples].sum()),
+        tokens=int(tokens.learned[samples].sum()),
+        characters=int(tokens.characters[samples].sum()),
+    )

@@ -1,0 +1,90 @@
+"""A causal language model as training and evaluation run it: over packed sequences, up to the loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from training.model.packed_sequence import IGNORED, Row
+
+CHUNK = 2048  # learned positions whose logits exist at the same time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """How a causal language model is run for its loss.
+
+    Args:
+        model: The whole model, adapters included.
+        body: Its part up to the last hidden state.
+        head: From hidden states to logits; None where it does more than one layer, and the model is asked for the
+            logits of learned positions itself.
+        dtype: Format to compute in, by autocast where the adapter is kept in float32.
+        device: Where it lies.
+    """
+
+    model: Any
+    body: Any
+    head: torch.nn.Module | None
+    dtype: torch.dtype
+    device: str
+
+    def autocast(self) -> torch.autocast:
+        """Return the context of all forward passes."""
+        return torch.autocast(self.device, dtype=self.dtype, enabled=self.dtype is not torch.float32)
+
+    def read(self, row: Row) -> torch.Tensor:
+        """Return what predicts the learned tokens: hidden states, or logits where there is no plain head.
+
+        Returns:
+            Shape (learned, hidden) or (learned, vocabulary).
+        """
+        inputs = {
+            "input_ids": row.ids,
+            "position_ids": row.positions,
+            "cu_seq_lens_q": row.borders,
+            "cu_seq_lens_k": row.borders,
+            "max_length_q": row.longest,
+            "max_length_k": row.longest,
+            "use_cache": False,
+        }
+        if self.head is None:
+            found: torch.Tensor = self.model(**inputs, logits_to_keep=row.hidden_at).logits[0]
+            return found
+        states: torch.Tensor = self.body(**inputs).last_hidden_state[0]
+        return states[row.hidden_at]
+
+    def score(self, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the summed loss of some learned tokens, nats."""
+        logits = states if self.head is None else self.head(states)
+        return cross_entropy(logits.float(), targets, reduction="sum", ignore_index=IGNORED)
+
+
+def make_reader(model: Any, *, dtype: torch.dtype, device: str) -> Reader:
+    """Find the parts of a model, and check that its head is no more than a layer after the body.
+
+    Args:
+        model: A causal language model, or peft's wrapper of one.
+        dtype: Format to compute in.
+        device: Where it lies.
+    """
+    core = model.get_base_model() if hasattr(model, "get_base_model") else model
+    reader = Reader(model=core, body=core.base_model, head=core.get_output_embeddings(), dtype=dtype, device=device)
+    return reader if _has_plain_head(reader) else replace(reader, head=None)
+
+
+@torch.no_grad()
+def _has_plain_head(reader: Reader) -> bool:
+    if reader.head is None or reader.body is reader.model:
+        return False
+    ids = torch.arange(3, 11, device=reader.device)[None]
+    was_training = reader.model.training
+    reader.model.eval()
+    with reader.autocast():
+        whole = reader.model(input_ids=ids, use_cache=False).logits
+        parts = reader.head(reader.body(input_ids=ids, use_cache=False).last_hidden_state)
+    reader.model.train(was_training)
+    return torch.equal(whole, parts)

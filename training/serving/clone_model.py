@@ -1,0 +1,214 @@
+"""A loaded clone: base model, adapter, renderer. It continues conversations as the owner."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from userbot.domain.errors import MissingExtraError
+from userbot.domain.messages import Reply, Turn
+from userbot.store.adapters import AdapterShelf, Manifest
+
+try:
+    import torch
+
+    from training.config import make_config
+    from training.model.base import BaseModel, expand, load_base, resolve_base
+    from training.model.causal_lm import Reader, make_reader
+    from training.model.device import inspect_machine
+    from training.model.memory import is_worth_expanding, measure_anatomy
+    from training.serving.adapter_slot import AdapterSlot
+    from training.serving.generation import Sampling, draw_tokens, list_end_ids
+    from training.serving.stopping import Watch
+except ImportError as exc:
+    from training.extras import describe_missing
+
+    raise MissingExtraError(describe_missing(str(exc.name)), name=exc.name) from exc
+
+from training.data.chat_template import OWNER_MARK, PEER_MARK
+from training.data.render import Renderer
+from userbot.store.adapters import check_base
+
+__all__ = ["CloneModel", "Sampling"]
+
+CANCELLED = "cancelled"
+_POLL_S = 0.05  # how soon a reply that waits for another one notices that it is not wanted any more
+
+
+def _go_on() -> bool:
+    return False
+
+
+class CloneModel:
+    """A base model with an adapter that can be exchanged. Safe to share between threads: one call at a time works.
+
+    Args:
+        model: In evaluation mode, without an adapter.
+        tokenizer: Of the base.
+        base: Which base that is.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, base: BaseModel) -> None:
+        self.base = base
+        self.tokenizer = tokenizer
+        self._model = model
+        self._slot = AdapterSlot(model)
+        self._manifest: Manifest | None = None
+        self._lock = threading.Lock()
+        self._renderer = Renderer(tokenizer)
+
+    @classmethod
+    def load(
+        cls,
+        base: str | None,
+        adapter: Path | None = None,
+        *,
+        models_dir: Path,
+        load_in_4bit: bool = True,
+        compute_dtype: str = "auto",
+    ) -> Self:
+        """Load a base model and an adapter.
+
+        Args:
+            base: `tiny`, a hub name or a folder; None takes the adapter's base, or chooses by the machine.
+            adapter: Folder of an adapter with a manifest; None writes with the bare base.
+            models_dir: Where the embedded base is unpacked.
+            load_in_4bit: Load the base in 4 bit, as it was for training.
+            compute_dtype: As in the training configuration.
+
+        Raises:
+            ConfigError: The base can't be had.
+            BaseMismatchError: The adapter was trained on another base.
+            NoAdapterError: There is no adapter in that folder.
+            NotQuantisedError: 4 bit can't be applied.
+        """
+        manifest = _read_manifest(adapter) if adapter is not None else None
+        found = resolve_base(base or (manifest.base if manifest else None), models_dir=models_dir)
+        if manifest is not None:
+            check_base(manifest, found.name)
+        machine = inspect_machine()
+        dtype = machine.choose_dtype(compute_dtype)
+        model, tokenizer = load_base(
+            found, quantised=load_in_4bit, compute_dtype=dtype, device=machine.device, trainable=False
+        )
+        if load_in_4bit and is_worth_expanding(measure_anatomy(found, make_config().lora), machine, dtype):
+            model = expand(model, dtype)
+        clone = cls(model, tokenizer, base=found)
+        clone.use_adapter(adapter)
+        return clone
+
+    @property
+    def adapter_id(self) -> str | None:
+        """Return the id of the adapter that writes the next reply; None for the bare base."""
+        return self._manifest.id if self._manifest else None
+
+    @property
+    def text_format(self) -> str:
+        """Return how conversations are rendered: `chat` or `text`."""
+        return self._renderer.text_format
+
+    @property
+    def model(self) -> Any:
+        """Return the model of transformers, or peft's wrapper of it."""
+        return self._slot.model
+
+    def use_adapter(self, folder: Path | None) -> None:
+        """Write later replies with another adapter: load, switch, unload the old one. A failure keeps the old one.
+
+        Args:
+            folder: Of an adapter with a manifest; None goes back to the bare base.
+
+        Raises:
+            BaseMismatchError: It was trained on another base.
+            NoAdapterError: There is none in that folder.
+            AdapterDamagedError: Its files can't be read.
+        """
+        manifest = _read_manifest(folder) if folder is not None else None
+        if manifest is not None:
+            check_base(manifest, self.base.name)
+        # Before anything is changed: it may refuse.
+        renderer = Renderer(self.tokenizer, manifest.text_format if manifest else "auto")  # type: ignore[arg-type]
+        with self._lock:
+            if folder is None:
+                self._slot.clear()
+            else:
+                # Its matrices take part in the products of the base, whose format those have in training too.
+                self._slot.put(folder, dtype=self._model.dtype)
+            self._manifest, self._renderer = manifest, renderer
+
+    def reply(
+        self,
+        turns: Sequence[Turn],
+        *,
+        system: str | None = None,
+        sampling: Sampling | None = None,
+        should_stop: Callable[[], bool] | None = None,
+        on_token: Callable[[str], None] | None = None,
+    ) -> Reply:
+        """Write the owner's next turn.
+
+        Args:
+            turns: Oldest first.
+            system: A line on who the peer is, as in training.
+            sampling: How words are drawn.
+            should_stop: Asked before each token; True ends the work, and the reply is empty with `finish` "cancelled".
+            on_token: Called with each piece of new text.
+
+        Raises:
+            GeneratorError: Memory ran out.
+        """
+        sampling = sampling or Sampling()
+        stop = should_stop or _go_on
+        started = time.monotonic()
+        with self._wait_for_turn(stop) as mine:
+            if not mine:
+                return Reply(bubbles=(), adapter_id=self.adapter_id, finish=CANCELLED)
+            prompt = self._renderer.prompt(turns, system=system, max_tokens=sampling.max_prompt_tokens)
+            watch = Watch(self.tokenizer, len(prompt), should_stop=stop, on_token=on_token, marks=self._list_marks())
+            ends = list_end_ids(self.tokenizer, self._renderer)
+            new = draw_tokens(self._slot.model, prompt, sampling=sampling, end_ids=ends, watch=watch)
+            ended = watch.ended or (bool(new) and new[-1] in ends)
+            bubbles = () if watch.cancelled else self._renderer.parse(self.tokenizer.decode(new))
+            return Reply(
+                bubbles=bubbles,
+                adapter_id=self.adapter_id,
+                finish=CANCELLED if watch.cancelled else "stop" if ended else "length",
+                prompt_tokens=len(prompt),
+                new_tokens=len(new),
+                seconds=time.monotonic() - started,
+            )
+
+    def prompt_logits(self, turns: Sequence[Turn], *, system: str | None = None) -> torch.Tensor:
+        """Return the logits of the first token of a reply; shape (vocabulary,), float32, on the CPU."""
+        with self._lock, torch.inference_mode():
+            ids = torch.tensor([self._renderer.prompt(turns, system=system)], device=self._model.device)
+            logits: torch.Tensor = self._slot.model(input_ids=ids, use_cache=False).logits[0, -1].float().cpu()
+            return logits
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """Give the model, with the adapter in use, as evaluation runs it; replies wait meanwhile."""
+        with self._lock:
+            yield make_reader(self._slot.model, dtype=self._model.dtype, device=self._model.device.type)
+
+    @contextmanager
+    def _wait_for_turn(self, should_stop: Callable[[], bool]) -> Iterator[bool]:
+        while not self._lock.acquire(timeout=_POLL_S):
+            if should_stop():
+                yield False
+                return
+        try:
+            yield not should_stop()
+        finally:
+            self._lock.release()
+
+    def _list_marks(self) -> tuple[str, ...]:
+        return (f"\n{PEER_MARK}", f"\n{OWNER_MARK}") if self._renderer.text_format == "text" else ()
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    return AdapterShelf(folder.parent).get(folder.name)

@@ -1,0 +1,88 @@
+"""`clone chat`: talk to the clone in the terminal, with the renderer and generator of the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from userbot.cli.screen import console, errors, session_of
+from userbot.config.settings import Settings
+from userbot.domain.errors import NoAdapterError
+from userbot.domain.messages import Turn, system_line
+from userbot.generator import Generator, Prompt
+from userbot.store.adapters import AdapterShelf
+
+HELP = "Each line is one message. /new starts over, /quit or Ctrl-D ends."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("chat")(chat)
+
+
+def chat(
+    context: typer.Context,
+    peer: Annotated[
+        str | None,
+        typer.Option("--as", metavar="CHAT", help="Write as the peer of this chat."),
+    ] = None,
+    bare: Annotated[bool, typer.Option("--bare", help="The base model without any adapter.")] = False,
+) -> None:
+    """Talk to your clone here, before anybody else does. Nothing is stored or sent."""
+    session = session_of(context)
+    system = None
+    if peer is not None:
+        with session.store() as store:
+            system = system_line(store.chats.find(peer))
+    asyncio.run(_talk(session.settings, system, bare=bare))
+
+
+async def _talk(settings: Settings, system: str | None, *, bare: bool) -> None:
+    generator = await open_generator(settings, bare=bare)
+    try:
+        console.print(f"[dim]{HELP}[/]")
+        turns: list[Turn] = []
+        while True:
+            try:
+                line = (await asyncio.to_thread(console.input, "[b]you:[/] ")).strip()
+            except EOFError:
+                return
+            if line == "/quit":
+                return
+            if line == "/new":
+                turns.clear()
+            elif line:
+                turns.append(Turn(False, (line,)))
+                reply = await generator.generate(Prompt(turns=tuple(turns), system=system))
+                if not reply.bubbles:
+                    console.print("[dim](nothing to say)[/]")
+                    continue
+                turns.append(Turn(True, reply.bubbles))
+                for bubble in reply.bubbles:
+                    console.print(f"[b green]clone:[/] {escape(bubble)}")
+    finally:
+        await generator.close()
+
+
+async def open_generator(settings: Settings, *, bare: bool = False) -> Generator:
+    """Load the model with the adapter in service, or the bare base.
+
+    Raises:
+        NoAdapterError: Nothing was trained yet, and the base was not asked for.
+    """
+    from userbot.daemon.wiring import load_generator
+
+    shelf = AdapterShelf(settings.adapters)
+    if shelf.current() is None and not bare and settings.generator.kind == "local":
+        raise NoAdapterError(
+            "There is no adapter yet: the clone has not learned to write like you. Train one with `clone train`, or "
+            "talk to the bare base model with `clone chat --bare`."
+        )
+    with errors.status("Loading the model…"):
+        generator = await load_generator(settings, shelf)
+        if bare and generator.adapter_id is not None:
+            await generator.use_adapter(None)
+    return generator

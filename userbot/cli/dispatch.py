@@ -1,0 +1,47 @@
+"""Orders to the daemon: left in the store where one runs, carried out here where none does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from userbot.cli.screen import Session
+from userbot.daemon.commands import Desk, execute
+from userbot.daemon.heartbeat import is_running
+from userbot.domain.errors import CloneError
+from userbot.store import Store
+from userbot.store.adapters import AdapterShelf
+from userbot.store.thread import StoreThread
+
+PATIENCE_S = 20.0
+POLL_S = 0.1
+
+
+def give_order(session: Session, verb: str, argument: str = "") -> str:
+    """Carry out one of the owner's commands and return what it says.
+
+    Raises:
+        CloneError: It can't be carried out, or a daemon runs but does not answer.
+    """
+    with session.store() as store:
+        if is_running(store):
+            return _leave(store, verb, argument)
+        thread = StoreThread()
+        try:
+            desk = Desk(store=store, thread=thread, shelf=AdapterShelf(session.settings.adapters))
+            return asyncio.run(execute(verb, argument, desk))
+        finally:
+            thread.close()
+
+
+def _leave(store: Store, verb: str, argument: str) -> str:
+    number = store.commands.leave(verb, argument)
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        answer = store.commands.read_answer(number)
+        if answer is not None and answer.failed:
+            raise CloneError(answer.text)
+        if answer is not None:
+            return answer.text
+        time.sleep(POLL_S)
+    raise CloneError(f"The daemon did not answer `{verb}` within {PATIENCE_S:g} s; it will, once it is free.")

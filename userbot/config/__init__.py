@@ -1,0 +1,1 @@
+"""Settings, the words that explain them, cron expressions, and every path under the home folder."""

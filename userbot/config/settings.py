@@ -1,0 +1,247 @@
+"""Settings: the only reader of the environment and of `.env` files.
+
+Order, later wins: defaults, `<home>/.env`, environment variables `CLONE_…`, flags of a command. A `.env` in the current
+folder is not read: it may be somebody else's, and settings say where chats are sent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import time
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from userbot.config.cron import read_cron
+from userbot.config.explain import explain
+from userbot.domain.errors import ConfigError
+
+DEFAULT_HOME = Path("~/.telegram-clone")
+
+
+class TelegramSettings(BaseModel):
+    """How the program logs in to Telegram."""
+
+    api_id: int | None = Field(None, description="Your own api_id from my.telegram.org/apps")
+    api_hash: SecretStr | None = Field(None, description="The api_hash beside it; a secret")
+    device_model: str = Field("telegram-clone", description="Name in Telegram's list of devices; keep it stable")
+    proxy: str | None = Field(None, description="socks5://host:port or http://host:port; needs the extra `proxy`")
+    endpoint_file: Path | None = Field(None, description="A loopback Telegram server to use instead (tests, demo)")
+
+
+class ReplySettings(BaseModel):
+    """When and how the clone answers."""
+
+    quiet_s: float = Field(7.0, ge=0, description="Seconds of silence after which a peer's burst counts as finished")
+    burst_max_s: float = Field(45.0, ge=0, description="Longest wait for a burst that goes on and on, seconds")
+    stale_s: float = Field(3600.0, ge=0, description="Messages older than this are read into the store, not answered")
+    takeover_s: float = Field(1800.0, ge=0, description="Pause of a chat after you wrote there yourself, seconds")
+    context_messages: int = Field(60, ge=1, description="Messages of the chat that the model may see")
+    context_tokens: int = Field(1024, ge=64, description="Tokens of the prompt; whole turns, newest kept")
+    max_new_tokens: int = Field(128, ge=1, description="Longest answer, tokens")
+    temperature: float = Field(0.7, ge=0, description="0 always takes the likeliest word; higher is livelier")
+    top_p: float = Field(0.9, gt=0, le=1, description="Share of probability that words are drawn from")
+    repetition_penalty: float = Field(1.1, ge=1, description="Above 1 makes the model repeat itself less")
+    per_chat_per_hour: int = Field(30, ge=0, description="Most replies to one chat in an hour")
+    per_day: int = Field(300, ge=0, description="Most replies in a day, all chats together")
+    max_without_owner: int = Field(20, ge=1, description="Replies to one chat after which the owner must write first")
+    typing_cps: float = Field(7.0, gt=0, description="Typing speed, characters a second, until it is learned")
+    pace: float = Field(1.0, ge=0, description="Scale of all human-like waits; 0 answers at once")
+    quiet_hours: str | None = Field(None, description="No answers in these hours, such as 23:00-08:00")
+    zone: str | None = Field(None, description="Time zone of quiet hours, such as Europe/Berlin; default the machine's")
+    only_offline_min: float | None = Field(None, ge=0, description="Answer only when you were away for these minutes")
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _check_hours(cls, value: str | None) -> str | None:
+        return _read_hours(value)
+
+    @field_validator("zone")
+    @classmethod
+    def _check_zone(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{value!r} is not a time zone; write it like Europe/Berlin") from None
+        return value
+
+
+class GeneratorSettings(BaseModel):
+    """Where answers come from."""
+
+    kind: Literal["local", "remote"] = Field(
+        "local", description="local: in this process; remote: an OpenAI-compatible server"
+    )
+    load_in_4bit: bool = Field(True, description="Load the base in 4 bit (NF4)")
+    url: str = Field("http://127.0.0.1:8000/v1", description="Address of the remote server")
+    api_key: SecretStr | None = Field(None, description="Its key; a secret")
+    timeout_s: float = Field(120.0, gt=0, description="Longest wait for a remote answer, seconds")
+
+
+class ScheduleSettings(BaseModel):
+    """When the daemon retrains and tidies up, and what it keeps."""
+
+    retrain_cron: str | None = Field(
+        None, description="Retrain at these times, such as 0 3 * * 0; empty: not by the clock"
+    )
+    retrain_turns: int | None = Field(
+        None, ge=1, description="Retrain when so many new turns of yours have come; empty: no"
+    )
+    hours: str | None = Field(None, description="Start to retrain in these hours only, such as 01:00-06:00")
+    only_on_ac: bool = Field(False, description="Retrain on mains power only")
+    only_idle_gpu: bool = Field(False, description="Retrain only while nothing else computes on the GPU")
+    gpu_free_mb: int | None = Field(
+        None, ge=1, description="Pause the clone and unload its model while training if less GPU memory is free, MiB"
+    )
+    go_on: bool = Field(False, description="Train on from the adapter in service, with older samples replayed")
+    nice: int = Field(10, ge=0, le=19, description="How much training gives way to other programs, 0 to 19")
+    check_s: float = Field(300.0, gt=0, description="How often to look whether it is time to retrain, seconds")
+    watch_replies: int = Field(
+        40, ge=1, description="Replies of a new adapter after which it is compared with the last"
+    )
+    prune_cron: str | None = Field("30 4 * * *", description="When to delete old adapters and runs; empty: never")
+    keep_last: int = Field(5, ge=1, description="Adapters to keep, beside the one in service and the one before it")
+    adapters_mb: int | None = Field(None, ge=1, description="Disk that adapters may take, MiB; the oldest go first")
+    backup_cron: str | None = Field("0 4 * * *", description="When to back up the database; empty: never")
+    keep_backups: int = Field(7, ge=1, description="Backups to keep")
+
+    @field_validator("hours")
+    @classmethod
+    def _check_hours(cls, value: str | None) -> str | None:
+        return _read_hours(value)
+
+    @field_validator("retrain_cron", "prune_cron", "backup_cron")
+    @classmethod
+    def _check_cron(cls, value: str | None) -> str | None:
+        if value is None or not value.strip():
+            return None
+        return value if read_cron(value) else None
+
+
+class HealthSettings(BaseModel):
+    """Health endpoint of the daemon, on the loopback interface only."""
+
+    port: int | None = Field(None, ge=0, le=65535, description="Port of /health and /metrics on 127.0.0.1; empty: none")
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured. Each field is also an environment variable, `__` between levels."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CLONE_", env_nested_delimiter="__", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True
+    )
+
+    home: Path = Field(DEFAULT_HOME, description="Folder of the database, the session and the adapters")
+    log_format: Literal["human", "json"] = Field("human", description="Form of the daemon's log")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much the daemon logs")
+    base: str | None = Field(
+        None,
+        description="Base model: tiny, a hub name or a folder; default Mistral-7B-Instruct-v0.3, tiny without CUDA",
+    )
+    train: dict[str, Any] = Field(
+        default_factory=dict, description="Overrides of training/config.py, such as CLONE_TRAIN__EPOCHS=2"
+    )
+    telegram: TelegramSettings = TelegramSettings()  # type: ignore[call-arg]  # every field has a default
+    reply: ReplySettings = ReplySettings()  # type: ignore[call-arg]  # every field has a default
+    generator: GeneratorSettings = GeneratorSettings()  # type: ignore[call-arg]  # every field has a default
+    schedule: ScheduleSettings = ScheduleSettings()  # type: ignore[call-arg]  # every field has a default
+    health: HealthSettings = HealthSettings()  # type: ignore[call-arg]  # every field has a default
+
+    @field_validator("home")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def database(self) -> Path:
+        """Return the path of the SQLite database."""
+        return self.home / "clone.db"
+
+    @property
+    def session(self) -> Path:
+        """Return the path of the Telethon session: full access to the account."""
+        return self.home / "telegram.session"
+
+    @property
+    def adapters(self) -> Path:
+        """Return the folder that holds one folder an adapter."""
+        return self.home / "adapters"
+
+    @property
+    def models(self) -> Path:
+        """Return the folder where the embedded base is unpacked."""
+        return self.home / "models"
+
+    @property
+    def runs(self) -> Path:
+        """Return the folder of training runs: logs, checkpoints, plots."""
+        return self.home / "runs"
+
+
+def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
+    """Read the settings.
+
+    Args:
+        home: Folder to use instead of `CLONE_HOME` and the default.
+        overrides: Values that win over everything else.
+
+    Raises:
+        ConfigError: A value is wrong; the text names the variable, never the value of a secret.
+    """
+    folder = (home or Path(os.environ.get("CLONE_HOME") or DEFAULT_HOME)).expanduser()
+    if home is not None:
+        overrides["home"] = home
+    try:
+        return Settings(_env_file=folder / ".env", **overrides)  # type: ignore[call-arg]  # pydantic-settings takes it
+    except ValidationError as exc:
+        first = exc.errors(include_input=False, include_url=False)[0]
+        name = "CLONE_" + "__".join(str(part) for part in first["loc"]).upper()
+        raise ConfigError(
+            f"{name}: {explain(first, Settings)}. Set it in {folder / '.env'} or in the environment; "
+            f".env.example lists every setting."
+        ) from None
+    except json.JSONDecodeError as exc:
+        raise ConfigError(f"A CLONE_… variable holds broken JSON: {exc}. .env.example shows the form.") from None
+
+
+def _read_hours(value: str | None) -> str | None:
+    if value is None or not value.strip():
+        return None
+    try:
+        start, end = (time.fromisoformat(part.strip()) for part in value.split("-"))
+    except ValueError:
+        raise ValueError(f"{value!r} is not a span of hours; write it like 23:00-08:00") from None
+    return f"{start:%H:%M}-{end:%H:%M}"
+
+
+def write_example() -> str:
+    """Return the text of `.env.example`: every setting, its default and what it means."""
+    lines = [
+        "# Settings of telegram-clone. Copy to ~/.telegram-clone/.env, uncomment what you change, keep it private."
+    ]
+    lines += _describe(Settings, "CLONE_")
+    return "\n".join(lines) + "\n"
+
+
+def _describe(model: type[BaseModel], prefix: str) -> list[str]:
+    lines: list[str] = []
+    for name, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        if isinstance(default, BaseModel):
+            doc = (type(default).__doc__ or "").strip().splitlines()[0]
+            lines += ["", f"# --- {doc}", *_describe(type(default), f"{prefix}{name.upper()}__")]
+            continue
+        shown = "" if default is None or default == {} else str(default.value if isinstance(default, Enum) else default)
+        lines += [f"# {field.description}", f"#{prefix}{name.upper()}={shown}"]
+    return lines
+
+
+if __name__ == "__main__":
+    print(write_example(), end="")  # noqa: T201  # this is how .env.example is made

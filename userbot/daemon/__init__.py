@@ -1,0 +1,1 @@
+"""The background service: wiring, tasks, the owner's commands, status, scheduled jobs."""

@@ -1,0 +1,131 @@
+"""What the daemon does beside answering: retraining, an eye on new adapters, backups, tidying."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import time
+from zoneinfo import ZoneInfo
+
+from userbot.config.settings import ScheduleSettings, Settings
+from userbot.daemon.housekeeping import back_up, prune_adapters, prune_reports, prune_runs
+from userbot.daemon.schedule import FILE, Job, Schedule
+from userbot.generator import Generator
+from userbot.generator.suspendable import RestingGenerator
+from userbot.reply.messenger import Wire
+from userbot.retraining.coordinator import Retraining, Rules
+from userbot.retraining.process import TrainingProcess
+from userbot.retraining.rollback import propose_rollback
+from userbot.store import Store
+from userbot.store.adapters import AdapterShelf
+from userbot.store.thread import StoreThread
+
+REPORTS = "reports"
+
+log = logging.getLogger(__name__)
+
+
+class Upkeep:
+    """The scheduled work of one daemon.
+
+    Args:
+        settings: All of them.
+        store: Messages, replies, facts.
+        thread: Runs the store's calls.
+        shelf: Adapters.
+        wire: Reaches the owner's Saved Messages.
+        generator: The one that serves; where it can rest, it makes room for training.
+        swap: Makes the daemon write with the adapter in service; returns the id it then writes with.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: Store,
+        thread: StoreThread,
+        shelf: AdapterShelf,
+        wire: Wire,
+        generator: Generator,
+        swap: Callable[[], Awaitable[str | None]],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._thread = thread
+        self._shelf = shelf
+        self._wire = wire
+        zone = ZoneInfo(settings.reply.zone) if settings.reply.zone else None
+        self.retraining = Retraining(
+            store=store,
+            thread=thread,
+            shelf=shelf,
+            rules=make_rules(settings),
+            process=TrainingProcess(settings.home, nice=settings.schedule.nice),
+            owner=wire,
+            swap=swap,
+            room=generator if isinstance(generator, RestingGenerator) else None,
+        )
+        self.schedule = Schedule(settings.home / FILE, self._list_jobs(settings.schedule), zone=zone)
+
+    async def start(self) -> None:
+        """Start the clockwork; a training that died with the last daemon goes on when conditions allow."""
+        await self.retraining.recover()
+        self.schedule.start()
+
+    async def stop(self) -> None:
+        """Stop the clockwork, and a training under way; it goes on after the next start."""
+        await self.schedule.stop()
+        await self.retraining.stop()
+
+    def _list_jobs(self, schedule: ScheduleSettings) -> Iterator[Job]:
+        yield Job(name="check", run=self._check, every_s=schedule.check_s)
+        if schedule.retrain_cron:
+            yield Job(name="retrain", run=self.retraining.want, cron=schedule.retrain_cron)
+        if schedule.prune_cron:
+            yield Job(name="prune", run=self._prune, cron=schedule.prune_cron)
+        if schedule.backup_cron:
+            yield Job(name="back up", run=self._back_up, cron=schedule.backup_cron)
+
+    async def _check(self) -> None:
+        proposal = await self._thread.run(
+            propose_rollback, self._store, self._shelf, min_replies=self._settings.schedule.watch_replies
+        )
+        if proposal is not None:
+            await self._wire.tell_owner(proposal)
+        await self.retraining.check()
+
+    async def _prune(self) -> None:
+        if self.retraining.is_running:
+            return
+        schedule = self._settings.schedule
+        budget = schedule.adapters_mb * 2**20 if schedule.adapters_mb else None
+        gone = await self._thread.run(prune_adapters, self._shelf, keep_last=schedule.keep_last, budget_bytes=budget)
+        left = {manifest.id for manifest in await self._thread.run(self._shelf.all)}
+        runs = await self._thread.run(prune_runs, self._settings.runs, adapters=left, keep_last=schedule.keep_last)
+        await self._thread.run(prune_reports, self._settings.home / REPORTS, adapters=left)
+        if gone or runs:
+            log.info("pruned %d adapters and %d run folders", len(gone), len(runs))
+
+    async def _back_up(self) -> None:
+        folder, now = self._settings.home / "backups", self._store.clock()
+        keep = self._settings.schedule.keep_backups
+        path = await self._thread.run(back_up, self._settings.database, folder, now=now, keep=keep)
+        log.info("backed up the database to %s", path)
+
+
+def make_rules(settings: Settings) -> Rules:
+    """Translate the settings of retraining into plain values."""
+    schedule = settings.schedule
+    hours = None
+    if schedule.hours:
+        start, end = (time.fromisoformat(part) for part in schedule.hours.split("-"))
+        hours = (start, end)
+    return Rules(
+        turns=schedule.retrain_turns,
+        hours=hours,
+        zone=ZoneInfo(settings.reply.zone) if settings.reply.zone else None,
+        only_on_ac=schedule.only_on_ac,
+        only_idle_gpu=schedule.only_idle_gpu,
+        gpu_free_mb=schedule.gpu_free_mb,
+        go_on=schedule.go_on,
+    )

@@ -1,0 +1,81 @@
+"""Fetching history while the daemon answers: one client holds the session, so the daemon does it on command."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from userbot.domain.errors import CloneError, ConfigError
+from userbot.domain.messages import Chat
+from userbot.store import Store
+from userbot.store.thread import StoreThread
+from userbot.telegram.account import TelegramAccount
+from userbot.telegram.history import Progress
+
+log = logging.getLogger(__name__)
+
+PULL = "pull"
+"""Fact that tells how far a pull is: `running`, and per step `title`, `fetched`, `total`, `waiting_s`; then `text`."""
+
+
+class Pulling:
+    """Fetches history in the background, one order at a time.
+
+    Args:
+        account: The open account.
+        store: Where messages go, and the fact that tells how far it is.
+        thread: Runs the store's calls.
+    """
+
+    def __init__(self, account: TelegramAccount, store: Store, thread: StoreThread) -> None:
+        self._account = account
+        self._store = store
+        self._thread = thread
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, chats: Sequence[Chat]) -> str:
+        """Begin to fetch chats; return what to tell the owner.
+
+        Raises:
+            ConfigError: A pull is under way.
+        """
+        if self._task is not None and not self._task.done():
+            raise ConfigError("A pull is under way already; `clone status` shows it. Try again when it is done.")
+        self._tell(running=True)
+        self._task = asyncio.create_task(self._pull(chats), name="pull")
+        return f"Fetching the history of {', '.join(chat.title for chat in chats)}."
+
+    async def stop(self) -> None:
+        """Stop fetching; the next pull goes on from there."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _pull(self, chats: Sequence[Chat]) -> None:
+        text = "The pull was stopped; the next one goes on from there."
+        try:
+            report = await self._account.pull(self._store, chats, on_progress=self._show, thread=self._thread)
+            text = "\n".join([f"{report.messages} new messages from {report.chats} chats.", *report.refused])
+        except CloneError as exc:
+            text = str(exc)
+        except Exception as exc:
+            log.exception("the pull failed")
+            text = (
+                f"The pull failed ({type(exc).__name__}); the daemon's log says more. The next one goes on from there."
+            )
+        finally:
+            self._tell(running=False, text=text)
+
+    def _show(self, at: Progress) -> None:
+        self._tell(running=True, title=at.title, fetched=at.fetched, total=at.total, waiting_s=at.waiting_s)
+
+    def _tell(self, **values: Any) -> None:
+        self._thread.start(self._store.facts.set, PULL, values)
+
+
+def read_pull(store: Store) -> Mapping[str, Any]:
+    """Return how far the newest pull is; empty where there was none."""
+    found: dict[str, Any] = store.facts.get(PULL) or {}
+    return found

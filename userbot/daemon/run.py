@@ -1,0 +1,80 @@
+"""One run of the daemon from start to exit: what it needs is there, signals end it in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from userbot.config.settings import Settings
+from userbot.daemon.daemon import Daemon
+from userbot.domain.errors import NoAdapterError
+from userbot.generator import Generator
+from userbot.store import Store
+from userbot.store.adapters import AdapterShelf
+
+
+async def run_daemon(
+    settings: Settings,
+    *,
+    generator: Generator | None = None,
+    ready: asyncio.Event | None = None,
+    stop: asyncio.Event | None = None,
+    reconcile_every_s: float = 180.0,
+) -> int:
+    """Answer the allowed chats until stopped by SIGTERM, SIGINT or `stop`; return the exit code 0.
+
+    Args:
+        settings: All of them.
+        generator: Writes replies in place of the one that the settings name.
+        ready: Set when events are being handled.
+        stop: Ends the run when set, as a signal does.
+        reconcile_every_s: Time between looks for missed messages, seconds.
+
+    Raises:
+        NoAdapterError: Nothing was trained yet.
+        SessionBusyError: Another process uses the session.
+        LoginError: Nobody is logged in.
+        SessionLostError: The session was revoked, or the account banned.
+    """
+    stop = stop or asyncio.Event()
+    shelf = AdapterShelf(settings.adapters)
+    if generator is None and shelf.current() is None and settings.generator.kind == "local":
+        raise NoAdapterError(
+            "There is no adapter yet: the clone has not learned to write like you. Train one with `clone train`, "
+            "or try everything without an account: `clone demo`."
+        )
+    with Store.open(settings.database) as store, _signals(stop):
+        daemon = Daemon(settings, store, shelf, reconcile_every_s=reconcile_every_s)
+        work = asyncio.create_task(daemon.run(generator, ready=ready or asyncio.Event(), stop=stop), name="run")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done() and not daemon.is_serving:
+                # Connecting goes on for ever without a network, and loading a model takes long.
+                work.cancel()
+            await work
+        except asyncio.CancelledError:
+            if not stop.is_set():
+                raise
+        finally:
+            stopping.cancel()
+            daemon.thread.close()
+    return 0
+
+
+@contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    caught = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Only the main thread may; in a test's thread the stop event does the same.
+        with suppress(ValueError, RuntimeError, NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+            caught.append(number)
+    try:
+        yield
+    finally:
+        for number in caught:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,95 @@
+"""What the daemon says of itself: written by it to the store, read by `clone status` and `/clone status`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from userbot.daemon.heartbeat import read_state
+from userbot.domain.errors import AdapterError
+from userbot.domain.messages import Chat
+from userbot.reply.situation import read_pause
+from userbot.retraining.state import describe_training
+from userbot.store import Store
+from userbot.store.adapters import AdapterShelf
+from userbot.store.replies import Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The daemon and its chats at one moment.
+
+    Args:
+        state: What the daemon does, `not running` where its process is gone.
+        since: When that began; None where it never ran.
+        pid: Its process.
+        adapter_id: Adapter in service.
+        allowed: Chats that are answered or get drafts.
+        paused_until: End of a pause of all chats.
+        pending: Bubbles waiting to be sent.
+        replies_in_day: Replies in the last 24 hours.
+        training: A line on the training under way, waiting, or last; None where there was none.
+        newest: The newest decisions, newest first.
+        now: When this was read.
+    """
+
+    state: str
+    since: datetime | None
+    pid: int | None
+    adapter_id: str | None
+    allowed: tuple[Chat, ...]
+    paused_until: datetime | None
+    pending: int
+    replies_in_day: int
+    training: str | None
+    newest: tuple[Decision, ...]
+    now: datetime
+
+    def to_text(self) -> str:
+        """Describe it in a few lines."""
+        lines = [f"Daemon: {self.state}" + (f" since {_tell(self.since)}" if self.since else "")]
+        lines.append(f"Adapter: {self.adapter_id or 'none'}")
+        if self.paused_until and self.paused_until > self.now:
+            lines.append(f"Everything is paused {tell_pause(self.paused_until, self.now)}")
+        lines.append(f"Replies in 24 h: {self.replies_in_day}, bubbles waiting: {self.pending}")
+        if self.training:
+            lines.append(self.training)
+        if not self.allowed:
+            lines.append("No chat is allowed, so nobody is answered")
+        for chat in self.allowed:
+            paused = chat.paused_until is not None and chat.paused_until > self.now
+            rest = f", paused {tell_pause(chat.paused_until, self.now)}" if paused and chat.paused_until else ""
+            lines.append(f"· {chat.title}: {chat.mode}{rest}")
+        lines += [f"Last in chat {d.chat_id}: {d.state}, {d.reason}" for d in self.newest if d.reason]
+        return "\n".join(lines)
+
+
+def read_status(store: Store, shelf: AdapterShelf) -> Status:
+    """Read how things stand."""
+    found, now = read_state(store), store.clock()
+    try:
+        manifest = shelf.current()
+    except AdapterError:
+        manifest = None
+    return Status(
+        state=found["state"],
+        since=datetime.fromisoformat(found["since"]) if "since" in found else None,
+        pid=found.get("pid"),
+        adapter_id=manifest.id if manifest else None,
+        allowed=tuple(store.chats.allowed()),
+        paused_until=read_pause(store),
+        pending=len(store.replies.pending()),
+        replies_in_day=store.replies.sent_since(now - timedelta(days=1)),
+        training=describe_training(store),
+        newest=tuple(store.replies.newest(limit=3)),
+        now=now,
+    )
+
+
+def tell_pause(until: datetime, now: datetime) -> str:
+    """Say when a pause ends; one that only the owner ends has a date a lifetime away."""
+    return "until you resume" if until - now > timedelta(days=3650) else f"until {until.astimezone():%d %b %H:%M}"
+
+
+def _tell(at: datetime | None) -> str:
+    return f"{at.astimezone():%d %b %H:%M}" if at else "?"

@@ -1,0 +1,97 @@
+"""Implementations chosen, and settings translated into plain values."""
+
+from __future__ import annotations
+
+from datetime import time
+from zoneinfo import ZoneInfo
+
+from userbot.config.settings import ReplySettings, Settings
+from userbot.generator import Generator, Sampling
+from userbot.generator.local import LocalGenerator
+from userbot.generator.remote import RemoteGenerator
+from userbot.generator.suspendable import RestingGenerator
+from userbot.reply.answering import Manners
+from userbot.reply.pacing import Pace
+from userbot.reply.policy import Rules
+from userbot.store.adapters import AdapterShelf
+from userbot.telegram.session import ClientOptions
+
+
+async def load_generator(settings: Settings, shelf: AdapterShelf) -> Generator:
+    """Make the generator that the settings name, with the adapter in service.
+
+    A model in this process can make room for training where the settings say that the GPU may be too small for both.
+    """
+    if settings.generator.kind == "local" and settings.schedule.gpu_free_mb is not None:
+        return RestingGenerator(lambda: _load(settings, shelf), await _load(settings, shelf))
+    return await _load(settings, shelf)
+
+
+async def _load(settings: Settings, shelf: AdapterShelf) -> Generator:
+    manifest, reply = shelf.current(), settings.reply
+    sampling = Sampling(
+        temperature=reply.temperature,
+        top_p=reply.top_p,
+        repetition_penalty=reply.repetition_penalty,
+        max_new_tokens=reply.max_new_tokens,
+        max_prompt_tokens=reply.context_tokens,
+    )
+    base = settings.base or (manifest.base if manifest else None)
+    if settings.generator.kind == "remote":
+        key = settings.generator.api_key
+        return RemoteGenerator(
+            url=settings.generator.url,
+            model=manifest.id if manifest else base or "default",
+            adapter_id=manifest.id if manifest else None,
+            sampling=sampling,
+            api_key=key.get_secret_value() if key else None,
+            timeout_s=settings.generator.timeout_s,
+        )
+    if manifest is not None:
+        shelf.verify(manifest.id)
+    return await LocalGenerator.load(
+        base=base,
+        adapter_id=manifest.id if manifest else None,
+        shelf=shelf,
+        models=settings.models,
+        load_in_4bit=settings.generator.load_in_4bit,
+        sampling=sampling,
+    )
+
+
+def make_manners(reply: ReplySettings) -> Manners:
+    """Translate the settings of the reply path into plain values."""
+    hours = None
+    if reply.quiet_hours:
+        start, end = (time.fromisoformat(part) for part in reply.quiet_hours.split("-"))
+        hours = (start, end)
+    rules = Rules(
+        stale_s=reply.stale_s,
+        per_chat_per_hour=reply.per_chat_per_hour,
+        per_day=reply.per_day,
+        max_without_owner=reply.max_without_owner,
+        quiet_hours=hours,
+        zone=ZoneInfo(reply.zone) if reply.zone else None,
+        only_offline_s=None if reply.only_offline_min is None else reply.only_offline_min * 60,
+    )
+    return Manners(
+        quiet_s=reply.quiet_s,
+        burst_max_s=reply.burst_max_s,
+        takeover_s=reply.takeover_s,
+        context_messages=reply.context_messages,
+        rules=rules,
+        pace=Pace(scale=reply.pace, typing_cps=reply.typing_cps),
+    )
+
+
+def make_telegram_options(settings: Settings) -> ClientOptions:
+    """Say how to reach Telegram."""
+    telegram = settings.telegram
+    return ClientOptions(
+        session=settings.session,
+        api_id=telegram.api_id,
+        api_hash=telegram.api_hash.get_secret_value() if telegram.api_hash else None,
+        device_model=telegram.device_model,
+        proxy=telegram.proxy,
+        endpoint_file=telegram.endpoint_file,
+    )

@@ -1,0 +1,59 @@
+"""A generator that can give its memory away for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from userbot.domain.errors import GeneratorAwayError
+from userbot.domain.messages import Reply
+from userbot.generator import Generator, Prompt
+
+
+class RestingGenerator:
+    """Wraps a generator that is closed while something else needs its memory, and loaded anew afterwards.
+
+    Args:
+        load: Loads it, with the adapter that is in service then.
+        inner: The one loaded now.
+    """
+
+    def __init__(self, load: Callable[[], Awaitable[Generator]], inner: Generator) -> None:
+        self._load = load
+        self._inner: Generator | None = inner
+        self._last_id = inner.adapter_id
+
+    @property
+    def adapter_id(self) -> str | None:
+        """Return the id of the adapter that writes the next reply; while it rests, of the one that wrote the last."""
+        return self._last_id if self._inner is None else self._inner.adapter_id
+
+    async def rest(self) -> None:
+        """Release the model; answers wait from now on."""
+        self._last_id = self.adapter_id
+        inner, self._inner = self._inner, None
+        if inner is not None:
+            await inner.close()
+
+    async def wake(self) -> None:
+        """Load the model again."""
+        if self._inner is None:
+            self._inner = await self._load()
+
+    async def generate(self, prompt: Prompt) -> Reply:
+        """Write the owner's next turn.
+
+        Raises:
+            GeneratorAwayError: It rests.
+        """
+        if self._inner is None:
+            raise GeneratorAwayError("The model made room for training. Answers wait until it is over.")
+        return await self._inner.generate(prompt)
+
+    async def use_adapter(self, adapter_id: str | None) -> None:
+        """Write all later replies with another adapter; while it rests, the next load takes the one in service."""
+        if self._inner is not None:
+            await self._inner.use_adapter(adapter_id)
+
+    async def close(self) -> None:
+        """Release the model."""
+        await self.rest()

@@ -1,0 +1,101 @@
+"""What readers find in an export, and the Protocol that every format's reader follows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from userbot.domain.messages import Chat, Message
+from userbot.importers.source import Source
+
+BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The person whose export this is; `id` is None where a format has names only."""
+
+    id: int | None
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Rows that are no messages, and why; the reason is shown to the user."""
+
+    reason: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the user should know about the export."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """The file ends here, too early.
+
+    Args:
+        byte: Where whole content ends, counted from the start of the file.
+        part: The file's name in an export of several.
+    """
+
+    byte: int
+    part: str = ""
+
+
+Found = Owner | Chat | list[Message] | Skipped | Notice | Truncated
+
+
+def gather(rows: Iterable[Message | str]) -> Iterator[list[Message] | Skipped]:
+    """Gather converted rows into batches; a text in place of a message says why a row is none, and is counted."""
+    batch: list[Message] = []
+    skipped: Counter[str] = Counter()
+    for row in rows:
+        if isinstance(row, str):
+            skipped[row] += 1
+            continue
+        batch.append(row)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    yield batch
+    for reason, count in skipped.items():
+        yield Skipped(reason, count)
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What is known before reading.
+
+    Args:
+        me: The owner as the user named him (`--me`): a name as the export shows it, or an id.
+        owner_id: The owner's Telegram id, known from a login or an earlier import.
+        owner_name: His name, known in the same way.
+    """
+
+    me: str | None = None
+    owner_id: int | None = None
+    owner_name: str | None = None
+
+
+class Reader(Protocol):
+    """Reads one format.
+
+    A chat is yielded before its messages, which come in lists; the owner may be yielded at any time.
+    Message ids are the same in every export of the same chat, so that overlapping exports add nothing twice.
+    """
+
+    def __call__(self, source: Source, hints: Hints) -> Iterator[Found]:
+        """Yield what the export holds, without keeping it in memory.
+
+        Raises:
+            ExportFormatError: The file is damaged, or no such export.
+            OwnerUnknownError: Nothing says who the owner is.
+        """
+        ...

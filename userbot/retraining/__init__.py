@@ -1,0 +1,1 @@
+"""Retraining beside the daemon: when, in which process, and whether its result may stay."""

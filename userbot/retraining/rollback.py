@@ -1,0 +1,62 @@
+"""An eye on a new adapter: does the owner take back more of its replies than of the one before?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from userbot.store import Store
+from userbot.store.adapters import AdapterShelf
+
+PROPOSED = "rollback_proposed"
+MIN_REGRETS = 3
+"""Fewer replies taken back prove nothing, however few the other adapter had."""
+
+LEVEL_Z = 1.64
+"""One-sided 5 % of the normal distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regrets:
+    """Replies of one adapter, and how many of them the owner undid or deleted."""
+
+    replies: int
+    regretted: int
+
+    @property
+    def share(self) -> float:
+        """Return the share that was taken back."""
+        return self.regretted / self.replies if self.replies else 0.0
+
+
+def is_worse(new: Regrets, old: Regrets) -> bool:
+    """Tell whether the new share is greater, and not by chance: a one-sided test of two proportions."""
+    if new.regretted < MIN_REGRETS or not old.replies:
+        return False
+    pooled = (new.regretted + old.regretted) / (new.replies + old.replies)
+    spread = math.sqrt(pooled * (1 - pooled) * (1 / new.replies + 1 / old.replies))
+    # All or none of them taken back leaves no spread, and no difference either.
+    return spread > 0 and (new.share - old.share) / spread > LEVEL_Z
+
+
+def propose_rollback(store: Store, shelf: AdapterShelf, *, min_replies: int) -> str | None:
+    """Return a proposal for the owner if the adapter in service is taken back more often than the one before it.
+
+    Each adapter is proposed for once.
+
+    Args:
+        store: Replies.
+        shelf: Adapters.
+        min_replies: Replies of the adapter in service below which it is too early to tell.
+    """
+    held = shelf.held()
+    if len(held) < 2 or store.facts.get(PROPOSED) == held[0]:
+        return None
+    new, old = (Regrets(*store.replies.count_regrets(name)) for name in held)
+    if new.replies < min_replies or not is_worse(new, old):
+        return None
+    store.facts.set(PROPOSED, held[0])
+    return (
+        f"Since adapter {held[0]} took over you have taken back {new.regretted} of its {new.replies} replies; of the "
+        f"{old.replies} before, by {held[1]}, it was {old.regretted}. To go back to that one: /clone rollback"
+    )

@@ -1,0 +1,234 @@
+"""Adapters on disk: one folder each, its manifest written last; and the pointer to the one in service.
+
+::
+
+    <home>/adapters/
+      current.json             {"id": …, "previous": [ids, newest last]}
+      20260105-120000-ab12/    adapter_model.safetensors, adapter_config.json, …, manifest.json
+
+A folder without a manifest does not exist. Ids are never reused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+from userbot.domain.errors import AdapterDamagedError, BaseMismatchError, NoAdapterError
+
+MANIFEST = "manifest.json"
+CURRENT = "current.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What an adapter is, and where it comes from.
+
+    Args:
+        id: Unique, also the folder's name.
+        base: Base model as it was named: `tiny`, a hub name or a folder.
+        created_at: ISO time, UTC.
+        text_format: How conversations were rendered: `chat` (the base's template) or `text` (the article's).
+        config: The whole training configuration.
+        data: Which messages it has seen: chats, ranges of ids, counts.
+        metrics: Losses before and after, and other figures.
+        versions: Versions of the libraries it was trained with.
+        parent: Adapter that training went on from; None when it started afresh.
+        files: SHA-256 by file name, all files but the manifest.
+    """
+
+    id: str
+    base: str
+    created_at: str
+    text_format: str = "chat"
+    config: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    parent: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def new_id(now: datetime) -> str:
+    """Make an adapter id: sortable by time, never the same twice."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+class AdapterShelf:
+    """The adapters of one home folder.
+
+    Args:
+        folder: `<home>/adapters`; made when the first adapter is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def all(self) -> list[Manifest]:
+        """Return the manifests of all adapters, oldest first."""
+        found = sorted(self.folder.glob(f"*/{MANIFEST}")) if self.folder.is_dir() else []
+        return [_read(path) for path in found if not path.parent.name.startswith(".")]
+
+    def get(self, adapter_id: str) -> Manifest:
+        """Return one manifest.
+
+        Raises:
+            NoAdapterError: There is none of that id.
+        """
+        path = self.folder / adapter_id / MANIFEST
+        if adapter_id in ("", "..") or Path(adapter_id).name != adapter_id or not path.is_file():
+            raise NoAdapterError(f"No adapter has the id {adapter_id!r}. `clone adapters list` shows them.")
+        return _read(path)
+
+    def path(self, adapter_id: str) -> Path:
+        """Return the folder of an adapter."""
+        return self.folder / adapter_id
+
+    @contextmanager
+    def write(self, manifest: Manifest) -> Iterator[Path]:
+        """Give a hidden folder for an adapter's files; on leaving, add checksums and the manifest, and show it.
+
+        An error inside leaves nothing behind.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = self.folder / f".{manifest.id}"
+        draft.mkdir(mode=0o700)
+        try:
+            yield draft
+            sums = {path.name: _digest(path) for path in sorted(draft.iterdir()) if path.is_file()}
+            write_json(draft / MANIFEST, {**asdict(manifest), "files": sums})
+            draft.rename(self.folder / manifest.id)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+
+    def verify(self, adapter_id: str) -> Manifest:
+        """Compare an adapter's files with its manifest, and return the manifest.
+
+        Raises:
+            NoAdapterError: There is none of that id.
+            AdapterDamagedError: A file is missing or differs.
+        """
+        manifest = self.get(adapter_id)
+        for name, expected in manifest.files.items():
+            path = self.folder / adapter_id / name
+            if not path.is_file() or _digest(path) != expected:
+                raise AdapterDamagedError(
+                    f"{path} is missing or damaged. Take another adapter with `clone adapters use ID`, or train again."
+                )
+        return manifest
+
+    def current(self) -> Manifest | None:
+        """Return the adapter in service, or None."""
+        adapter_id = self._pointer()["id"]
+        return None if adapter_id is None else self.get(adapter_id)
+
+    def promote(self, adapter_id: str) -> Manifest:
+        """Put an adapter in service, remembering the one before it.
+
+        Raises:
+            NoAdapterError: There is none of that id.
+            AdapterDamagedError: Its files are damaged.
+        """
+        manifest = self.verify(adapter_id)
+        pointer = self._pointer()
+        if pointer["id"] != adapter_id:
+            previous = [*pointer["previous"], pointer["id"]] if pointer["id"] else pointer["previous"]
+            write_json(self.folder / CURRENT, {"id": adapter_id, "previous": previous[-20:]})
+        return manifest
+
+    def roll_back(self) -> Manifest:
+        """Put the adapter before the current one back in service.
+
+        Raises:
+            NoAdapterError: There is no earlier one.
+        """
+        previous = [name for name in self._pointer()["previous"] if (self.folder / name / MANIFEST).is_file()]
+        if not previous:
+            raise NoAdapterError(
+                "There is no earlier adapter to go back to. `clone adapters list` shows what there is."
+            )
+        manifest = self.verify(previous[-1])
+        write_json(self.folder / CURRENT, {"id": previous[-1], "previous": previous[:-1]})
+        return manifest
+
+    def held(self) -> tuple[str, ...]:
+        """Return the adapter in service and the one that `roll_back` would take, as far as there are any."""
+        pointer = self._pointer()
+        previous = [name for name in pointer["previous"] if (self.folder / name / MANIFEST).is_file()]
+        return tuple(name for name in (pointer["id"], *previous[-1:]) if name)
+
+    def remove(self, adapter_id: str) -> None:
+        """Delete an adapter that is not in service.
+
+        Raises:
+            NoAdapterError: There is none of that id, or it is in service.
+        """
+        self.get(adapter_id)
+        if self._pointer()["id"] == adapter_id:
+            raise NoAdapterError(
+                f"{adapter_id} is in service. Put another in its place first: `clone adapters use ID`."
+            )
+        shutil.rmtree(self.folder / adapter_id)
+
+    def _pointer(self) -> dict[str, Any]:
+        path = self.folder / CURRENT
+        if not path.is_file():
+            return {"id": None, "previous": []}
+        try:
+            found = json.loads(path.read_text("utf-8"))
+            names = [*found["previous"], *([] if found["id"] is None else [found["id"]])]
+            if not all(isinstance(name, str) for name in names):
+                raise TypeError("ids are texts")
+        except (ValueError, TypeError, KeyError) as exc:
+            raise AdapterDamagedError(
+                f"{path} can't be read, so no adapter is in service. Remove that file, then: clone adapters use ID"
+            ) from exc
+        return {"id": found["id"], "previous": list(found["previous"])}
+
+
+def check_base(manifest: Manifest, base: str) -> None:
+    """Make sure that an adapter was trained on a base model.
+
+    Raises:
+        BaseMismatchError: It was trained on another one.
+    """
+    if manifest.base != base:
+        raise BaseMismatchError(
+            f"The adapter {manifest.id} was trained on {manifest.base}, not on {base}. "
+            f"Load its base (--base {manifest.base}), or train again."
+        )
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never a half; 0600."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(value, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.chmod(0o600)
+    draft.replace(path)
+
+
+def _read(path: Path) -> Manifest:
+    known = {entry.name for entry in fields(Manifest)}
+    try:
+        values = json.loads(path.read_text("utf-8"))
+        return Manifest(**{key: value for key, value in values.items() if key in known})
+    except (ValueError, TypeError, AttributeError) as exc:
+        raise AdapterDamagedError(f"{path} can't be read: {exc}. Remove that folder, or train again.") from exc
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
