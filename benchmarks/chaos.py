@@ -141,7 +141,7 @@ class Chaos:
         wanted = {user_id: self.expected.get(user_id, []) for user_id in got}
         all_got = Counter(text for texts in got.values() for text in texts)
         all_wanted = [text for texts in wanted.values() for text in texts]
-        reads = {call.request.peer.user_id for call in self.stage.server.calls_of("messages.readHistory")}
+        reads = {call.request.contact.user_id for call in self.stage.server.calls_of("messages.readHistory")}
         with self.stage.open_store() as store:
             stored = {origin: store.messages.count(origin) for origin in Origin}
             pending = len(store.replies.pending())
@@ -154,7 +154,7 @@ class Chaos:
             ("chats out of order", sum(got[user_id] != wanted[user_id] for user_id in got), 0),
             ("answers to the stranger", len(self.stage.replies(self.stage.stranger)), 0),
             ("read acknowledgements to the stranger", int(self.stage.stranger.user_id in reads), 0),
-            ("peer messages in the store", stored[Origin.PEER], self.bubbles),
+            ("contact messages in the store", stored[Origin.CONTACT], self.bubbles),
             ("clone messages in the store", stored[Origin.CLONE], len(all_wanted)),
             ("messages taken for the owner's", stored[Origin.OWNER], 0),
             ("bubbles left in the outbox", pending, 0),

@@ -3,8 +3,8 @@
     python benchmarks/daemon.py --chats 200 --messages 1000000
 
 Fills a store, then gives the reply path (store, policy, context, guard, pacing, outbox; no Telegram, an instant
-generator and wire, no waits) first a steady stream and then all it can take. Latency is from the arrival of a bubble
-to its answer being committed to the outbox. Memory is the process's peak, which has no torch in it.
+generator and messenger, no waits) first a steady stream and then all it can take. Latency is from the arrival of a
+bubble to its answer being committed to the outbox. Memory is the process's peak, which has no torch in it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from userbot.domain.events import Arrived, Event
 from userbot.domain.messages import Chat, ChatKind, Message, Mode, Origin, Reply
 from userbot.domain.metrics import Metrics
 from userbot.generator import Prompt
-from userbot.reply.answering import Answering, Manners
+from userbot.reply.answering import Answering, ReplyConfig
 from userbot.reply.outbox import Outbox
 from userbot.reply.pacing import Pace
 from userbot.reply.policy import Rules
@@ -47,7 +47,7 @@ class InstantGenerator:
         """Answer."""
         return Reply(bubbles=(_make_text(), _make_text()), adapter_id=self.adapter_id)
 
-    async def use_adapter(self, adapter_id: str | None) -> None:
+    async def activate(self, adapter_id: str | None) -> None:
         """Do nothing."""
 
     async def close(self) -> None:
@@ -79,10 +79,10 @@ class InstantWire:
     async def delete(self, chat: Chat, message_ids: object) -> None:
         """Do nothing."""
 
-    async def tell_owner(self, text: str) -> None:
+    async def notify_owner(self, text: str) -> None:
         """Do nothing."""
 
-    async def show_owner(self, picture: Path, caption: str) -> None:
+    async def send_picture_to_owner(self, picture: Path, caption: str) -> None:
         """Do nothing."""
 
 
@@ -111,7 +111,7 @@ def _fill(store: Store, chats: list[Chat], messages: int) -> None:
     def make() -> Iterator[Message]:
         for number in range(1, messages + 1):
             chat = chats[number % len(chats)]
-            origin = Origin.OWNER if number // len(chats) % 2 else Origin.PEER
+            origin = Origin.OWNER if number // len(chats) % 2 else Origin.CONTACT
             sent_at = start + timedelta(seconds=number * 50)
             yield Message(chat_id=chat.id, id=number, origin=origin, sent_at=sent_at, text=_make_text())
 
@@ -133,7 +133,7 @@ async def _feed(
         await _wait(lambda chat=chat: chat.id not in outbox.arrived)  # type: ignore[misc]  # bound early
         outbox.arrived[chat.id] = time.perf_counter()
         message = Message(
-            chat_id=chat.id, id=first_id + number, origin=Origin.PEER, sent_at=datetime.now(UTC), text=_make_text()
+            chat_id=chat.id, id=first_id + number, origin=Origin.CONTACT, sent_at=datetime.now(UTC), text=_make_text()
         )
         events.put_nowait(Arrived(chat=chat, message=message))
     await _wait(lambda: not outbox.arrived)
@@ -148,17 +148,17 @@ async def _wait(condition: Callable[[], bool], *, every_s: float = 0.001) -> Non
 async def measure(store: Store, chats: list[Chat], arguments: argparse.Namespace) -> None:
     """Run both loads and print the figures."""
     rules = Rules(per_chat_per_hour=10**6, per_day=10**6, max_without_owner=10**6)
-    manners = Manners(quiet_s=0, burst_max_s=0, rules=rules, pace=Pace(scale=0))
-    thread, timer, metrics, wire = StoreThread(), WallTimer(), Metrics(), InstantWire()
-    outbox = Clocked(store=store, thread=thread, wire=wire, timer=timer, stale_s=3600, metrics=metrics)
+    config = ReplyConfig(quiet_s=0, burst_max_s=0, rules=rules, pace=Pace(scale=0))
+    thread, timer, metrics, messenger = StoreThread(), WallTimer(), Metrics(), InstantWire()
+    outbox = Clocked(store=store, thread=thread, messenger=messenger, timer=timer, stale_s=3600, metrics=metrics)
     outbox.arrived, outbox.latencies = {}, []
     answering = Answering(
         store=store,
         thread=thread,
-        wire=wire,
+        messenger=messenger,
         generator=InstantGenerator(),
         outbox=outbox,
-        manners=manners,
+        config=config,
         timer=timer,
         random=RANDOM,
         metrics=metrics,
@@ -168,7 +168,7 @@ async def measure(store: Store, chats: list[Chat], arguments: argparse.Namespace
         thread=thread,
         answering=answering,
         outbox=outbox,
-        manners=manners,
+        config=config,
         timer=timer,
         metrics=metrics,
     )
@@ -189,7 +189,7 @@ async def measure(store: Store, chats: list[Chat], arguments: argparse.Namespace
         responder.stop()
         loop.cancel()
     thread.close()
-    print(f"{wire.sent} bubbles delivered")
+    print(f"{messenger.sent} bubbles delivered")
 
 
 def _show(title: str, latencies: list[float], per_s: float) -> None:

@@ -99,16 +99,16 @@ class Table:
 
 def measure_attention(table: Table) -> None:
     """Compare the kernels of attention along rows with torch's of variable length."""
-    from training.fast.attention import attend_rows, attend_varlen
+    from training.fast.attention import attend_packed, attend_varlen
 
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(np.log(60.0), 0.6, 400).astype(int), 8, 256)
     lengths = lengths[np.cumsum(lengths) < TOKENS]
     lengths = np.append(lengths, TOKENS - lengths.sum())
-    borders = torch.tensor(np.append(0, np.cumsum(lengths)), dtype=torch.int32, device="cuda")
+    cu_seqlens = torch.tensor(np.append(0, np.cumsum(lengths)), dtype=torch.int32, device="cuda")
     positions = torch.cat([torch.arange(n) for n in lengths.tolist()])[None].cuda()
     most = int(lengths.max())
-    rest = {"position_ids": positions, "cu_seq_lens_q": borders, "max_length_q": most, "scaling": WIDTH**-0.5}
+    rest = {"position_ids": positions, "cu_seq_lens_q": cu_seqlens, "max_length_q": most, "scaling": WIDTH**-0.5}
     states = [draw(TOKENS, count, WIDTH).transpose(0, 1)[None] for count in (HEADS, GROUPS, GROUPS)]
     gradient = draw(1, TOKENS, HEADS, WIDTH)
     given = [part.detach().requires_grad_() for part in states]
@@ -122,9 +122,13 @@ def measure_attention(table: Table) -> None:
 
     moved = count_bytes(*states, gradient)
     with torch.no_grad():
-        table.add("attention", lambda: forward(attend_rows), lambda: forward(attend_varlen), "varlen_attn", moved)
+        table.add("attention", lambda: forward(attend_packed), lambda: forward(attend_varlen), "varlen_attn", moved)
     table.add(
-        "attention, backward", back(attend_rows), back(attend_varlen), "varlen_attn", 2 * moved + count_bytes(gradient)
+        "attention, backward",
+        back(attend_packed),
+        back(attend_varlen),
+        "varlen_attn",
+        2 * moved + count_bytes(gradient),
     )
 
 

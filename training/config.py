@@ -21,7 +21,7 @@ class DataConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    session_gap_h: float = Field(6.0, gt=0, description="Silence that ends a conversation, hours")
+    session_gap_h: float = Field(6.0, gt=0, description="NoProgress that ends a conversation, hours")
     max_tokens: int = Field(1024, ge=32, description="Longest sample, tokens; whole turns, newest kept")
     held_out: float = Field(
         0.1, gt=0, lt=0.5, description="Share of owner turns kept for evaluation: the newest sessions"
@@ -30,7 +30,7 @@ class DataConfig(BaseModel):
     chat_share: float = Field(0.35, gt=0, le=1, description="Largest share of owner turns that one chat may have")
     half_life_days: float | None = Field(None, gt=0, description="Age at which a session counts half; empty: all alike")
     repeats: int = Field(3, ge=1, description="How often one and the same owner turn may be learned")
-    system_line: bool = Field(True, description="Begin with a line that says who the peer is")
+    system_line: bool = Field(True, description="Begin with a line that says who the contact is")
     instruct_mix: Path | None = Field(None, description="JSONL of instruction data (messages format) to mix in")
     instruct_ratio: float = Field(0.1, ge=0, lt=1, description="Share of mixed-in samples")
     replay: float = Field(
@@ -91,7 +91,7 @@ class TrainConfig(BaseModel):
     max_grad_norm: float = Field(1.0, gt=0, description="Clip gradients to this norm")
     batch_tokens: int = Field(8192, ge=64, description="Tokens of one optimiser update, packed")
     batch_samples: int | None = Field(None, ge=1, description="Most samples of one update; None: as many as fit")
-    row_tokens: int | None = Field(None, ge=64, description="Tokens of one forward pass; None fits the machine")
+    max_pack_tokens: int | None = Field(None, ge=64, description="Tokens of one forward pass; None fits the machine")
     checkpointing: bool | None = Field(
         None, description="Recompute activations to save memory; None decides by the machine"
     )
@@ -109,7 +109,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     # Chosen by itself for the embedded base, which is small enough to learn much faster and needs smaller updates.
     "tiny": {"learning_rate": 1.5e-3, "batch_tokens": 1024, "data": {"max_tokens": 512}},
-    "small": {"row_tokens": 4096, "checkpointing": True, "optimizer": "paged_adamw_8bit", "data": {"max_tokens": 512}},
+    "small": {
+        "max_pack_tokens": 4096,
+        "checkpointing": True,
+        "optimizer": "paged_adamw_8bit",
+        "data": {"max_tokens": 512},
+    },
     "article": {
         "base": "mistralai/Mistral-7B-v0.1",
         "text_format": "text",

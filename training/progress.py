@@ -5,9 +5,9 @@ Events, each with its values:
 ==============  ======================================================================================================
 `note`          `text`: a line for the owner, such as which attention runs
 `config`        the whole configuration, base, parent, run
-`data`          samples, tokens, learned tokens, updates, held-out samples
+`data`          samples, tokens, supervised tokens, updates, held-out samples
 `estimate`      memory by part, time, what to change
-`step`          step, total, loss (nats a learned token), learning_rate, tokens_per_s, memory_bytes, eta_s
+`step`          step, total, loss (nats a supervised token), learning_rate, tokens_per_s, memory_bytes, eta_s
 `evaluation`    step, loss, bits_per_char on the held-out samples; name: `before`, `current`, `during`, `after`
 `checkpoint`    step
 `done`          adapter_id, worse, metrics
@@ -31,7 +31,7 @@ class Progress(Protocol):
         ...
 
 
-class Silence:
+class NoProgress:
     """Progress that nobody wants to know."""
 
     def report(self, event: str, /, **values: Any) -> None:
@@ -54,7 +54,7 @@ class JsonLines:
         self._stream.flush()
 
 
-class Several:
+class Broadcast:
     """Progress for several listeners.
 
     Args:
@@ -97,7 +97,7 @@ def plot_loss(events: Iterable[Mapping[str, Any]], path: Path) -> None:
     axes.plot(list(steps), list(steps.values()), linewidth=1, label="training")
     axes.plot(list(held_out), list(held_out.values()), marker="o", label="held out")
     axes.set_xlabel("update")
-    axes.set_ylabel("loss, nats a learned token")
+    axes.set_ylabel("loss, nats a supervised token")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=110)

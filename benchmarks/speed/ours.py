@@ -1,4 +1,4 @@
-"""Training with the product's own Learner, which `clone train` uses, timed."""
+"""Training with the product's own TrainingSession, which `clone train` uses, timed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from benchmarks.speed.variants import FULL, OURS, Ours
 from training.config import make_config
 from training.data.prepare import HELD_OUT, TRAIN
 from training.data.tokens import Tokens
-from training.loop.batches import plan_epochs
-from training.loop.session import Learner
-from training.model import device as machine
+from training.loop.batches import plan_batches
+from training.loop.session import TrainingSession
+from training.model import device as device
 from userbot.domain.errors import TrainingStoppedError
 from userbot.store.runs import RunFolder
 
@@ -71,13 +71,13 @@ def run_ours(name: str, work: Path, shape: dict[str, int], seconds: float) -> di
         lay_out(invent_samples(count, shape["vocab_size"])).save(run.path / folder)
     progress, began = Clock(), time.perf_counter()
     places: dict[str, Any] = {"models": work / "models", "run": run, "parent": None, "current": None}
-    learner = Learner.load(config, base=str(work / "base"), progress=progress, **places)
+    learner = TrainingSession.load(config, base=str(work / "base"), progress=progress, **places)
     loaded = time.perf_counter() - began
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     with suppress(TrainingStoppedError):
         learner.learn(should_stop=lambda: progress.has_timed(seconds, warm=warm))
-    plan, _ = plan_epochs(config, learner.train)
+    plan, _ = plan_batches(config, learner.train)
     (start, first), (end, last) = progress.find_ends(warm)
     told = progress.estimate
     return {
@@ -91,7 +91,7 @@ def run_ours(name: str, work: Path, shape: dict[str, int], seconds: float) -> di
         "load_s": round(loaded, 1),
         "estimated_tokens_per_s": told.get("tokens_per_s"),
         "estimated_gib": (told.get("memory_gib") or {}).get("total"),
-        "row_tokens": told.get("row_tokens"),
+        "max_pack_tokens": told.get("max_pack_tokens"),
     }
 
 
@@ -105,7 +105,7 @@ def pretend(variant: Ours) -> None:
         torch.cuda.set_per_process_memory_fraction(limit / whole)  # beyond it, memory runs out
         torch.cuda.mem_get_info = lambda *_: (limit, limit)
     if (capability := variant.capability) is not None:
-        machine.read_capability = lambda: capability  # torch's own function decides what is compiled
+        device.read_capability = lambda: capability  # torch's own function decides what is compiled
 
 
 def lay_out(samples: list[list[int]]) -> Tokens:
@@ -115,4 +115,4 @@ def lay_out(samples: list[list[int]]) -> Tokens:
     learn[offsets[:-1]] = False
     zeros = np.zeros(len(samples), dtype=np.int64)
     flat = np.concatenate(samples).astype(np.int32)
-    return Tokens(ids=flat, learn=learn, offsets=offsets, chats=zeros, characters=zeros + 1)
+    return Tokens(ids=flat, loss_mask=learn, offsets=offsets, chats=zeros, characters=zeros + 1)

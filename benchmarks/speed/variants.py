@@ -32,7 +32,7 @@ class Ours:
     capability: tuple[int, int] | None = None
 
 
-_FLOAT16 = {"compute_dtype": "float16", "attention": "sdpa", "row_tokens": 2048}
+_FLOAT16 = {"compute_dtype": "float16", "attention": "sdpa", "max_pack_tokens": 2048}
 OURS = {
     "default": Ours(title="ours, preset default", warm=6),
     "samples16": Ours(title="ours, 16 samples an update", settings={"batch_samples": 16}, warm=160),

@@ -13,7 +13,7 @@ from fakes_reply import ScriptedGenerator
 from telegram_stage import wait_until
 
 from userbot.daemon import commands as control
-from userbot.daemon.commands import Desk, execute
+from userbot.daemon.commands import CommandContext, execute
 from userbot.daemon.pulling import read_pull
 from userbot.domain.errors import SessionBusyError
 from userbot.domain.messages import Mode, Origin
@@ -47,7 +47,7 @@ async def test_burst_of_an_allowed_friend_gets_one_answer_and_a_stranger_gets_no
     assert reads == {stage.vera.user_id}
     with stage.open_store() as store:
         assert store.chats.get(stage.stranger.user_id) is None
-        assert (store.messages.count(Origin.PEER), store.messages.count(Origin.CLONE)) == (2, 2)
+        assert (store.messages.count(Origin.CONTACT), store.messages.count(Origin.CLONE)) == (2, 2)
         assert store.facts.get("daemon")["state"] == "stopped"
 
 
@@ -181,10 +181,10 @@ async def test_command_left_for_an_earlier_daemon_is_not_carried_out(stage: Daem
 async def test_command_that_breaks_is_answered_and_holds_up_no_other(
     stage: DaemonStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(verb: str, argument: str, desk: Desk) -> str:
+    async def fail(verb: str, argument: str, context: CommandContext) -> str:
         if verb == "break":
             raise ZeroDivisionError
-        return await execute(verb, argument, desk)
+        return await execute(verb, argument, context)
 
     monkeypatch.setattr(control, "execute", fail)
     async with stage.daemon():
@@ -232,7 +232,7 @@ async def test_history_is_fetched_while_the_daemon_answers(stage: DaemonStage) -
             await stage.heard(stage.vera, 1)
             await wait_until(lambda: read_pull(store).get("running") is False)
             assert read_pull(store)["text"] == "7 new messages from 1 chats."
-            assert store.messages.count(Origin.PEER) == 8
+            assert store.messages.count(Origin.CONTACT) == 8
             chat = store.chats.find("Stranger")
             assert chat.mode is Mode.OFF
     assert stage.replies(stage.stranger) == []

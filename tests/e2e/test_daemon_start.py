@@ -105,7 +105,7 @@ async def test_adapter_put_in_service_is_taken_up_while_running(stage: DaemonSta
     async with stage.daemon(generator):
         with shelf.write(Manifest(id="a2", base="tiny", created_at="2026-01-05T12:00:00+00:00")):
             pass
-        shelf.promote("a2")
+        shelf.activate("a2")
         await wait_until(lambda: generator.adapter_id == "a2")
         await stage.server.send(stage.vera, stage.owner, "hi")
         await stage.heard(stage.vera, 1)

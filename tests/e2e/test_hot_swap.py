@@ -42,7 +42,7 @@ class LabellingModel:
             time.sleep(0.03)
         return Reply(bubbles=tuple(bubbles))
 
-    def use_adapter(self, folder: Path | None) -> None:
+    def activate(self, folder: Path | None) -> None:
         self.name = folder.name if folder else None
         self.swaps += 1
 
@@ -57,7 +57,7 @@ async def test_swapping_under_load_drops_and_mixes_nothing(tmp_path: Path) -> No
         for name in ("a1", "a2"):
             with shelf.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00")):
                 pass
-        shelf.promote("a1")
+        shelf.activate("a1")
         model = LabellingModel()
         generator = LocalGenerator(model, shelf=shelf, adapter_id="a1")
         async with stage.daemon(generator):
@@ -78,7 +78,7 @@ async def test_swapping_under_load_drops_and_mixes_nothing(tmp_path: Path) -> No
 async def _swap_again_and_again(shelf: AdapterShelf) -> None:
     while True:
         for name in ("a2", "a1"):
-            await asyncio.to_thread(shelf.promote, name)
+            await asyncio.to_thread(shelf.activate, name)
             await asyncio.sleep(0.4)
 
 

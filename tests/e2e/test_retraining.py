@@ -107,7 +107,7 @@ class Circle:
                     Message(
                         chat_id=self.stage.vera.user_id,
                         id=-1000 + day * 10 + index,
-                        origin=Origin.OWNER if index % 2 else Origin.PEER,
+                        origin=Origin.OWNER if index % 2 else Origin.CONTACT,
                         sent_at=start + timedelta(days=day, minutes=index),
                         text=text,
                     )
@@ -130,7 +130,7 @@ class Circle:
         with self.shelf.write(manifest) as folder:
             model.save_pretrained(folder)
             name_base(folder, "tiny")
-        self.shelf.promote(manifest.id)
+        self.shelf.activate(manifest.id)
         return manifest.id
 
     @asynccontextmanager
@@ -224,7 +224,7 @@ async def test_the_whole_circle(circle: Circle, monkeypatch: pytest.MonkeyPatch)
         clock.jump_to(3)
         promoted = await circle.wait_for("promoted")
         second = str(promoted["adapter_id"])
-        assert circle.shelf.current() == circle.shelf.get(second)
+        assert circle.shelf.active() == circle.shelf.get(second)
         assert await circle.ask("гулять?") == second
         assert f"Adapter {second} is now in service. Passed:" in await circle.saved("is now in service")
         [picture] = stage.owner.uploads.values()

@@ -17,17 +17,17 @@ from safetensors.torch import load_file, save_file
 
 from training.config import make_config
 from training.data.tokens import flatten
-from training.fast.attention import attend_rows, attend_segments, choose_attention
+from training.fast.attention import attend_packed, attend_per_sample, choose_attention
 from training.fast.compile import compile_layers
 from training.fast.decoder_layer import fuse_layers, list_fused
 from training.fast.lora_linear import Adapted, Group
 from training.kernels import pieces
-from training.loop.cuda_graph import RowRecorder
-from training.loop.loss import learn_row
+from training.loop.cuda_graph import GraphedBackward
+from training.loop.loss import backward_pack
 from training.model.base import attach_lora, load_base, resolve_base
-from training.model.causal_lm import Reader, make_reader
-from training.model.device import can_run_kernels, inspect_machine
-from training.model.packed_sequence import make_row
+from training.model.causal_lm import CausalLM, make_causal_lm
+from training.model.device import can_run_kernels, inspect_device
+from training.model.packed_sequence import pack
 
 pytestmark = [
     pytest.mark.gpu,
@@ -51,7 +51,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def load(base: Path, *, dtype: torch.dtype = torch.bfloat16, attention: str = "auto") -> Reader:
+def load(base: Path, *, dtype: torch.dtype = torch.bfloat16, attention: str = "auto") -> CausalLM:
     """Load a base on the GPU, with an adapter whose second matrices are not 0, and choose its attention."""
     found = resolve_base(str(base), models_dir=base)
     model, _ = load_base(found, quantised=True, compute_dtype=dtype, device="cuda")
@@ -60,25 +60,25 @@ def load(base: Path, *, dtype: torch.dtype = torch.bfloat16, attention: str = "a
     for name, value in adapted.named_parameters():
         if "lora_B" in name:
             value.data = (torch.randn(value.shape, generator=generator) * 0.02).to(value.device)
-    reader = make_reader(adapted, dtype=dtype, device="cuda")
-    path, line = choose_attention(reader, inspect_machine(), wanted=attention, max_tokens=max(LENGTHS))
+    lm = make_causal_lm(adapted, dtype=dtype, device="cuda")
+    path, line = choose_attention(lm, inspect_device(), wanted=attention, max_tokens=max(LENGTHS))
     assert attention in ("auto", path), line
-    reader.model.train()
-    return reader
+    lm.model.train()
+    return lm
 
 
-def collect(reader: Reader, rows: list[list[int]], *, pad_to: int | None = None) -> tuple[float, torch.Tensor]:
+def collect(lm: CausalLM, rows: list[list[int]], *, pad_to: int | None = None) -> tuple[float, torch.Tensor]:
     """Return the loss and all gradients of some rows."""
     tokens = flatten(invent_samples(LENGTHS))
-    reader.model.zero_grad()
+    lm.model.zero_grad()
     longest = max(LENGTHS) if pad_to else None
-    made = (make_row(tokens, np.array(row), pad_to=pad_to, longest=longest).to("cuda") for row in rows)
-    total = sum(float(learn_row(reader, row, scale=lambda loss: loss * SHARE)) for row in made)
-    return total, gather(reader)
+    made = (pack(tokens, np.array(row), pad_to=pad_to, longest=longest).to("cuda") for row in rows)
+    total = sum(float(backward_pack(lm, row, scale=lambda loss: loss * SHARE)) for row in made)
+    return total, gather(lm)
 
 
-def gather(reader: Reader) -> torch.Tensor:
-    found = [value.grad.double().flatten() for value in reader.model.parameters() if value.grad is not None]
+def gather(lm: CausalLM) -> torch.Tensor:
+    found = [value.grad.double().flatten() for value in lm.model.parameters() if value.grad is not None]
     return torch.cat(found)
 
 
@@ -86,28 +86,28 @@ def differ(one: torch.Tensor, other: torch.Tensor) -> float:
     return float((one.double() - other.double()).norm() / other.double().norm())
 
 
-def recompute(reader: Reader) -> None:
-    for layer in list_fused(reader):
+def recompute(lm: CausalLM) -> None:
+    for layer in list_fused(lm):
         layer.recompute = True
 
 
-def keep(reader: Reader) -> None:
-    for layer in list_fused(reader):
+def keep(lm: CausalLM) -> None:
+    for layer in list_fused(lm):
         layer.keep = True
 
 
-@pytest.mark.parametrize("change", [lambda reader: None, recompute, keep], ids=["fused", "recomputed", "kept"])
+@pytest.mark.parametrize("change", [lambda lm: None, recompute, keep], ids=["fused", "recomputed", "kept"])
 @pytest.mark.parametrize(("dtype", "limit"), [(torch.bfloat16, 8e-2), (torch.float16, 4e-2)], ids=["bf16", "fp16"])
 def test_packed_fused_gradients_are_the_sum_over_samples(
-    base: Path, dtype: torch.dtype, limit: float, change: Callable[[Reader], None]
+    base: Path, dtype: torch.dtype, limit: float, change: Callable[[CausalLM], None]
 ) -> None:
     exact_loss, exact = collect(load(base, dtype=torch.float32), [[i] for i in range(8)])
-    reader = load(base, dtype=dtype)
-    _, written = collect(reader, [[0, 3, 5], [1, 2, 4, 6, 7]])
-    fused, line = fuse_layers(reader)
+    lm = load(base, dtype=dtype)
+    _, written = collect(lm, [[0, 3, 5], [1, 2, 4, 6, 7]])
+    fused, line = fuse_layers(lm)
     assert fused, line
-    change(reader)
-    fused_loss, gradients = collect(reader, [[0, 3, 5], [1, 2, 4, 6, 7]])
+    change(lm)
+    fused_loss, gradients = collect(lm, [[0, 3, 5], [1, 2, 4, 6, 7]])
     print(f"{dtype}: as written {differ(written, exact):.1e}, fused {differ(gradients, exact):.1e}; {line}")  # noqa: T201 - what -s is for
     assert fused_loss == pytest.approx(exact_loss, rel=1e-2)
     assert differ(gradients, exact) < max(limit, 1.3 * differ(written, exact))
@@ -117,32 +117,32 @@ def test_packed_fused_gradients_are_the_sum_over_samples(
 @pytest.mark.parametrize("attention", ["rows", "varlen", "sdpa"])
 def test_packed_gradients_are_the_sum_over_samples_by_each_attention(base: Path, attention: str, layers: str) -> None:
     _, exact = collect(load(base, dtype=torch.float32), [[i] for i in range(8)])
-    reader = load(base, attention=attention)
+    lm = load(base, attention=attention)
     if layers == "fused":
-        assert fuse_layers(reader)[0]
+        assert fuse_layers(lm)[0]
     elif layers == "compiled":
-        assert compile_layers(reader, wanted=True)[0]
-    _, packed = collect(reader, [[0, 3, 5], [1, 2, 4, 6, 7]], pad_to=256)
+        assert compile_layers(lm, wanted=True)[0]
+    _, packed = collect(lm, [[0, 3, 5], [1, 2, 4, 6, 7]], pad_to=256)
     print(f"{attention}, {layers}: {differ(packed, exact):.1e}")  # noqa: T201 - what -s is for
     assert differ(packed, exact) < 8e-2
 
 
 def test_recorded_rows_teach_what_rows_teach(base: Path) -> None:
-    reader = load(base)
-    assert fuse_layers(reader)[0]
-    _, plain = collect(reader, [[0, 1, 2], [3, 4, 5]])
+    lm = load(base)
+    assert fuse_layers(lm)[0]
+    _, plain = collect(lm, [[0, 1, 2], [3, 4, 5]])
     tokens = flatten(invent_samples(LENGTHS))
     said: list[str] = []
-    recorder = RowRecorder(reader, tokens, scale=lambda loss: loss * SHARE, tell=said.append)
-    for _ in range(3):  # as written, recorded and played, played
-        for value in reader.model.parameters():
+    graphs = GraphedBackward(lm, tokens, scale=lambda loss: loss * SHARE, tell=said.append)
+    for _ in range(3):  # as written, graphed and played, played
+        for value in lm.model.parameters():
             if value.grad is not None:
                 value.grad.zero_()
         for row in ([0, 1, 2], [3, 4, 5]):
-            recorder.learn(np.array(row), 1)
+            graphs.learn(np.array(row), 1)
         torch.cuda.synchronize()
-        error = differ(gather(reader), plain)
-        print(f"recorded: {error:.1e}")  # noqa: T201 - what -s is for
+        error = differ(gather(lm), plain)
+        print(f"graphed: {error:.1e}")  # noqa: T201 - what -s is for
         assert error < 2e-2
     assert said == []
 
@@ -170,18 +170,18 @@ def test_attention_along_rows_is_that_of_each_sample(
     dtype: torch.dtype, limit: float, lengths: list[int], groups: int
 ) -> None:
     torch.manual_seed(len(lengths))
-    borders = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int32, device="cuda")
+    cu_seqlens = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int32, device="cuda")
     positions = torch.cat([torch.arange(length) for length in lengths])[None].to("cuda")
     states = [torch.randn(1, heads, sum(lengths), 64, device="cuda", dtype=dtype) for heads in (4, groups, groups)]
     upstream = torch.randn(1, sum(lengths), 4, 64, device="cuda", dtype=dtype)
-    rest = {"position_ids": positions, "cu_seq_lens_q": borders, "max_length_q": max(lengths)}
+    rest = {"position_ids": positions, "cu_seq_lens_q": cu_seqlens, "max_length_q": max(lengths)}
 
     def run(attend: Callable[..., tuple[torch.Tensor, None]], dtype: torch.dtype) -> list[torch.Tensor]:
         given = [part.to(dtype).requires_grad_() for part in states]
         attended, _ = attend(torch.nn.Identity(), *given, None, **rest)
         return [attended, *torch.autograd.grad(attended, given, upstream.to(dtype))]
 
-    for ours, exact in zip(run(attend_rows, dtype), run(attend_segments, torch.float32), strict=True):
+    for ours, exact in zip(run(attend_packed, dtype), run(attend_per_sample, torch.float32), strict=True):
         assert differ(ours, exact) < limit
 
 
@@ -234,8 +234,8 @@ def test_narrow_products_of_the_gates_are_those_on_a_cpu(width: int, rank: int, 
 
 def test_float16_learns_through_masks_as_on_a_card_without_bfloat16(base: Path) -> None:
     _, exact = collect(load(base, dtype=torch.float32), [[i] for i in range(8)])
-    reader = load(base, dtype=torch.float16)
-    reader.model.set_attn_implementation("sdpa")
-    _, packed = collect(reader, [[0, 3, 5], [1, 2, 4, 6, 7]])
+    lm = load(base, dtype=torch.float16)
+    lm.model.set_attn_implementation("sdpa")
+    _, packed = collect(lm, [[0, 3, 5], [1, 2, 4, 6, 7]])
     print(f"float16, sdpa: {differ(packed, exact):.1e}")  # noqa: T201 - what -s is for
     assert differ(packed, exact) < 4e-2

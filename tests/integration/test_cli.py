@@ -188,7 +188,7 @@ def test_run_without_an_api_key_says_where_to_get_one(clone: Clone, home: Path) 
     shelf = AdapterShelf(home / "adapters")
     with shelf.write(Manifest(id="one", base="tiny", created_at="2026-01-05T12:00:00+00:00")) as folder:
         (folder / "adapter_model.safetensors").write_bytes(b"weights")
-    shelf.promote("one")
+    shelf.activate("one")
     code, _, err = clone("run")
     assert code == 2
     assert "my.telegram.org/apps" in err

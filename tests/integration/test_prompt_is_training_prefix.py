@@ -13,7 +13,7 @@ from userbot.domain.messages import Chat, ChatKind, Message, Origin
 from userbot.reply.context import build_context, find_burst
 from userbot.store import Store
 
-PEER, OWNER = Origin.PEER, Origin.OWNER
+CONTACT, OWNER = Origin.CONTACT, Origin.OWNER
 
 
 def named(message: Message, name: str) -> Message:
@@ -29,11 +29,18 @@ def test_prompt_of_the_reply_path_is_the_one_that_was_trained_on(
     store.chats.save([Chat(id=101, kind=kind, title="Vera")])
     store.chats.record_consent(101, by="Vera")
     store.chats.set_relationship(101, "my sister")
-    lines = [(OWNER, "hey"), (OWNER, "you up?"), (PEER, "yes\nI am"), (OWNER, "ok )"), (PEER, "and?"), (PEER, "so?")]
+    lines = [
+        (OWNER, "hey"),
+        (OWNER, "you up?"),
+        (CONTACT, "yes\nI am"),
+        (OWNER, "ok )"),
+        (CONTACT, "and?"),
+        (CONTACT, "so?"),
+    ]
     messages = [named(bubble(n, text, origin=who, at_s=n * 60), "Vera") for n, (who, text) in enumerate(lines, start=1)]
-    old = [bubble(900 + n, "old words", origin=who, at_s=-9e5 + n) for n, who in enumerate((PEER, OWNER))]
+    old = [bubble(900 + n, "old words", origin=who, at_s=-9e5 + n) for n, who in enumerate((CONTACT, OWNER))]
     answer = bubble(50, "nothing", origin=OWNER, at_s=900)
-    later = [bubble(60 + n, "later words", origin=who, at_s=9e5 + n) for n, who in enumerate((PEER, OWNER))]
+    later = [bubble(60 + n, "later words", origin=who, at_s=9e5 + n) for n, who in enumerate((CONTACT, OWNER))]
     tokenizer = tokenizers.byte_level()
     renderer = Renderer(tokenizer, "text" if text_format == "text" else "chat")
 
@@ -49,5 +56,7 @@ def test_prompt_of_the_reply_path_is_the_one_that_was_trained_on(
     context = build_context(chat, window, find_burst(window, handled_id=0))
     ids = renderer.prompt(context.prompt.turns, system=context.prompt.system)
     assert ids == list(encoded.ids[: len(ids)])
-    learned = [token for token, flag in zip(encoded.ids[len(ids) :], encoded.learn[len(ids) :], strict=True) if flag]
-    assert renderer.parse(tokenizer.decode(learned)) == ("nothing",)
+    supervised = [
+        token for token, flag in zip(encoded.ids[len(ids) :], encoded.loss_mask[len(ids) :], strict=True) if flag
+    ]
+    assert renderer.parse(tokenizer.decode(supervised)) == ("nothing",)

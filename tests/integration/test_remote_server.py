@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from userbot.domain.errors import GeneratorAwayError
+from userbot.domain.errors import GeneratorUnavailableError
 from userbot.domain.messages import Turn
 from userbot.generator import Prompt, Sampling
 from userbot.generator.remote import RemoteGenerator
@@ -81,6 +81,6 @@ async def test_real_server_answers_is_cancelled_and_goes_away(served: tuple[str,
     assert all(one.new_tokens for one in replies)
     await remote.close()
     gone = RemoteGenerator(url=f"http://127.0.0.1:{_find_port()}/v1", model=model, tries=1)
-    with pytest.raises(GeneratorAwayError):
+    with pytest.raises(GeneratorUnavailableError):
         await gone.generate(prompt)
     await gone.close()

@@ -123,7 +123,7 @@ async def test_a_refused_chat_is_named_and_the_next_one_follows(stage: Stage) ->
 async def test_the_clones_messages_stay_the_clones(stage: Stage) -> None:
     chat = stage.chat()
     async with stage.account(held=False) as account:
-        sent = await account.wire.send(chat, "by the clone", random_id=5)
+        sent = await account.messenger.send(chat, "by the clone", random_id=5)
         await account.pull(stage.store, [chat])
     stored = stage.store.messages.get(chat.id, sent.id)
     assert stored is not None

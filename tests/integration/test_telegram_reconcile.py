@@ -121,7 +121,7 @@ async def test_a_refused_chat_does_not_stop_the_others(stage: Stage) -> None:
 async def test_the_clones_own_message_is_known_in_the_history(stage: Stage) -> None:
     chat = stage.chat()
     async with stage.account() as account:
-        await account.wire.send(chat, "hello", random_id=5)
+        await account.messenger.send(chat, "hello", random_id=5)
         await account.reconcile(stage.store)
         assert (await next_event(account, Arrived)).message.origin is Origin.CLONE
 
@@ -223,7 +223,7 @@ async def test_nothing_is_lost_or_doubled_in_a_storm(stage: Stage) -> None:
         for number in range(10):
             while True:
                 try:
-                    await account.wire.send(chat, f"answer {number}", random_id=number + 1)
+                    await account.messenger.send(chat, f"answer {number}", random_id=number + 1)
                     break
                 except OfflineError:
                     await asyncio.sleep(0.01)

@@ -13,7 +13,7 @@ from userbot.domain.errors import FloodError, OfflineError, SessionLostError, Te
 from userbot.domain.events import Arrived, OwnerActive
 from userbot.domain.messages import Chat, ChatKind, Origin
 from userbot.loopback import LoopbackTelegram
-from userbot.reply.messenger import Wire
+from userbot.reply.messenger import Messenger
 from userbot.store import Store
 
 
@@ -33,9 +33,9 @@ def texts(stage: Stage) -> list[str]:
 async def test_a_bubble_is_sent_as_it_is_and_returned_as_the_clones(stage: Stage) -> None:
     chat = stage.chat()
     async with stage.account() as account:
-        wire: Wire = account.wire
+        messenger: Messenger = account.messenger
         asked = stage.server.conversation(stage.owner, stage.vera)[0].id
-        sent = await wire.send(chat, " **hello** ", random_id=5, reply_to_id=asked)
+        sent = await messenger.send(chat, " **hello** ", random_id=5, reply_to_id=asked)
         seen = stage.server.conversation(stage.owner, stage.vera)[-1]
         assert (sent.id, sent.origin, sent.text, sent.reply_to_id) == (seen.id, Origin.CLONE, "**hello**", asked)
         assert seen.text.strip() == "**hello**"
@@ -48,19 +48,19 @@ async def test_groups_and_supergroups_are_addressed_too(stage: Stage) -> None:
     async with stage.account() as account:
         for target, access_hash in ((group, None), (team, team.access_hash)):
             chat = Chat(id=target.chat_id, kind=ChatKind.GROUP, title="T", access_hash=access_hash)
-            sent = await account.wire.send(chat, "hello all", random_id=target.chat_id)
-            await account.wire.mark_read(chat, up_to_id=sent.id)
+            sent = await account.messenger.send(chat, "hello all", random_id=target.chat_id)
+            await account.messenger.mark_read(chat, up_to_id=sent.id)
             assert stage.server.conversation(stage.vera, target)[-1].text == "hello all"
             assert (sent.chat_id, sent.origin) == (target.chat_id, Origin.CLONE)
-            await account.wire.delete(chat, [sent.id])
+            await account.messenger.delete(chat, [sent.id])
             assert stage.server.conversation(stage.vera, target) == []
 
 
 async def test_the_same_random_id_delivers_once(stage: Stage) -> None:
     chat = stage.chat()
     async with stage.account() as account:
-        first = await account.wire.send(chat, "hello", random_id=5)
-        again = await account.wire.send(chat, "hello", random_id=5)
+        first = await account.messenger.send(chat, "hello", random_id=5)
+        again = await account.messenger.send(chat, "hello", random_id=5)
     assert (again.id, again.text, again.origin) == (first.id, "hello", Origin.CLONE)
     assert texts(stage) == ["hi", "hello"]
 
@@ -71,11 +71,11 @@ async def test_a_lost_answer_is_repaired_by_sending_again(stage: Stage) -> None:
         left_over(account)
         stage.server.faults.drop("messages.sendMessage", "after")
         with pytest.raises(OfflineError):
-            await account.wire.send(chat, "hello", random_id=5)
+            await account.messenger.send(chat, "hello", random_id=5)
         await wait_until(lambda: account.state == "connected")
         # Catching up after the drop brings the message itself: it is the clone's, not the owner's.
         echo = await next_event(account, Arrived)
-        again = await account.wire.send(chat, "hello", random_id=5)
+        again = await account.messenger.send(chat, "hello", random_id=5)
         assert (echo.message.id, echo.message.origin) == (again.id, Origin.CLONE)
     assert texts(stage) == ["hi", "hello"]
 
@@ -85,7 +85,7 @@ async def test_an_echo_after_a_restart_is_the_clones_when_the_outbox_names_it(st
     async with stage.account() as account:
         stage.server.faults.drop("messages.sendMessage", "after")
         with pytest.raises(OfflineError):
-            await account.wire.send(chat, "hello", random_id=5)
+            await account.messenger.send(chat, "hello", random_id=5)
         await account._connection.close()
     async with stage.account(unconfirmed=[(chat.id, "hello")]) as account:
         assert (await next_event(account, Arrived)).message.origin is Origin.CLONE
@@ -94,11 +94,11 @@ async def test_an_echo_after_a_restart_is_the_clones_when_the_outbox_names_it(st
 async def test_a_duplicate_random_id_counts_as_sent(stage: Stage) -> None:
     chat = stage.chat()
     async with stage.account() as account:
-        first = await account.wire.send(chat, "hello", random_id=5)
+        first = await account.messenger.send(chat, "hello", random_id=5)
         await stage.server.send(stage.vera, stage.owner, "what?")
         # Telethon itself tries twice before it gives up.
         stage.server.faults.duplicate_random_id(calls=2)
-        again = await account.wire.send(chat, "hello", random_id=5)
+        again = await account.messenger.send(chat, "hello", random_id=5)
     assert (again.id, again.origin) == (first.id, Origin.CLONE)
     assert texts(stage) == ["hi", "hello", "what?"]
 
@@ -108,7 +108,7 @@ async def test_a_flood_wait_is_handed_on_with_its_length(stage: Stage) -> None:
     stage.server.faults.flood_wait("messages.sendMessage", 30)
     async with stage.account() as account:
         with pytest.raises(FloodError) as caught:
-            await account.wire.send(chat, "hello", random_id=5)
+            await account.messenger.send(chat, "hello", random_id=5)
     assert caught.value.wait_s == 30
     assert 30 not in stage.naps
     assert texts(stage) == ["hi"]
@@ -119,7 +119,7 @@ async def test_a_spam_limit_tells_to_stop(stage: Stage) -> None:
     stage.server.faults.peer_flood()
     async with stage.account() as account:
         with pytest.raises(TelegramError, match=r"Stop the clone \(`clone pause`\)"):
-            await account.wire.send(chat, "hello", random_id=5)
+            await account.messenger.send(chat, "hello", random_id=5)
 
 
 async def test_a_refusal_names_telegrams_reason(stage: Stage) -> None:
@@ -127,14 +127,14 @@ async def test_a_refusal_names_telegrams_reason(stage: Stage) -> None:
     stage.server.faults.error("messages.sendMessage", "USER_IS_BLOCKED")
     async with stage.account() as account:
         with pytest.raises(TelegramError) as caught:
-            await account.wire.send(chat, "hello", random_id=5)
+            await account.messenger.send(chat, "hello", random_id=5)
     assert str(caught.value) == f"Telegram refused to send a message to chat {chat.id}: UserIsBlocked."
 
 
 async def test_an_imported_chat_is_found_in_the_list_of_chats(stage: Stage) -> None:
     imported = replace(stage.chat(), access_hash=None)
     async with stage.account(held=False) as account:
-        await account.wire.send(imported, "hello", random_id=5)
+        await account.messenger.send(imported, "hello", random_id=5)
     assert texts(stage) == ["hi", "hello"]
 
 
@@ -143,7 +143,7 @@ async def test_a_chat_that_the_account_lacks_can_not_be_addressed(stage: Stage) 
     async with stage.account(held=False) as account:
         for _ in range(2):
             with pytest.raises(TelegramError) as caught:
-                await account.wire.send(unknown, "hello", random_id=5)
+                await account.messenger.send(unknown, "hello", random_id=5)
     assert str(caught.value) == (
         f"Chat {unknown.id} is not in this account's list of chats, so it can't be addressed. "
         f"Write there once from Telegram itself, or switch it off: clone chats deny {unknown.id}"
@@ -154,8 +154,8 @@ async def test_a_chat_that_the_account_lacks_can_not_be_addressed(stage: Stage) 
 async def test_names_are_never_looked_up(stage: Stage) -> None:
     chat = stage.chat()
     async with stage.account() as account:
-        await account.wire.send(chat, "hello", random_id=5)
-        await account.wire.show_typing(chat)
+        await account.messenger.send(chat, "hello", random_id=5)
+        await account.messenger.show_typing(chat)
     assert stage.server.calls_of("contacts.resolveUsername") == []
     assert len(stage.server.calls_of("messages.setTyping")) == 1
 
@@ -164,42 +164,42 @@ async def test_a_draft_never_replaces_the_owners(stage: Stage) -> None:
     chat = stage.chat()
     async with stage.account() as account:
         await stage.server.save_draft(stage.owner, stage.vera, "my own words")
-        assert not await account.wire.save_draft(chat, "the clone's")
+        assert not await account.messenger.save_draft(chat, "the clone's")
         assert stage.server.draft(stage.owner, stage.vera) == "my own words"
         await stage.server.save_draft(stage.owner, stage.vera, "")
-        assert await account.wire.save_draft(chat, "the clone's")
-        assert await account.wire.save_draft(chat, "the clone's second")
+        assert await account.messenger.save_draft(chat, "the clone's")
+        assert await account.messenger.save_draft(chat, "the clone's second")
         assert stage.server.draft(stage.owner, stage.vera) == "the clone's second"
         left_over(account)
         await stage.server.save_draft(stage.owner, stage.vera, "the clone's second, changed")
         assert (await next_event(account, OwnerActive)).action == "draft"
-        assert not await account.wire.save_draft(chat, "third")
+        assert not await account.messenger.save_draft(chat, "third")
 
 
 async def test_a_draft_of_an_earlier_run_may_be_replaced(stage: Stage) -> None:
     chat = stage.chat()
     async with stage.account() as account:
-        await account.wire.save_draft(chat, "yesterday's")
+        await account.messenger.save_draft(chat, "yesterday's")
     async with stage.account() as account:
-        assert not await account.wire.save_draft(chat, "today's")
+        assert not await account.messenger.save_draft(chat, "today's")
     async with stage.account(own_drafts={chat.id: "yesterday's"}) as account:
-        assert await account.wire.save_draft(chat, "today's")
+        assert await account.messenger.save_draft(chat, "today's")
 
 
 async def test_reading_and_deleting_reach_the_peer(stage: Stage) -> None:
     chat = stage.chat()
     async with stage.account() as account:
         asked = stage.server.conversation(stage.owner, stage.vera)[0].id
-        await account.wire.mark_read(chat, up_to_id=asked)
+        await account.messenger.mark_read(chat, up_to_id=asked)
         assert stage.server.unread(stage.owner, stage.vera) == 0
-        sent = await account.wire.send(chat, "wrong", random_id=5)
-        await account.wire.delete(chat, [sent.id])
+        sent = await account.messenger.send(chat, "wrong", random_id=5)
+        await account.messenger.delete(chat, [sent.id])
     assert texts(stage) == ["hi"]
 
 
 async def test_reports_go_to_saved_messages_in_pieces(stage: Stage) -> None:
     async with stage.account() as account:
-        await account.wire.tell_owner("x" * 5000)
+        await account.messenger.notify_owner("x" * 5000)
     lengths = [len(message.text) for message in stage.server.conversation(stage.owner, stage.owner)]
     assert lengths == [4096, 904]
 
@@ -217,7 +217,7 @@ async def test_a_lost_session_stops_everything(stage: Stage, fault: str, reason:
     async with stage.account(held=False) as account:
         getattr(stage.server.faults, fault)(stage.owner)
         with pytest.raises(SessionLostError, match=reason):
-            await account.wire.send(chat, "hello", random_id=5)
+            await account.messenger.send(chat, "hello", random_id=5)
         with pytest.raises(SessionLostError, match=reason):
             await account.run_until_lost()
         assert account.state == "session lost"
@@ -238,7 +238,7 @@ async def test_a_picture_reaches_the_owners_saved_messages(stage: Stage, tmp_pat
     picture = tmp_path / "summary.png"
     picture.write_bytes(b"\x89PNG" + bytes(200_000))
     async with stage.account() as account:
-        await account.wire.show_owner(picture, "how it went" + "!" * 2000)
+        await account.messenger.send_picture_to_owner(picture, "how it went" + "!" * 2000)
 
     shown = stage.server.conversation(stage.owner, stage.owner)[-1]
     assert len(shown.text) == 1024

@@ -9,7 +9,7 @@ import pytest
 from telegram_stage import Stage, left_over, next_event, next_texts, wait_until
 from telethon.tl import types
 
-from userbot.domain.events import Arrived, Deleted, Edited, OwnerActive, OwnerOnline, PeerTyping
+from userbot.domain.events import Arrived, ContactTyping, Deleted, Edited, OwnerActive, OwnerOnline
 from userbot.domain.messages import ChatKind, Origin
 from userbot.loopback import LoopbackTelegram
 from userbot.store import Store
@@ -35,7 +35,7 @@ async def test_messages_come_in_order_with_their_chat(stage: Stage) -> None:
             "Vera Orlova",
             stage.vera.access_hash,
         )
-        assert (first.message.text, first.message.origin) == ("0", Origin.PEER)
+        assert (first.message.text, first.message.origin) == ("0", Origin.CONTACT)
         assert await next_texts(account, 19) == [str(number) for number in range(1, 20)]
 
 
@@ -85,11 +85,11 @@ async def test_what_the_clone_does_is_not_taken_for_the_owner(stage: Stage) -> N
     chat = stage.chat()
     async with stage.account() as account:
         left_over(account)
-        await account.wire.mark_read(chat, up_to_id=stage.server.conversation(stage.owner, stage.vera)[-1].id)
-        await account.wire.show_typing(chat)
-        assert await account.wire.save_draft(chat, "maybe")
-        await account.wire.send(chat, "hello", random_id=5)
-        await account.wire.tell_owner("a report")
+        await account.messenger.mark_read(chat, up_to_id=stage.server.conversation(stage.owner, stage.vera)[-1].id)
+        await account.messenger.show_typing(chat)
+        assert await account.messenger.save_draft(chat, "maybe")
+        await account.messenger.send(chat, "hello", random_id=5)
+        await account.messenger.notify_owner("a report")
         await stage.server.send(stage.vera, stage.owner, "the end")
         assert (await next_event(account, Arrived)).message.text == "the end"
         assert left_over(account) == []
@@ -99,10 +99,10 @@ async def test_typing_is_reported_until_it_stops(stage: Stage) -> None:
     group = stage.server.add_group("Team", [stage.owner, stage.vera])
     async with stage.account() as account:
         await stage.server.typing(stage.vera, stage.owner)
-        assert await next_event(account, PeerTyping) == PeerTyping(chat_id=stage.vera.user_id)
+        assert await next_event(account, ContactTyping) == ContactTyping(chat_id=stage.vera.user_id)
         await stage.server.typing(stage.vera, stage.owner, stop=True)
         await stage.server.typing(stage.vera, group)
-        assert await next_event(account, PeerTyping) == PeerTyping(chat_id=group.chat_id)
+        assert await next_event(account, ContactTyping) == ContactTyping(chat_id=group.chat_id)
 
 
 async def test_edits_and_deletions_are_told(stage: Stage) -> None:

@@ -41,10 +41,10 @@ def test_the_snippet_runs(base: Path, tmp_path: Path) -> None:
     assert clone.tokenizer.eos_token_id in clone.encode(ROWS[:1]).ids
 
 
-def test_the_end_of_a_turn_is_learned_and_the_peer_is_not(base: Path, tmp_path: Path) -> None:
+def test_the_end_of_a_turn_is_learned_and_the_contact_is_not(base: Path, tmp_path: Path) -> None:
     clone = load(base, tmp_path)
     tokens = clone.encode(["User: hello\nClone: hi"])
-    learned = clone.tokenizer.decode(tokens.ids[tokens.learn])
+    learned = clone.tokenizer.decode(tokens.ids[tokens.loss_mask])
     assert learned.strip() == "hi</s>"
 
 

@@ -71,7 +71,7 @@ def talk(chat_id: int, *, first: int = 0, last: int = SESSIONS) -> Iterator[Mess
             yield Message(
                 chat_id=chat_id,
                 id=number,
-                origin=Origin.OWNER if mine else Origin.PEER,
+                origin=Origin.OWNER if mine else Origin.CONTACT,
                 sent_at=START + timedelta(days=session, minutes=turn),
                 text=f"yes {session} {turn})))" if mine else f"question {session} {turn} of {chat_id}?",
             )
@@ -104,7 +104,7 @@ def test_a_run_ends_with_an_adapter_that_knows_its_own_history(
     shelf = AdapterShelf(places.adapters)
     assert shelf.verify(manifest.id) == manifest
     assert set(manifest.files) == {"adapter_config.json", "adapter_model.safetensors"}
-    assert shelf.current() is None, "promoting is the caller's decision"
+    assert shelf.active() is None, "promoting is the caller's decision"
 
     assert (manifest.base, manifest.parent, manifest.text_format) == (str(base), None, "chat")
     assert manifest.config["lora"]["r"] == 4
@@ -135,7 +135,7 @@ def test_a_run_ends_with_an_adapter_that_knows_its_own_history(
     assert heard.events[-1]["event"] == "done"
     assert heard.events[-1]["adapter_id"] == manifest.id
     assert [event["name"] for event in heard.of("evaluation")] == ["before", "after"]
-    assert {"memory_gib", "row_tokens", "seconds", "tokens_per_s"} <= set(heard.of("estimate")[0])
+    assert {"memory_gib", "max_pack_tokens", "seconds", "tokens_per_s"} <= set(heard.of("estimate")[0])
     step = heard.of("step")[-1]
     assert step["step"] == step["total"] == metrics["updates"]
     assert {"loss", "learning_rate", "tokens_per_s", "memory_bytes", "eta_s"} <= set(step)
@@ -233,7 +233,7 @@ def test_training_goes_on_from_a_parent_and_is_compared_with_the_one_in_service(
 ) -> None:
     first = train(filled, configure(base, epochs=3), places=places)
     shelf = AdapterShelf(places.adapters)
-    shelf.promote(first.id)
+    shelf.activate(first.id)
     filled.messages.add(talk(101, first=SESSIONS, last=SESSIONS + 20))
     second = train(filled, configure(base, learning_rate=1e-9), places=places, parent=first.id)
     assert second.parent == first.id

@@ -23,7 +23,7 @@ class FakeClock:
 
 
 def bubble(
-    message_id: int, text: str, *, origin: Origin = Origin.PEER, chat_id: int = 101, at_s: float = 0.0
+    message_id: int, text: str, *, origin: Origin = Origin.CONTACT, chat_id: int = 101, at_s: float = 0.0
 ) -> Message:
     """Make a message of the test chat, `at_s` seconds after START."""
     return Message(chat_id=chat_id, id=message_id, origin=origin, sent_at=START + timedelta(seconds=at_s), text=text)

@@ -1,4 +1,4 @@
-"""Fakes of the reply path: a timer that moves when told, a wire that remembers, a scripted generator."""
+"""Fakes of the reply path: a timer that moves when told, a messenger that remembers, a scripted generator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from userbot.domain.events import Arrived, Event
 from userbot.domain.messages import Chat, Message, Origin, Reply
 from userbot.domain.metrics import Metrics
 from userbot.generator import Generator, Prompt
-from userbot.reply.answering import Answering, Manners
+from userbot.reply.answering import Answering, ReplyConfig
 from userbot.reply.outbox import Outbox
 from userbot.reply.pacing import Pace
 from userbot.reply.responder import Responder
@@ -54,7 +54,7 @@ class FakeTimer:
         return True
 
 
-class FakeWire:
+class FakeMessenger:
     """Delivers into a list, once per random id; `faults` are raised by the next calls of `send`."""
 
     def __init__(self, clock: FakeClock) -> None:
@@ -101,10 +101,10 @@ class FakeWire:
     async def delete(self, chat: Chat, message_ids: Sequence[int]) -> None:
         self.deleted += message_ids
 
-    async def tell_owner(self, text: str) -> None:
+    async def notify_owner(self, text: str) -> None:
         self.told.append(text)
 
-    async def show_owner(self, picture: Path, caption: str) -> None:
+    async def send_picture_to_owner(self, picture: Path, caption: str) -> None:
         self.told.append(caption)
 
 
@@ -140,7 +140,7 @@ class ScriptedGenerator:
             return Reply(bubbles=tuple(step.split("|")), adapter_id=self._adapter_id)
         return step
 
-    async def use_adapter(self, adapter_id: str | None) -> None:
+    async def activate(self, adapter_id: str | None) -> None:
         if adapter_id == "missing":
             raise AdapterError("There is no adapter of that name.")
         self._adapter_id = adapter_id
@@ -149,7 +149,7 @@ class ScriptedGenerator:
         pass
 
 
-INSTANT = Manners(quiet_s=7, burst_max_s=45, pace=Pace(scale=0))
+INSTANT = ReplyConfig(quiet_s=7, burst_max_s=45, pace=Pace(scale=0))
 
 
 @dataclass
@@ -159,12 +159,12 @@ class Core:
     store: Store
     clock: FakeClock
     generator: Generator = field(default_factory=ScriptedGenerator)
-    manners: Manners = INSTANT
+    config: ReplyConfig = INSTANT
     failures: list[BaseException] = field(default_factory=list)
 
     async def __aenter__(self) -> Core:
         self.timer = FakeTimer(self.clock)
-        self.wire = FakeWire(self.clock)
+        self.messenger = FakeMessenger(self.clock)
         self.thread = StoreThread()
         self.events: asyncio.Queue[Event] = asyncio.Queue()
         self.saved: list[Message] = []
@@ -172,18 +172,18 @@ class Core:
         self.outbox = Outbox(
             store=self.store,
             thread=self.thread,
-            wire=self.wire,
+            messenger=self.messenger,
             timer=self.timer,
-            stale_s=self.manners.rules.stale_s,
+            stale_s=self.config.rules.stale_s,
             metrics=metrics,
         )
         self.answering = Answering(
             store=self.store,
             thread=self.thread,
-            wire=self.wire,
+            messenger=self.messenger,
             generator=self.generator,
             outbox=self.outbox,
-            manners=self.manners,
+            config=self.config,
             timer=self.timer,
             random=Random(1),  # noqa: S311  # jitter, no secret
             metrics=metrics,
@@ -193,7 +193,7 @@ class Core:
             thread=self.thread,
             answering=self.answering,
             outbox=self.outbox,
-            manners=self.manners,
+            config=self.config,
             timer=self.timer,
             metrics=metrics,
             on_saved=self._save,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training.data.tokens import Encoded
+
 if TYPE_CHECKING:
-    from training.model.causal_lm import Reader
+    from training.model.causal_lm import CausalLM
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }}[/INST]"
@@ -48,7 +49,7 @@ def make_base(folder: Path, *, layers: int = 2, hidden: int = 64, seed: int = 0,
     import torch
     from transformers import MistralConfig, MistralForCausalLM
 
-    torch.set_num_threads(1)  # matrices this small lose by a second thread, most of all on a machine that is busy
+    torch.set_num_threads(1)  # matrices this small lose by a second thread, most of all on a device that is busy
     tokenizer = make_tokenizer(template=template)
     config = MistralConfig(
         vocab_size=len(tokenizer),
@@ -70,54 +71,46 @@ def make_base(folder: Path, *, layers: int = 2, hidden: int = 64, seed: int = 0,
     return folder
 
 
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """A sample that was encoded elsewhere."""
-
-    ids: list[int]
-    learn: list[int]
-
-
-def invent_samples(lengths: Sequence[int], *, seed: int = 0, learned_share: float = 0.4) -> list[Spoken]:
+def invent_samples(lengths: Sequence[int], *, seed: int = 0, supervised_share: float = 0.4) -> list[Encoded]:
     """Make samples of random tokens; the last token of each is learned, and some of the others."""
     rng = np.random.default_rng(seed)
     return [
-        Spoken(
+        Encoded(
             rng.integers(3, 250, size=length).tolist(),
-            [*(rng.random(length - 1) < learned_share).astype(int).tolist(), 1],
+            [*(rng.random(length - 1) < supervised_share).astype(int).tolist(), 1],
         )
         for length in lengths
     ]
 
 
-def load_reader(
+def load_causal_lm(
     folder: Path,
     *,
     quantised: bool = False,
-    expanded: bool = False,
+    dequantised: bool = False,
     dtype: str = "float32",
     attention: str = "segments",
     dropout: float = 0.0,
-) -> Reader:
+) -> CausalLM:
     """Load a base from a folder and put a trainable adapter on it whose second matrices are not zero."""
     import torch
 
     from training.config import make_config
     from training.fast.attention import name_attention, register_attention
-    from training.model.base import attach_lora, expand, load_base, resolve_base
-    from training.model.causal_lm import make_reader
+    from training.model.base import attach_lora, dequantise_weights, load_base, resolve_base
+    from training.model.causal_lm import make_causal_lm
 
     register_attention()
     found = resolve_base(str(folder), models_dir=folder)
     model, _ = load_base(found, quantised=quantised, compute_dtype=getattr(torch, dtype), device="cpu")
-    if expanded:
-        model = expand(model, getattr(torch, dtype))
+    if dequantised:
+        model = dequantise_weights(model, getattr(torch, dtype))
     lora = make_config("default", {"lora": {"r": 4, "alpha": 8, "dropout": dropout}}).lora
     adapted, _ = attach_lora(model, lora, seed=1)
     generator = torch.Generator().manual_seed(2)
     for name, value in adapted.named_parameters():
         if "lora_B" in name:
             value.data = torch.randn(value.shape, generator=generator) * 0.05
-    reader = make_reader(adapted, dtype=getattr(torch, dtype), device="cpu")
-    reader.model.set_attn_implementation(name_attention(attention))
-    return reader
+    lm = make_causal_lm(adapted, dtype=getattr(torch, dtype), device="cpu")
+    lm.model.set_attn_implementation(name_attention(attention))
+    return lm

@@ -20,18 +20,18 @@ import torch
 
 from training.article.data import COLUMN, parse_prompt
 from training.config import make_config
-from training.data.render import Encoded, Renderer
+from training.data.render import Renderer
 from training.data.samples import Sample
-from training.data.tokens import Tokens, flatten
+from training.data.tokens import Encoded, Tokens, flatten
 from training.fast.attention import choose_attention
-from training.loop.batches import plan_epochs
+from training.loop.batches import plan_batches
 from training.loop.evaluate import evaluate
 from training.loop.trainer import Layout, Trainer
-from training.model.base import expand, load_base, quiet_deprecations, resolve_base
-from training.model.causal_lm import make_reader
-from training.model.device import inspect_machine
-from training.model.memory import fit_plan, is_worth_expanding, measure_anatomy
-from training.progress import Progress, Silence
+from training.model.base import dequantise_weights, load_base, quiet_deprecations, resolve_base
+from training.model.causal_lm import make_causal_lm
+from training.model.device import inspect_device
+from training.model.memory import fit_plan, is_worth_dequantising, read_dims
+from training.progress import NoProgress, Progress
 from training.serving.adapter_slot import AdapterSlot
 from training.serving.generation import Sampling, draw_tokens, list_end_ids
 from training.serving.stopping import Watch
@@ -81,14 +81,14 @@ class LLMClone:
             "article", {"base": config.model_name, "load_in_4bit": config.quantized}, config.train
         )
         base = resolve_base(config.model_name, models_dir=Path(config.models_dir).expanduser())
-        self.machine = inspect_machine()
-        self.dtype = self.machine.choose_dtype(self.settings.compute_dtype)
-        self.anatomy = measure_anatomy(base, self.settings.lora)
+        self.device = inspect_device()
+        self.dtype = self.device.choose_dtype(self.settings.compute_dtype)
+        self.dims = read_dims(base, self.settings.lora)
         model, self.tokenizer = load_base(
-            base, quantised=config.quantized, compute_dtype=self.dtype, device=self.machine.device
+            base, quantised=config.quantized, compute_dtype=self.dtype, device=self.device.type
         )
-        self.expanded = config.quantized and is_worth_expanding(self.anatomy, self.machine, self.dtype)
-        self.slot = AdapterSlot(expand(model, self.dtype) if self.expanded else model)
+        self.dequantised = config.quantized and is_worth_dequantising(self.dims, self.device, self.dtype)
+        self.slot = AdapterSlot(dequantise_weights(model, self.dtype) if self.dequantised else model)
         self.renderer = Renderer(self.tokenizer, "text")
 
     @property
@@ -109,7 +109,7 @@ class LLMClone:
         watch = Watch(
             self.tokenizer, len(prompt), should_stop=lambda: False, on_token=None, marks=("\nUser:", "\nClone:")
         )
-        autocast = torch.autocast(self.machine.device, dtype=self.dtype, enabled=self.dtype is not torch.float32)
+        autocast = torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not torch.float32)
         self.model.eval()
         with autocast:
             new = draw_tokens(
@@ -128,7 +128,7 @@ class LLMClone:
             BaseMismatchError: It does not fit this model.
             AdapterDamagedError: It can't be read.
         """
-        self.slot.put(Path(path))
+        self.slot.activate(Path(path))
 
     def encode(self, prompts: Iterable[str]) -> Tokens:
         """Encode rows of `process_tg_data`. The owner's turns are learned, with the token that ends each.
@@ -142,12 +142,12 @@ class LLMClone:
             while len(encoded.ids) > self.args.max_length and len(turns) > 1:
                 turns = turns[1:]
                 encoded = self._encode(turns)
-            rows.append(Encoded(encoded.ids[-self.args.max_length :], encoded.learn[-self.args.max_length :]))
+            rows.append(Encoded(encoded.ids[-self.args.max_length :], encoded.loss_mask[-self.args.max_length :]))
         return flatten(rows, count=lambda ids: len(self.tokenizer.decode(ids, skip_special_tokens=True)))
 
     def _encode(self, turns: tuple[Turn, ...]) -> Encoded:
-        learn = tuple(turn.mine for turn in turns)
-        return self.renderer.encode(Sample(turns, learn, None, 0, _UNKNOWN))
+        supervised = tuple(turn.mine for turn in turns)
+        return self.renderer.encode(Sample(turns, supervised, None, 0, _UNKNOWN))
 
 
 def train_clone(clone: LLMClone, dataset: Any, *, progress: Progress | None = None) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def train_clone(clone: LLMClone, dataset: Any, *, progress: Progress | None = No
     Raises:
         TooLittleDataError: No row holds a turn of the owner's.
     """
-    told = progress or Silence()
+    told = progress or NoProgress()
     rows = [str(row) for row in (dataset if isinstance(dataset, list) else dataset[COLUMN])]
     n_held_out = int(len(rows) * clone.args.test_size)
     train, held_out = clone.encode(rows[: len(rows) - n_held_out]), clone.encode(rows[len(rows) - n_held_out :])
@@ -177,10 +177,10 @@ def train_clone(clone: LLMClone, dataset: Any, *, progress: Progress | None = No
     for line in clone.slot.make_trainable(clone.settings.lora, seed=clone.settings.seed):
         told.report("note", text=line)
     trainer = _make_trainer(clone, train, told)
-    row_tokens = trainer.layout.row_tokens
-    scores = {"before": evaluate(trainer.reader, held_out, row_tokens=row_tokens, packed=trainer.layout.packed)}
+    max_pack_tokens = trainer.layout.max_pack_tokens
+    scores = {"before": evaluate(trainer.lm, held_out, max_pack_tokens=max_pack_tokens, packed=trainer.layout.packed)}
     trainer.run()
-    scores["after"] = evaluate(trainer.reader, held_out, row_tokens=row_tokens, packed=trainer.layout.packed)
+    scores["after"] = evaluate(trainer.lm, held_out, max_pack_tokens=max_pack_tokens, packed=trainer.layout.packed)
     clone.model.eval()
     clone.model.get_base_model().set_attn_implementation("sdpa")  # the packed ones know no cache
     with quiet_deprecations():
@@ -189,19 +189,19 @@ def train_clone(clone: LLMClone, dataset: Any, *, progress: Progress | None = No
 
 
 def _make_trainer(clone: LLMClone, train: Tokens, progress: Progress) -> Trainer:
-    reader = make_reader(clone.model, dtype=clone.dtype, device=clone.machine.device)
+    lm = make_causal_lm(clone.model, dtype=clone.dtype, device=clone.device.type)
     longest = clone.args.max_length
-    path, line = choose_attention(reader, clone.machine, wanted=clone.settings.attention, max_tokens=longest)
+    path, line = choose_attention(lm, clone.device, wanted=clone.settings.attention, max_tokens=longest)
     progress.report("note", text=line)
     fitted = fit_plan(
-        clone.anatomy,
+        clone.dims,
         clone.settings,
-        clone.machine,
+        clone.device,
         longest=longest,
         dtype=clone.dtype,
-        expanded=clone.expanded,
+        dequantised=clone.dequantised,
         masked=path == "sdpa",
     )
-    layout = Layout(row_tokens=fitted.row_tokens, checkpointing=fitted.checkpointing, packed=path != "alone")
-    plan, _ = plan_epochs(clone.settings, train)
-    return Trainer(reader=reader, tokens=train, plan=plan, config=clone.settings, layout=layout, progress=progress)
+    layout = Layout(max_pack_tokens=fitted.max_pack_tokens, checkpointing=fitted.checkpointing, packed=path != "alone")
+    plan, _ = plan_batches(clone.settings, train)
+    return Trainer(lm=lm, tokens=train, plan=plan, config=clone.settings, layout=layout, progress=progress)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from training.data.chat_template import OWNER_MARK, PEER_MARK
+from training.data.chat_template import CONTACT_MARK, OWNER_MARK
 from training.data.render import JOINER, LINE_BREAK, join_bubbles, shield_marks
 from userbot.domain.errors import ConfigError, MissingExtraError, OwnerUnknownError, TooLittleDataError
 from userbot.domain.messages import Chat, Message, Origin, Turn, fold_turns, split_sessions
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 COLUMN = "prompt"
 GROUP_TURNS = 5
 
-_TURN_START = re.compile(rf"^(?={re.escape(PEER_MARK)}|{re.escape(OWNER_MARK)})", re.MULTILINE)
+_TURN_START = re.compile(rf"^(?={re.escape(CONTACT_MARK)}|{re.escape(OWNER_MARK)})", re.MULTILINE)
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def parse_prompt(text: str) -> tuple[Turn, ...]:
     turns = []
     for part in _TURN_START.split(text):
         mine = part.startswith(OWNER_MARK)
-        words = part.removeprefix(OWNER_MARK if mine else PEER_MARK)
+        words = part.removeprefix(OWNER_MARK if mine else CONTACT_MARK)
         bubbles = (line.replace(LINE_BREAK, "\n").replace(JOINER, "").strip() for line in words.split("\n"))
         if kept := tuple(bubble for bubble in bubbles if bubble):
             turns.append(Turn(mine, kept))
@@ -109,15 +109,17 @@ def parse_prompt(text: str) -> tuple[Turn, ...]:
 
 
 def _write(turn: Turn) -> str:
-    return f"{OWNER_MARK if turn.mine else PEER_MARK} {join_bubbles(shield_marks(bubble) for bubble in turn.bubbles)}"
+    return (
+        f"{OWNER_MARK if turn.mine else CONTACT_MARK} {join_bubbles(shield_marks(bubble) for bubble in turn.bubbles)}"
+    )
 
 
 def _read_chats(path: Path, user: str | None) -> Iterator[Sequence[Message]]:
     """Yield the texts of each chat with people, oldest first."""
     # Parsers are for those who read exports; training from the store needs none.
     from userbot.importers.detection import choose_reader
-    from userbot.importers.parsed import Hints, Truncated
-    from userbot.importers.source import Source
+    from userbot.importers.reading.items import Hints, Truncated
+    from userbot.importers.reading.source import Source
 
     source = Source(path.expanduser())
     try:
@@ -144,4 +146,4 @@ def _age(message: Message) -> tuple[float, int]:
 
 
 def _is_borrowed(message: Message) -> bool:
-    return message.origin is not Origin.PEER and not message.is_own_words
+    return message.origin is not Origin.CONTACT and not message.is_own_words

@@ -16,7 +16,7 @@ from userbot.domain.messages import Turn
 
 # As many as the article's author trained on; a chat's share is not cut where that would leave fewer.
 SENSIBLE_TURNS = 2000
-# Of all learned turns, those that may be "+", "." or a single emoji.
+# Of all supervised turns, those that may be "+", "." or a single emoji.
 NEAR_EMPTY_SHARE = 0.05
 
 _WORD = re.compile(r"\w")
@@ -62,8 +62,8 @@ def thin_repeats(sessions: Sequence[Session], *, repeats: int, left_out: Counter
     near_empty = sum(
         is_near_empty(turn)
         for session in sessions
-        for turn, learn in zip(session.turns, session.learn, strict=True)
-        if learn
+        for turn, supervised in zip(session.turns, session.supervised, strict=True)
+        if supervised
     )
     room = int(NEAR_EMPTY_SHARE * (sum(session.own_turns for session in sessions) - near_empty))
     said: Counter[tuple[str, ...]] = Counter()
@@ -79,18 +79,18 @@ def thin_repeats(sessions: Sequence[Session], *, repeats: int, left_out: Counter
 
     thinned = []
     for session in reversed(sessions):
-        learn = list(session.learn)
-        for i in range(len(learn) - 1, -1, -1):
-            if learn[i] and (reason := keep(session.turns[i])):
-                learn[i] = False
+        supervised = list(session.supervised)
+        for i in range(len(supervised) - 1, -1, -1):
+            if supervised[i] and (reason := keep(session.turns[i])):
+                supervised[i] = False
                 left_out[reason] += 1
-        if any(learn):
-            thinned.append(replace(session, learn=tuple(learn)))
+        if any(supervised):
+            thinned.append(replace(session, supervised=tuple(supervised)))
     return thinned[::-1]
 
 
 def thin_by_age(
-    sessions: Sequence[Session], half_life: timedelta, *, chance: random.Random, left_out: Counter[Reason]
+    sessions: Sequence[Session], half_life: timedelta, *, rng: random.Random, left_out: Counter[Reason]
 ) -> list[Session]:
     """Keep each session with a probability that halves with every half-life of its age; the newest has age 0."""
     if not sessions:
@@ -98,7 +98,7 @@ def thin_by_age(
     newest_at = max(session.newest_at for session in sessions)
     kept = []
     for session in sessions:
-        if chance.random() < 0.5 ** ((newest_at - session.newest_at) / half_life):
+        if rng.random() < 0.5 ** ((newest_at - session.newest_at) / half_life):
             kept.append(session)
         else:
             left_out[Reason.AGE] += session.own_turns
@@ -157,17 +157,17 @@ def _limit_session(session: Session, room: int) -> tuple[Session, int]:
     over = max(session.own_turns - room, 0)
     if over == 0:
         return session, 0
-    learn = list(session.learn)
-    for i in [i for i, learned in enumerate(learn) if learned][:over]:
-        learn[i] = False
-    return replace(session, learn=tuple(learn)), over
+    supervised = list(session.supervised)
+    for i in [i for i, supervised in enumerate(supervised) if supervised][:over]:
+        supervised[i] = False
+    return replace(session, supervised=tuple(supervised)), over
 
 
 def _cut_in_two(session: Session, newer: int) -> tuple[Session, Session]:
     """Cut before the question of the last `newer` turns to learn."""
-    learned = [i for i, flag in enumerate(session.learn) if flag]
-    at = learned[-newer]
+    supervised = [i for i, flag in enumerate(session.supervised) if flag]
+    at = supervised[-newer]
     at -= at > 0 and not session.turns[at - 1].mine
     parts = (slice(0, at), slice(at, None))
-    older, later = (replace(session, turns=session.turns[p], learn=session.learn[p]) for p in parts)
+    older, later = (replace(session, turns=session.turns[p], supervised=session.supervised[p]) for p in parts)
     return older, later

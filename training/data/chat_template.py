@@ -13,7 +13,7 @@ from typing import Any
 
 from userbot.domain.errors import ConfigError
 
-PEER_MARK = "User:"
+CONTACT_MARK = "User:"
 OWNER_MARK = "Clone:"
 
 _WORDS = ("qpeerza", "qownerzb", "qpeerzc", "qownerzd", "qpeerze")
@@ -22,18 +22,18 @@ _FIXED_DATE = "26 Jul 2024"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """The text around turns. `opening peer to_owner | lead owner end to_peer peer to_owner | lead owner end`.
+class TemplateParts:
+    """The text around turns. `opening contact to_owner | lead owner end to_peer contact to_owner | lead owner end`.
 
     Args:
         head: Begins every text, before a system line: the beginning-of-text token, or nothing.
-        opening: Between the head and the first peer turn.
-        to_owner: From a peer turn to the place where generation begins.
+        opening: Between the head and the first contact turn.
+        to_owner: From a contact turn to the place where generation begins.
         lead: Between that place and the owner's words; the model writes it.
         end: After the owner's words, up to the token that ends the turn.
         end_token: That token.
-        to_peer: From there to the next peer turn.
-        owner_first: Stands for `opening … to_owner` where the owner begins; None: an opening peer turn is invented.
+        to_peer: From there to the next contact turn.
+        owner_first: Stands for `opening … to_owner` where the owner begins; None: an opening contact turn is invented.
     """
 
     head: str
@@ -42,11 +42,11 @@ class Frame:
     lead: str
     end: str
     end_token: str
-    to_peer: str
+    to_contact: str
     owner_first: str | None = None
 
 
-def make_text_frame(tokenizer: Any) -> Frame:
+def make_text_parts(tokenizer: Any) -> TemplateParts:
     """Make the frame of plain text: `User: …` and `Clone: …` lines, an end-of-text token after each owner turn.
 
     Raises:
@@ -55,19 +55,19 @@ def make_text_frame(tokenizer: Any) -> Frame:
     eos = _require_eos(tokenizer)
     bos = tokenizer.bos_token or ""
     starts_with_bos = bool(bos) and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
-    return Frame(
+    return TemplateParts(
         head=bos if starts_with_bos else "",
-        opening=f"{PEER_MARK} ",
+        opening=f"{CONTACT_MARK} ",
         to_owner=f"\n{OWNER_MARK}",
         lead=" ",
         end=eos,
         end_token=eos,
-        to_peer=f"\n{PEER_MARK} ",
+        to_contact=f"\n{CONTACT_MARK} ",
         owner_first=OWNER_MARK,
     )
 
 
-def make_chat_frame(tokenizer: Any, specials: re.Pattern[str]) -> Frame:
+def read_template_parts(tokenizer: Any, specials: re.Pattern[str]) -> TemplateParts:
     """Read the frame off the tokenizer's chat template.
 
     Where the template renders a past owner turn in another way than the one being generated (models that think aloud
@@ -81,8 +81,8 @@ def make_chat_frame(tokenizer: Any, specials: re.Pattern[str]) -> Frame:
         ConfigError: The template treats turns by their position, or has no place for them.
     """
     first, generation = _cut(tokenizer, 1)
-    opening, to_owner, to_peer, *again, last = _cut(tokenizer, 5)
-    if opening != first or again != [to_owner, to_peer] or last != generation:
+    opening, to_owner, to_contact, *again, last = _cut(tokenizer, 5)
+    if opening != first or again != [to_owner, to_contact] or last != generation:
         raise _refuse("renders the turns of a long conversation unlike those of a short one")
     tail = _cut(tokenizer, 2)[2]
     if to_owner.startswith(generation):
@@ -90,12 +90,12 @@ def make_chat_frame(tokenizer: Any, specials: re.Pattern[str]) -> Frame:
     else:
         generation, lead = to_owner.rstrip(" "), to_owner[len(to_owner.rstrip(" ")) :]
     ending = specials.search(tail)
-    if ending is not None and to_peer.startswith(tail[: ending.end()]):
-        end, end_token, to_peer = tail[: ending.end()], ending[0], to_peer[ending.end() :]
+    if ending is not None and to_contact.startswith(tail[: ending.end()]):
+        end, end_token, to_contact = tail[: ending.end()], ending[0], to_contact[ending.end() :]
     else:
         end = end_token = _require_eos(tokenizer)
-    return Frame(
-        head="", opening=opening, to_owner=generation, lead=lead, end=end, end_token=end_token, to_peer=to_peer
+    return TemplateParts(
+        head="", opening=opening, to_owner=generation, lead=lead, end=end, end_token=end_token, to_contact=to_contact
     )
 
 

@@ -17,7 +17,7 @@ from training.data.sessions import Session, read_sessions
 from training.data.windows import CountTokens, Measured, cut_windows
 from userbot.domain.errors import ConsentError, TooLittleDataError
 from userbot.domain.messages import Chat, Message, system_line
-from userbot.domain.plural import tell_count
+from userbot.domain.plural import format_count
 from userbot.store import Store
 
 __all__ = ["ChatReport", "CountTokens", "DataReport", "DataSet", "Reason", "Sample", "build", "describe", "preview"]
@@ -37,7 +37,7 @@ def build(store: Store, config: DataConfig, *, count_tokens: CountTokens, seed: 
         TooLittleDataError: Fewer owner turns than `config.min_turns` are left.
         ConfigError: The file of instruction data can't be used.
     """
-    chance = random.Random(seed)  # noqa: S311 - a choice of samples, no secret
+    rng = random.Random(seed)  # noqa: S311 - a choice of samples, no secret
     left_out: Counter[Reason] = Counter()
     chats = store.chats.all()
     refused = {chat.id: reason for chat in chats if (reason := _refusal(chat)) is not None}
@@ -50,12 +50,12 @@ def build(store: Store, config: DataConfig, *, count_tokens: CountTokens, seed: 
         history = _Counted(store.messages.history(chat.id))
         sessions += read_sessions(chat, history, gap=timedelta(hours=config.session_gap_h), left_out=left_out)
         n_messages[chat.id] = history.count
-    train, held_out = _balance(sessions, config, chance=chance, left_out=left_out)
+    train, held_out = _balance(sessions, config, rng=rng, left_out=left_out)
     systems = {chat.id: system_line(chat) if config.system_line else None for chat in used}
     trained = _cut(train, systems, config, count_tokens=count_tokens, left_out=left_out)
     evaluated = _cut(held_out, systems, config, count_tokens=count_tokens, left_out=left_out)
     _require_enough(trained, evaluated, config.min_turns)
-    mixed = mix_instructions(config, len(trained), count_tokens=count_tokens, chance=chance, left_out=left_out)
+    mixed = mix_instructions(config, len(trained), count_tokens=count_tokens, rng=rng, left_out=left_out)
     report = make_report(
         chats,
         refused,
@@ -81,9 +81,9 @@ def preview(data_set: DataSet, n: int) -> list[str]:
 
 def _show(sample: Sample) -> str:
     lines = [sample.system] if sample.system else []
-    for turn, learn in zip(sample.turns, sample.learn, strict=True):
+    for turn, supervised in zip(sample.turns, sample.supervised, strict=True):
         text = join_bubbles(turn.bubbles)
-        lines.append(f"{'Clone' if turn.mine else 'User'}: {f'⟦{text}⟧' if learn else text}")
+        lines.append(f"{'Clone' if turn.mine else 'User'}: {f'⟦{text}⟧' if supervised else text}")
     return "\n".join(lines)
 
 
@@ -105,18 +105,18 @@ def _require_consent(used: Sequence[Chat], refusals: Iterable[Reason]) -> None:
             "`clone pull`."
         )
     raise ConsentError(
-        f"No consent to train on a chat is recorded; the store holds {tell_count(waiting, 'chat with people')}. Ask, "
+        f"No consent to train on a chat is recorded; the store holds {format_count(waiting, 'chat with people')}. Ask, "
         f"then record it with `clone chats consent CHAT --by WHO`; `clone chats list` shows the chats."
     )
 
 
 def _balance(
-    sessions: Sequence[Session], config: DataConfig, *, chance: random.Random, left_out: Counter[Reason]
+    sessions: Sequence[Session], config: DataConfig, *, rng: random.Random, left_out: Counter[Reason]
 ) -> tuple[list[Session], list[Session]]:
     older, newer = split_held_out(sessions, config.held_out)
     train = thin_repeats(older, repeats=config.repeats, left_out=left_out)
     if config.half_life_days is not None:
-        train = thin_by_age(train, timedelta(days=config.half_life_days), chance=chance, left_out=left_out)
+        train = thin_by_age(train, timedelta(days=config.half_life_days), rng=rng, left_out=left_out)
     train = cap_chats(train, config.chat_share, left_out=left_out)
     return train, thin_repeats(newer, repeats=config.repeats, left_out=left_out)
 
@@ -143,11 +143,11 @@ def _cut(
 
 
 def _require_enough(train: Sequence[Measured], held_out: Sequence[Measured], min_turns: int) -> None:
-    found = sum(sum(sample.learn) for sample, _ in (*train, *held_out))
+    found = sum(sum(sample.supervised) for sample, _ in (*train, *held_out))
     if train and found >= min_turns:
         return
     raise TooLittleDataError(
-        f"Only {tell_count(found, 'turn')} of yours can be learned; at least {min_turns} are needed, and "
+        f"Only {format_count(found, 'turn')} of yours can be learned; at least {min_turns} are needed, and "
         f"{SENSIBLE_TURNS:,} or more are sensible. Bring in more chats with `clone import`, record more consents with "
         f"`clone chats consent`, or lower data.min_turns; `clone dataset stats` says what was left out and why."
     )

@@ -56,7 +56,7 @@ def export_jsonl(data_set: DataSet, path: Path) -> tuple[Path, Path]:
     beside = path.with_name(f"{path.stem}{HELD_OUT_SUFFIX}{path.suffix or JSONL}")
     try:
         for target, samples in ((path, data_set.train), (beside, data_set.held_out)):
-            _write_private(target, (json.dumps(make_row(sample), ensure_ascii=False) for sample in samples))
+            _write_private(target, (json.dumps(pack(sample), ensure_ascii=False) for sample in samples))
     except OSError as exc:
         raise ConfigError(f"{path} can't be written: {exc.strerror}. Choose another file.") from exc
     return path, beside
@@ -84,7 +84,7 @@ def export_datasets(data_set: DataSet, path: Path) -> Path:
     splits = {"train": data_set.train, "test": data_set.held_out}
     made = datasets.DatasetDict(
         {
-            name: datasets.Dataset.from_list([make_row(s) for s in found], features=features)
+            name: datasets.Dataset.from_list([pack(s) for s in found], features=features)
             for name, found in splits.items()
         }
     )
@@ -97,14 +97,14 @@ def export_datasets(data_set: DataSet, path: Path) -> Path:
     return path
 
 
-def make_row(sample: Sample) -> dict[str, Any]:
+def pack(sample: Sample) -> dict[str, Any]:
     """Write a sample in the messages format; where the owner begins, a user message `…` stands first."""
     messages = [{"role": "system", "content": sample.system, "train": False}] if sample.system else []
     if sample.turns[0].mine:
         messages.append({"role": "user", "content": OPENING, "train": False})
-    for turn, learn in zip(sample.turns, sample.learn, strict=True):
+    for turn, supervised in zip(sample.turns, sample.supervised, strict=True):
         role = "assistant" if turn.mine else "user"
-        messages.append({"role": role, "content": join_bubbles(turn.bubbles), "train": learn})
+        messages.append({"role": role, "content": join_bubbles(turn.bubbles), "train": supervised})
     return {"messages": messages}
 
 

@@ -26,7 +26,7 @@ def mix_instructions(
     n_samples: int,
     *,
     count_tokens: CountTokens,
-    chance: random.Random,
+    rng: random.Random,
     left_out: Counter[Reason],
 ) -> list[Measured]:
     """Choose as many instruction samples as make up `instruct_ratio` of all samples, or all there are.
@@ -35,7 +35,7 @@ def mix_instructions(
         config: Names the file, the ratio and the longest sample.
         n_samples: Samples of the owner's chats.
         count_tokens: Counts the tokens of turns.
-        chance: Chooses.
+        rng: Chooses.
         left_out: Counts the samples that are too long.
 
     Raises:
@@ -45,7 +45,7 @@ def mix_instructions(
         return []
     wanted = round(n_samples * config.instruct_ratio / (1 - config.instruct_ratio))
     found = read_instructions(config.instruct_mix)
-    chance.shuffle(found)
+    rng.shuffle(found)
     mixed: list[Measured] = []
     for sample in found:
         if len(mixed) == wanted:

@@ -62,8 +62,8 @@ def keep_new(found: DataSet, parent: Manifest, *, replay: float, seed: int) -> t
         The smaller data set, and the counts for the manifest.
     """
     known = list_known(parent.data)
-    chance = random.Random(seed)  # noqa: S311 - a choice of samples, no secret
-    choice = choose_samples(found.train, known, replay=replay, chance=chance, parent=parent.id)
+    rng = random.Random(seed)  # noqa: S311 - a choice of samples, no secret
+    choice = choose_samples(found.train, known, replay=replay, rng=rng, parent=parent.id)
     unseen = tuple(sample for sample in found.held_out if is_unseen(sample, known))
     kept = replace(found, train=choice.samples, held_out=unseen or found.held_out)
     return kept, {"new_samples": choice.new, "replayed_samples": choice.replayed}
@@ -75,7 +75,7 @@ def encode(samples: Sequence[Sample], renderer: Renderer, tokenizer: Any) -> Tok
     def count(ids: Sequence[int]) -> int:
         return len(tokenizer.decode(ids, skip_special_tokens=True))
 
-    # All samples need a learned token, else flatten would leave one out; the data set makes no other.
+    # All samples need a supervised token, else flatten would leave one out; the data set makes no other.
     return flatten(map(renderer.encode, samples), chats=[sample.chat_id for sample in samples], count=count)
 
 
@@ -87,20 +87,20 @@ def describe_data(found: DataSet, arrays: dict[str, Tokens]) -> dict[str, Any]:
         said[name] = {
             "samples": len(tokens),
             "tokens": int(tokens.lengths.sum()),
-            "learned_tokens": int(tokens.learned.sum()),
-            "turns": sum(sum(sample.learn) for sample in samples),
+            "learned_tokens": int(tokens.supervised.sum()),
+            "turns": sum(sum(sample.supervised) for sample in samples),
             "chats": _list_ranges(samples),
         }
     return said
 
 
 def _list_ranges(samples: Sequence[Sample]) -> dict[str, dict[str, int]]:
-    """Return, for each chat, the first and last id of the learned messages, and how many learned turns there are."""
+    """Return, for each chat, the first and last id of the supervised messages, and the number of supervised turns."""
     ranges: dict[str, dict[str, int]] = {}
     for sample in samples:
-        for turn, learned in zip(sample.turns, sample.learn, strict=True):
+        for turn, supervised in zip(sample.turns, sample.supervised, strict=True):
             ids = [message.id for message in turn.messages]
-            if not learned or not ids:
+            if not supervised or not ids:
                 continue
             known = ranges.setdefault(str(sample.chat_id), {"first_id": ids[0], "last_id": ids[-1], "turns": 0})
             known["first_id"] = min(known["first_id"], *ids)

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from training.data.chat_template import OWNER_MARK, PEER_MARK, Frame, make_chat_frame, make_text_frame
+from training.data.chat_template import CONTACT_MARK, OWNER_MARK, TemplateParts, make_text_parts, read_template_parts
+from training.data.tokens import Encoded
 from userbot.domain.errors import ConfigError
 from userbot.domain.messages import Turn
 
@@ -26,21 +27,8 @@ LINE_BREAK = "\u2028"
 JOINER = "\u2060"
 
 _BREAKS = re.compile(r"\r\n|[\r\n\u2028\u2029\x85]")
-_MARKS = re.compile(rf"^(\s*(?:{PEER_MARK[:-1]}|{OWNER_MARK[:-1]}))(?=\s*:)")
-_MARK_LINE = re.compile(rf"(?:^|\n)\s*(?:{PEER_MARK[:-1]}|{OWNER_MARK[:-1]})\s*:")
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A sample as the model reads it.
-
-    Args:
-        ids: Token ids.
-        learn: As long as `ids`: 1 where the token is learned (an owner turn's words and its end token), else 0.
-    """
-
-    ids: array[int]
-    learn: array[int]
+_MARKS = re.compile(rf"^(\s*(?:{CONTACT_MARK[:-1]}|{OWNER_MARK[:-1]}))(?=\s*:)")
+_MARK_LINE = re.compile(rf"(?:^|\n)\s*(?:{CONTACT_MARK[:-1]}|{OWNER_MARK[:-1]})\s*:")
 
 
 def join_bubbles(bubbles: Iterable[str]) -> str:
@@ -79,8 +67,8 @@ class Renderer:
         self.text_format: str = text_format
         special = sorted({t.content for t in tokenizer.added_tokens_decoder.values() if t.special}, key=len)
         self._specials = re.compile("|".join(re.escape(text) for text in reversed(special)) or r"(?!)")
-        self._frame: Frame = (
-            make_chat_frame(tokenizer, self._specials) if text_format == "chat" else make_text_frame(tokenizer)
+        self._frame: TemplateParts = (
+            read_template_parts(tokenizer, self._specials) if text_format == "chat" else make_text_parts(tokenizer)
         )
         # A copy: transformers changes truncation and padding of its own from call to call.
         self._backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
@@ -95,23 +83,23 @@ class Renderer:
 
     def encode(self, sample: Sample) -> Encoded:
         """Encode a sample; only the turns that it marks as learned, with their end token, are learned."""
-        ids, learn = array("i"), array("b")
-        sides = _merge(sample.turns, sample.learn)
-        for piece, learned in self._encode_pieces(sides, sample.system):
-            n_learned = piece.index(self._end_id) + 1 if learned else 0
+        ids, loss_mask = array("i"), array("b")
+        sides = _merge(sample.turns, sample.supervised)
+        for piece, supervised in self._encode_pieces(sides, sample.system):
+            n_supervised = piece.index(self._end_id) + 1 if supervised else 0
             ids.extend(piece)
-            learn.extend([1] * n_learned + [0] * (len(piece) - n_learned))
-        return Encoded(ids, learn)
+            loss_mask.extend([1] * n_supervised + [0] * (len(piece) - n_supervised))
+        return Encoded(ids, loss_mask)
 
     def prompt(self, turns: Sequence[Turn], *, system: str | None = None, max_tokens: int | None = None) -> list[int]:
         """Encode a conversation up to the place where the owner's next turn begins.
 
-        To fit, the oldest turns are dropped whole, and what is left begins with a peer turn. A last turn that is too
+        To fit, the oldest turns are dropped whole, and what is left begins with a contact turn. A last turn that is too
         long by itself keeps its newest bubbles, and a single such bubble its newest words.
 
         Args:
-            turns: Oldest first. After an owner turn at the end, an empty peer turn is invented.
-            system: A line on who the peer is, as in training.
+            turns: Oldest first. After an owner turn at the end, an empty contact turn is invented.
+            system: A line on who the contact is, as in training.
             max_tokens: Longest prompt; None for no limit.
         """
         if turns and turns[-1].mine:
@@ -121,7 +109,7 @@ class Renderer:
         return self._all_ids(turns, system)
 
     def count(self, turns: Sequence[Turn], system: str | None) -> int:
-        """Count the tokens of a conversation; after a peer turn at the end, up to where the owner's would begin."""
+        """Count the tokens of a conversation; after a contact turn at the end, up to where the owner's would begin."""
         return len(self._all_ids(turns, system))
 
     def parse(self, text: str) -> tuple[str, ...]:
@@ -159,29 +147,29 @@ class Renderer:
         count = len(self._anchor_ids)
         encoded = []
         for number, ids in enumerate(self._ids(texts)):
-            text, learned = pieces[number]
+            text, supervised = pieces[number]
             if number > 0:
                 # A token across the border: what stands before it must not change, so the piece is taken by itself.
                 ids = ids[count:] if ids[:count] == self._anchor_ids else self._ids([text])[0]
-            encoded.append((ids, learned))
+            encoded.append((ids, supervised))
         return encoded
 
     def _pieces(self, sides: list[_Side], system: str | None) -> Iterable[tuple[str, bool]]:
         """Yield texts that end where the owner would begin to write, and whether each one's owner turn is learned."""
         frame = self._frame
         text, rest = self._open(sides, self._escape(system.strip()) if system else "")
-        learned = False
+        supervised = False
         for side in rest:
             words = join_bubbles(self._escape(bubble) for bubble in side.bubbles)
             if side.mine:
-                yield text, learned
-                text, learned = frame.lead + words + frame.end, side.learn
+                yield text, supervised
+                text, supervised = frame.lead + words + frame.end, side.supervised
             else:
-                text += frame.to_peer + words + frame.to_owner
-        yield text, learned
+                text += frame.to_contact + words + frame.to_owner
+        yield text, supervised
 
     def _open(self, sides: list[_Side], system: str) -> tuple[str, list[_Side]]:
-        """Write the first peer turn, with the system line in it or before it; the owner's side never comes first."""
+        """Write the first contact turn, with the system line in it or before it; the owner's side never comes first."""
         frame = self._frame
         owner_first = not sides or sides[0].mine
         words = "" if owner_first else join_bubbles(self._escape(bubble) for bubble in sides[0].bubbles)
@@ -204,17 +192,17 @@ class Renderer:
 class _Side:
     mine: bool
     bubbles: list[str]
-    learn: bool
+    supervised: bool
 
 
-def _merge(turns: Sequence[Turn], learn: Sequence[bool]) -> list[_Side]:
-    """Make turns alternate; without flags, none is learned."""
+def _merge(turns: Sequence[Turn], flags: Sequence[bool]) -> list[_Side]:
+    """Make turns alternate; without flags, none is supervised."""
     sides: list[_Side] = []
     for number, turn in enumerate(turns):
-        learned = bool(learn) and learn[number]
+        supervised = bool(flags) and flags[number]
         if sides and sides[-1].mine == turn.mine:
             sides[-1].bubbles.extend(turn.bubbles)
-            sides[-1].learn = sides[-1].learn and learned
+            sides[-1].supervised = sides[-1].supervised and supervised
         else:
-            sides.append(_Side(turn.mine, list(turn.bubbles), learned))
+            sides.append(_Side(turn.mine, list(turn.bubbles), supervised))
     return sides

@@ -24,18 +24,18 @@ class Choice:
 
 
 def choose_samples(
-    samples: Sequence[Sample], known: Ranges, *, replay: float, chance: random.Random, parent: str
+    samples: Sequence[Sample], known: Ranges, *, replay: float, rng: random.Random, parent: str
 ) -> Choice:
     """Take all samples with something new in them, and a random part of the others.
 
-    A sample is new when one of its learned messages lies outside of what the parent, or one of its own parents, learned
-    in that chat. What was held out from the parent is therefore new.
+    A sample is new when one of its supervised messages lies outside of what the parent, or one of its own parents,
+    learned in that chat. What was held out from the parent is therefore new.
 
     Args:
         samples: Training samples of the whole store.
         known: Ranges of message ids that were learned before, from `list_known`.
         replay: Share of replayed samples among all that are returned, as far as there are so many.
-        chance: Chooses them.
+        rng: Chooses them.
         parent: Name of the parent, for the error.
 
     Raises:
@@ -49,17 +49,17 @@ def choose_samples(
         )
     old = [sample for sample in samples if not is_new(sample, known)]
     wanted = round(len(new) * replay / (1 - replay))
-    replayed = chance.sample(old, min(wanted, len(old)))
+    replayed = rng.sample(old, min(wanted, len(old)))
     return Choice((*new, *replayed), len(new), len(replayed))
 
 
 def is_new(sample: Sample, known: Ranges) -> bool:
-    """Tell whether a sample has a learned message outside of the known ranges; mixed-in instructions are never new."""
+    """Tell whether a sample has a supervised message outside the known ranges; mixed-in instructions are never new."""
     return not all(_is_known(sample, known))
 
 
 def is_unseen(sample: Sample, known: Ranges) -> bool:
-    """Tell whether no learned message of a sample lies within the known ranges, so that it can be held out."""
+    """Tell whether no supervised message of a sample lies within the known ranges, so that it can be held out."""
     return not any(_is_known(sample, known))
 
 
@@ -84,7 +84,7 @@ def _is_known(sample: Sample, known: Ranges) -> list[bool]:
     span = known.get(str(sample.chat_id), {"first_id": 0, "last_id": -1})
     return [
         span["first_id"] <= message.id <= span["last_id"]
-        for turn, learned in zip(sample.turns, sample.learn, strict=True)
-        if learned
+        for turn, supervised in zip(sample.turns, sample.supervised, strict=True)
+        if supervised
         for message in turn.messages
     ]

@@ -35,14 +35,14 @@ def make_report(
         left_out: Counts by reason.
         count_tokens: Counts the tokens of turns.
     """
-    learned, evaluated = _count_turns(train), _count_turns(held_out)
+    supervised, evaluated = _count_turns(train), _count_turns(held_out)
     reports = [
         ChatReport(
             chat_id=chat.id,
             title=chat.title,
             messages=n_messages.get(chat.id, 0),
             own_turns=own_turns.get(chat.id, 0),
-            learned=learned[chat.id],
+            supervised=supervised[chat.id],
             held_out=evaluated[chat.id],
             left_out=refused.get(chat.id),
         )
@@ -50,15 +50,15 @@ def make_report(
     ]
     lengths = sorted(length for _, length in train)
     return DataReport(
-        chats=tuple(sorted(reports, key=lambda report: (-report.learned, -report.own_turns, report.title))),
+        chats=tuple(sorted(reports, key=lambda report: (-report.supervised, -report.own_turns, report.title))),
         left_out={reason: left_out[reason] for reason in Reason if left_out.get(reason)},
         train_samples=len(train),
         mixed_samples=sum(sample.chat_id == 0 for sample, _ in train),
         held_out_samples=len(held_out),
-        train_turns=learned.total(),
+        train_turns=supervised.total(),
         held_out_turns=evaluated.total(),
         train_tokens=sum(lengths),
-        learned_tokens=_count_learned(train, count_tokens),
+        supervised_tokens=_count_supervised(train, count_tokens),
         lengths={percent: lengths[-(-len(lengths) * percent // 100) - 1] for percent in PERCENTILES if lengths},
         held_out_since=min((sample.newest_at for sample, _ in held_out), default=None),
     )
@@ -67,16 +67,16 @@ def make_report(
 def _count_turns(samples: Sequence[Measured]) -> Counter[int]:
     sums: Counter[int] = Counter()
     for sample, _ in samples:
-        sums[sample.chat_id] += sum(sample.learn)
+        sums[sample.chat_id] += sum(sample.supervised)
     return sums
 
 
-def _count_learned(samples: Sequence[Measured], count_tokens: CountTokens) -> int:
+def _count_supervised(samples: Sequence[Measured], count_tokens: CountTokens) -> int:
     # A lone owner turn is rendered after an empty opening, which the empty conversation is too.
     opening = count_tokens((), None)
     return sum(
         count_tokens((turn,), None) - opening
         for sample, _ in samples
-        for turn, learn in zip(sample.turns, sample.learn, strict=True)
-        if learn
+        for turn, supervised in zip(sample.turns, sample.supervised, strict=True)
+        if supervised
     )

@@ -29,18 +29,18 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One conversation to learn from. It ends with a learned owner turn.
+    """One conversation to learn from. It ends with a supervised owner turn.
 
     Args:
         turns: Oldest first, sides alternate. Learned turns keep the messages that they were made from.
         learn: As long as `turns`: whether the turn is learned; only owner turns are.
-        system: A line on who the peer is.
+        system: A line on who the contact is.
         chat_id: Where it was; 0 for mixed-in instruction data.
         newest_at: Time of the session's newest message.
     """
 
     turns: tuple[Turn, ...]
-    learn: tuple[bool, ...]
+    supervised: tuple[bool, ...]
     system: str | None
     chat_id: int
     newest_at: datetime
@@ -64,7 +64,7 @@ class ChatReport:
     title: str
     messages: int = 0
     own_turns: int = 0
-    learned: int = 0
+    supervised: int = 0
     held_out: int = 0
     left_out: Reason | None = None
 
@@ -74,7 +74,7 @@ class DataReport:
     """What the data set holds.
 
     Args:
-        chats: All chats of the store; those with most learned turns first.
+        chats: All chats of the store; those with most supervised turns first.
         left_out: Counts by reason; the reason names the unit.
         train_samples: Training samples, mixed-in ones included.
         mixed_samples: Samples of instruction data among them.
@@ -95,7 +95,7 @@ class DataReport:
     train_turns: int = 0
     held_out_turns: int = 0
     train_tokens: int = 0
-    learned_tokens: int = 0
+    supervised_tokens: int = 0
     lengths: Mapping[int, int] = field(default_factory=dict)
     held_out_since: datetime | None = None
 

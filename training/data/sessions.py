@@ -24,13 +24,13 @@ class Session:
 
     chat_id: int
     turns: tuple[Turn, ...]
-    learn: tuple[bool, ...]
+    supervised: tuple[bool, ...]
     newest_at: datetime
 
     @property
     def own_turns(self) -> int:
         """Number of turns to learn."""
-        return sum(self.learn)
+        return sum(self.supervised)
 
 
 def read_sessions(
@@ -42,9 +42,9 @@ def read_sessions(
     after them is not learned: what it answers is missing.
 
     Args:
-        chat: Decides whether names stand before the peers' bubbles.
+        chat: Decides whether names stand before the contacts' bubbles.
         messages: All of the chat, oldest first.
-        gap: Silence that ends a session.
+        gap: NoProgress that ends a session.
         left_out: Counts what is left out.
     """
     topics: defaultdict[int | None, list[Message]] = defaultdict(list)
@@ -76,11 +76,11 @@ def _cut_at_clone(session: Sequence[Message], left_out: Counter[Reason]) -> Iter
 
 def _make_session(chat: Chat, turns: Sequence[Turn], after_clone: bool, left_out: Counter[Reason]) -> Iterator[Session]:
     kept: list[Turn] = []
-    learn: list[bool] = []
+    supervised: list[bool] = []
     for turn in turns:
         if not turn.mine:
             kept.append(Turn(False, turn.bubbles))
-            learn.append(False)
+            supervised.append(False)
             continue
         own = tuple(message for message in turn.messages if message.is_own_words)
         orphan = after_clone and not kept
@@ -89,6 +89,6 @@ def _make_session(chat: Chat, turns: Sequence[Turn], after_clone: bool, left_out
         elif orphan:
             left_out[Reason.AFTER_CLONE] += 1
         kept.append(Turn(True, tuple(message.text.strip() for message in own) or turn.bubbles, own))
-        learn.append(bool(own) and not orphan)
-    if any(learn):
-        yield Session(chat.id, tuple(kept), tuple(learn), turns[-1].messages[-1].sent_at)
+        supervised.append(bool(own) and not orphan)
+    if any(supervised):
+        yield Session(chat.id, tuple(kept), tuple(supervised), turns[-1].messages[-1].sent_at)

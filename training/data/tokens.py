@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 
-class Encoded(Protocol):
-    """A rendered sample."""
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A sample as the model reads it.
 
-    @property
-    def ids(self) -> Sequence[int]:
-        """Return its tokens."""
-        ...
+    Args:
+        ids: Token ids.
+        loss_mask: As long as `ids`: 1 where predicting the token is supervised (an owner turn's words and its end
+            token), else 0.
+    """
 
-    @property
-    def learn(self) -> Sequence[int]:
-        """Return, for each token, 1 where predicting it is learned, else 0."""
-        ...
+    ids: Sequence[int]
+    loss_mask: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +33,15 @@ class Tokens:
 
     Args:
         ids: Tokens of all samples; shape (tokens,).
-        learn: Whether a token is learned; shape (tokens,). The first token of a sample never is: nothing predicts it.
+        loss_mask: Whether a token is supervised; shape (tokens,). The first token of a sample never is: nothing
+            predicts it.
         offsets: Where each sample begins, and at last where the last one ends; shape (samples + 1,).
         chats: Chat of each sample; shape (samples,).
-        characters: Characters of the learned text of each sample; shape (samples,).
+        characters: Characters of the supervised text of each sample; shape (samples,).
     """
 
     ids: NDArray[np.int32]
-    learn: NDArray[np.bool_]
+    loss_mask: NDArray[np.bool_]
     offsets: Ints
     chats: Ints
     characters: Ints
@@ -55,9 +56,9 @@ class Tokens:
         return np.diff(self.offsets)
 
     @property
-    def learned(self) -> Ints:
-        """Return the learned tokens of each sample."""
-        sums = np.concatenate(([0], np.cumsum(self.learn)))
+    def supervised(self) -> Ints:
+        """Return the supervised tokens of each sample."""
+        sums = np.concatenate(([0], np.cumsum(self.loss_mask)))
         found: Ints = sums[self.offsets[1:]] - sums[self.offsets[:-1]]
         return found
 
@@ -72,8 +73,13 @@ class Tokens:
     @classmethod
     def open(cls, folder: Path) -> Tokens:
         """Map the files that `save` wrote; nothing is read before it is needed."""
-        # An empty array can't be mapped.
-        return cls(**{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in cls.__slots__})
+        return cls(**{name: np.load(_find_array(folder, name), mmap_mode="r") for name in cls.__slots__})
+
+
+def _find_array(folder: Path, name: str) -> Path:
+    # Of a run that was interrupted before the mask had its name.
+    former = folder / "learn.npy"
+    return former if name == "loss_mask" and former.is_file() else folder / f"{name}.npy"
 
 
 def flatten(
@@ -85,22 +91,24 @@ def flatten(
     """Lay samples end to end.
 
     Args:
-        samples: Rendered samples; those without a learned token are left out.
+        samples: Rendered samples; those without a supervised token are left out.
         chats: Chat id of each sample; 0 for all when left out.
         count: Tells how many characters some tokens are; none are counted when left out.
     """
     kept: list[tuple[NDArray[np.int32], NDArray[np.bool_], int]] = []
     for sample, chat in zip(samples, chats, strict=True) if chats is not None else ((sample, 0) for sample in samples):
-        ids, learn = np.asarray(sample.ids, dtype=np.int32), np.array(sample.learn, dtype=np.bool_)
-        learn[:1] = False
-        if learn.any():
-            kept.append((ids, learn, chat))
+        ids, loss_mask = np.asarray(sample.ids, dtype=np.int32), np.array(sample.loss_mask, dtype=np.bool_)
+        loss_mask[:1] = False
+        if loss_mask.any():
+            kept.append((ids, loss_mask, chat))
     return Tokens(
         ids=_join([ids for ids, _, _ in kept], np.int32),
-        learn=_join([learn for _, learn, _ in kept], np.bool_),
+        loss_mask=_join([loss_mask for _, loss_mask, _ in kept], np.bool_),
         offsets=np.concatenate(([0], np.cumsum([len(ids) for ids, _, _ in kept]))).astype(np.int64),
         chats=np.array([chat for _, _, chat in kept], dtype=np.int64),
-        characters=np.array([count(ids[learn].tolist()) if count else 0 for ids, learn, _ in kept], dtype=np.int64),
+        characters=np.array(
+            [count(ids[loss_mask].tolist()) if count else 0 for ids, loss_mask, _ in kept], dtype=np.int64
+        ),
     )
 
 

@@ -21,7 +21,7 @@ CONTEXT_SHARE = 0.25
 def cut_windows(
     session: Session, system: str | None, *, count_tokens: CountTokens, max_tokens: int, left_out: Counter[Reason]
 ) -> list[Measured]:
-    """Cut a session into samples that end with a learned owner turn.
+    """Cut a session into samples that end with a supervised owner turn.
 
     Later samples begin with older turns as context, the newest that fit, whole turns only. A reply that does not fit
     together with its question gets the question's newest bubbles; where even one is too much, it is left out.
@@ -29,19 +29,19 @@ def cut_windows(
     Returns:
         Samples with their numbers of tokens, in order.
     """
-    end = _last_learned(session.learn, len(session.turns))
+    end = _last_supervised(session.supervised, len(session.turns))
     if end == 0:
         return []
-    turns, learn = session.turns[:end], session.learn[:end]
+    turns, supervised = session.turns[:end], session.supervised[:end]
     whole = count_tokens(turns, system)
     if whole <= max_tokens:
-        return [(Sample(turns, learn, system, session.chat_id, session.newest_at), whole)]
-    cutter = _Cutter(turns, learn, system, count_tokens, max_tokens)
+        return [(Sample(turns, supervised, system, session.chat_id, session.newest_at), whole)]
+    cutter = _Cutter(turns, supervised, system, count_tokens, max_tokens)
     found = []
     done = 0
     while done < len(turns):
         start, stop = cutter.next_window(done)
-        flags = tuple(learn[i] and i >= done for i in range(start, stop))
+        flags = tuple(supervised[i] and i >= done for i in range(start, stop))
         fitted = cutter.fit(turns[start:stop], flags)
         if fitted is None:
             left_out[Reason.TOO_LONG] += sum(flags)
@@ -58,17 +58,17 @@ class _Cutter:
     def __init__(
         self,
         turns: Sequence[Turn],
-        learn: Sequence[bool],
+        supervised: Sequence[bool],
         system: str | None,
         count_tokens: CountTokens,
         max_tokens: int,
     ) -> None:
         self._turns = turns
-        self._learn = learn
+        self._flags = supervised
         self._system = system
         self._count = count_tokens
         self._max = max_tokens
-        self._learned = [i for i, learned in enumerate(learn) if learned]
+        self._supervised = [i for i, flag in enumerate(supervised) if flag]
         one = {mine: Turn(mine, ("a",)) for mine in (False, True)}
         pair = (one[False], one[True])
         around = count_tokens(pair * 2, None) - count_tokens(pair, None)
@@ -78,15 +78,15 @@ class _Cutter:
 
     def next_window(self, done: int) -> tuple[int, int]:
         """Return the bounds of the window that learns the first turns from `done` on."""
-        first = self._learned[bisect_left(self._learned, done)]
+        first = self._supervised[bisect_left(self._supervised, done)]
         room = self._max if done == 0 else int(self._max * (1 - CONTEXT_SHARE))
-        stop = max(first + 1, _last_learned(self._learn, self._furthest(done, room)))
+        stop = max(first + 1, _last_supervised(self._flags, self._furthest(done, room)))
         start = self._earliest(stop, first)
         while self._length(start, stop) > self._max:
             if start < min(done, first - 1):
                 start = self._next_start(start, first)
             elif stop > first + 1:
-                stop = _last_learned(self._learn, stop - 1)
+                stop = _last_supervised(self._flags, stop - 1)
             elif start < first - 1:
                 start = self._next_start(start, first)
             else:
@@ -124,11 +124,11 @@ class _Cutter:
         return 0 if start <= 0 else self._next_start(start - 1, first)
 
     def _next_start(self, start: int, first: int) -> int:
-        """Move on to a peer turn, but not past the question of the first turn to learn."""
+        """Move on to a contact turn, but not past the question of the first turn to learn."""
         last = max(first - 1, 0)
         return next((i for i in range(start + 1, last) if not self._turns[i].mine), last)
 
 
-def _last_learned(learn: Sequence[bool], stop: int) -> int:
-    """Return where a window must stop, at most at `stop`, to end with a learned turn; 0 where there is none."""
-    return next((i + 1 for i in range(min(stop, len(learn)) - 1, -1, -1) if learn[i]), 0)
+def _last_supervised(supervised: Sequence[bool], stop: int) -> int:
+    """Return where a window must stop, at most at `stop`, to end with a supervised turn; 0 where there is none."""
+    return next((i + 1 for i in range(min(stop, len(supervised)) - 1, -1, -1) if supervised[i]), 0)

@@ -3,7 +3,7 @@
 ============  ====================================================================================================
 `rows`        a kernel of ours, by positions; the quickest for samples as short as chats'; CUDA of capability 8 and up,
               bfloat16 or float16, with Triton
-`varlen`      FlashAttention inside torch, by borders; CUDA of capability 8 and up, bfloat16 or float16
+`varlen`      FlashAttention inside torch, by cu_seqlens; CUDA of capability 8 and up, bfloat16 or float16
 `segments`    one call of scaled dot-product attention a sample; the quickest on a CPU
 `sdpa`        one call with the block-diagonal mask that transformers makes where positions restart; anywhere
 `alone`       no packing: rows of one sample, for models that mix the samples of a row whatever is done
@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +20,10 @@ import numpy as np
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from training.data.tokens import flatten
-from training.model.causal_lm import Reader
-from training.model.device import Machine, can_run_kernels
-from training.model.packed_sequence import make_row
+from training.data.tokens import Encoded, flatten
+from training.model.causal_lm import CausalLM
+from training.model.device import Device, can_run_kernels
+from training.model.packed_sequence import pack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +40,7 @@ def register_attention() -> None:
     """Make our implementations known to transformers under the names that `name_attention` gives."""
     from transformers import AttentionInterface
 
-    for path, attend in (("rows", attend_rows), ("varlen", attend_varlen), ("segments", attend_segments)):
+    for path, attend in (("rows", attend_packed), ("varlen", attend_varlen), ("segments", attend_per_sample)):
         AttentionInterface.register(_REGISTERED[path], attend)
 
 
@@ -50,7 +49,7 @@ def name_attention(path: str) -> str:
     return _REGISTERED[path]
 
 
-def attend_segments(
+def attend_per_sample(
     module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -69,7 +68,7 @@ def attend_segments(
         query: Shape (1, heads, tokens, width).
         key: Shape (1, key-value heads, tokens, width).
         value: Like `key`.
-        attention_mask: Unused; the borders say what a mask would.
+        attention_mask: Unused; the cu_seqlens say what a mask would.
         scaling: Of the products.
         dropout: Of the attention weights.
         cu_seq_lens_q: Borders of the samples; one sample when left out.
@@ -101,9 +100,9 @@ def attend_varlen(
     max_length_q: int | None = None,
     **rest: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attend within each sample by torch's variable-length attention; shapes as in `attend_segments`."""
+    """Attend within each sample by torch's variable-length attention; shapes as in `attend_per_sample`."""
     if cu_seq_lens_q is None or max_length_q is None:
-        return attend_segments(module, query, key, value, attention_mask, scaling=scaling, **rest)
+        return attend_per_sample(module, query, key, value, attention_mask, scaling=scaling, **rest)
     from torch.nn.attention.varlen import varlen_attn
 
     if query.dtype is torch.float32:  # rotary positions leave autocast's format on some models
@@ -125,7 +124,7 @@ def attend_varlen(
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch leaves it so
-def attend_rows(
+def attend_packed(
     module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -137,7 +136,7 @@ def attend_rows(
     max_length_q: int | None = None,
     **rest: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attend within each sample by kernels of ours; shapes as in `attend_segments`.
+    """Attend within each sample by kernels of ours; shapes as in `attend_per_sample`.
 
     Raises:
         ValueError: The heads have a width that the kernels don't know.
@@ -151,7 +150,7 @@ def attend_rows(
         query, key, value = (states.to(torch.get_autocast_dtype("cuda")) for states in (query, key, value))
     parts = [_lay_out(states) for states in (query, key, value)]
     scale = width**-0.5 if scaling is None else scaling
-    attended: torch.Tensor = _Rows.apply(*parts, position_ids.squeeze(0), scale, max_length_q)  # type: ignore[no-untyped-call]
+    attended: torch.Tensor = _PackedAttention.apply(*parts, position_ids.squeeze(0), scale, max_length_q)  # type: ignore[no-untyped-call]
     return attended.unsqueeze(0), None
 
 
@@ -161,7 +160,7 @@ def _lay_out(states: torch.Tensor) -> torch.Tensor:
     return part if part.stride()[1:] == (part.shape[2], 1) else part.contiguous()
 
 
-class _Rows(torch.autograd.Function):
+class _PackedAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Any, key: Any, value: Any, positions: Any, scale: float, longest: int) -> Any:
         from training.kernels.attention import attend
@@ -187,12 +186,12 @@ def _let_heads_share() -> dict[str, Any]:
     return {"enable_gqa": True} if "enable_gqa" in inspect.signature(varlen_attn).parameters else {}
 
 
-def choose_attention(reader: Reader, machine: Machine, *, wanted: str = "auto", max_tokens: int) -> tuple[str, str]:
-    """Set the quickest implementation that is right for this model on this machine.
+def choose_attention(lm: CausalLM, device: Device, *, wanted: str = "auto", max_tokens: int) -> tuple[str, str]:
+    """Set the quickest implementation that is right for this model on this device.
 
     Args:
-        reader: The model; its implementation is changed in place.
-        machine: Where it runs.
+        lm: The model; its implementation is changed in place.
+        device: Where it runs.
         wanted: One of PATHS, or `auto`.
         max_tokens: Longest sample: a sliding window as long as that changes nothing.
 
@@ -201,28 +200,28 @@ def choose_attention(reader: Reader, machine: Machine, *, wanted: str = "auto", 
     """
     register_attention()
     refused: list[str] = []
-    for path in _list_candidates(machine, reader.dtype) if wanted == "auto" else (wanted, "sdpa"):
-        if path != "sdpa" and _window(reader.model.config) < max_tokens:
+    for path in _list_candidates(device, lm.dtype) if wanted == "auto" else (wanted, "sdpa"):
+        if path != "sdpa" and _window(lm.model.config) < max_tokens:
             refused.append(f"{path}: the model's window is shorter than a sample")
             continue
         try:
-            reader.model.set_attn_implementation(name_attention(path))
-            error, leak = measure_mixing(reader)
+            lm.model.set_attn_implementation(name_attention(path))
+            error, leak = measure_leakage(lm)
         except (ImportError, RuntimeError, ValueError, TypeError, AttributeError) as exc:
             refused.append(f"{path}: {type(exc).__name__}")
             continue
-        if error <= _TOLERANCE[reader.dtype] and leak <= _LEAK:
+        if error <= _TOLERANCE[lm.dtype] and leak <= _LEAK:
             why = f"; not {', '.join(refused)}" if refused else ""
             return path, f"attention: {path}, samples kept apart (checked, relative error {error:.1e}){why}"
         refused.append(f"{path}: mixes samples (relative error {max(error, leak):.1e})")
-    reader.model.set_attn_implementation("sdpa")
+    lm.model.set_attn_implementation("sdpa")
     return "alone", f"attention: alone, one sample a row; not {', '.join(refused)}"
 
 
-def _list_candidates(machine: Machine, dtype: torch.dtype) -> tuple[str, ...]:
-    if machine.device == "cpu":
+def _list_candidates(device: Device, dtype: torch.dtype) -> tuple[str, ...]:
+    if device.type == "cpu":
         return ("segments", "sdpa")
-    if dtype is torch.float32 or not machine.flash:
+    if dtype is torch.float32 or not device.flash:
         return ("sdpa",)
     return ("rows", "varlen", "sdpa") if can_run_kernels() else ("varlen", "sdpa")
 
@@ -232,7 +231,7 @@ def _window(config: Any) -> float:
 
 
 @torch.no_grad()
-def measure_mixing(reader: Reader) -> tuple[float, float]:
+def measure_leakage(lm: CausalLM) -> tuple[float, float]:
     """Compare a packed row with its samples read one by one, and with a row whose first sample differs.
 
     Returns:
@@ -241,27 +240,21 @@ def measure_mixing(reader: Reader) -> tuple[float, float]:
     """
     rng = np.random.default_rng(0)
     first, *rest = (rng.integers(3, 200, size=length) for length in (5, 11, 8))
-    was_training = reader.model.training
-    reader.model.eval()
+    was_training = lm.model.training
+    lm.model.eval()
     try:
-        packed = _read(reader, [first, *rest])
-        apart = torch.cat([_read(reader, [sample]) for sample in (first, *rest)])
-        other = _read(reader, [first[::-1] + 1, *rest])
+        packed = _read(lm, [first, *rest])
+        apart = torch.cat([_read(lm, [sample]) for sample in (first, *rest)])
+        other = _read(lm, [first[::-1] + 1, *rest])
     finally:
-        reader.model.train(was_training)
+        lm.model.train(was_training)
     scale = apart.abs().max()
     own = len(first) - 1  # the first token of a sample is predicted by none
     return float((packed - apart).abs().max() / scale), float((packed - other)[own:].abs().max() / scale)
 
 
-def _read(reader: Reader, samples: list[NDArray[np.int64]]) -> torch.Tensor:
-    tokens = flatten(_Probe(sample.tolist(), [1] * len(sample)) for sample in samples)
-    row = make_row(tokens, np.arange(len(samples))).to(reader.device)
-    with reader.autocast():
-        return reader.read(row).float()
-
-
-@dataclass(frozen=True, slots=True)
-class _Probe:
-    ids: list[int]
-    learn: list[int]
+def _read(lm: CausalLM, samples: list[NDArray[np.int64]]) -> torch.Tensor:
+    tokens = flatten(Encoded(sample.tolist(), [1] * len(sample)) for sample in samples)
+    row = pack(tokens, np.arange(len(samples))).to(lm.device)
+    with lm.autocast():
+        return lm.read(row).float()

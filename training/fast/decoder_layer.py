@@ -20,8 +20,8 @@ from training.config import TrainConfig
 from training.fast.compile import find_layers
 from training.fast.lora_linear import Adapted, Group
 from training.kernels.pieces import denormalise, gate, normalise, run_piece, turn, turn_back, ungate_narrow
-from training.model.causal_lm import Reader
-from training.model.device import Machine, can_run_kernels
+from training.model.causal_lm import CausalLM
+from training.model.device import Device, can_run_kernels
 
 Heads = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # queries, keys, values; shapes (tokens, heads, width)
 
@@ -31,7 +31,7 @@ _TOLERANCE = {torch.float32: 1e-3, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 _PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
-class FusedLayer:
+class FusedDecoderLayer:
     """A decoder layer that runs as two operations.
 
     Args:
@@ -57,7 +57,7 @@ class FusedLayer:
         self.heads, self.groups = query.second.shape[0] // width, key.second.shape[0] // width
 
     @classmethod
-    def read(cls, layer: Any, config: Any) -> FusedLayer | None:
+    def read(cls, layer: Any, config: Any) -> FusedDecoderLayer | None:
         """Return the layer fused; None where it is built in another way, or only a part of it is adapted."""
         if {name for name, _ in layer.named_children()} != set(_PARTS) or config.hidden_act != "silu":
             return None
@@ -219,7 +219,7 @@ def _apply(function: type[torch.autograd.Function], *inputs: Any) -> Any:
 
 class _Enter(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, states: Any, cos: Any, sin: Any, layer: FusedLayer, *parameters: Any) -> Any:
+    def forward(ctx: Any, states: Any, cos: Any, sin: Any, layer: FusedDecoderLayer, *parameters: Any) -> Any:
         with torch.autocast(states.device.type, enabled=False):
             heads, inner = layer.enter(states, cos, sin)
         ctx.save_for_backward(states, cos, sin, inner if layer.keep else None)
@@ -235,7 +235,7 @@ class _Enter(torch.autograd.Function):
 
 class _Leave(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, states: Any, attended: Any, layer: FusedLayer, *parameters: Any) -> Any:
+    def forward(ctx: Any, states: Any, attended: Any, layer: FusedDecoderLayer, *parameters: Any) -> Any:
         with torch.autocast(states.device.type, enabled=False):
             middle, joined, inner = layer.open_gates(states, attended)
             ctx.save_for_backward(attended, middle, joined, inner if layer.keep else None)
@@ -252,7 +252,9 @@ class _Whole(torch.autograd.Function):
     """The layer keeping its input only; the backward pass makes the rest again, but for the last product."""
 
     @staticmethod
-    def forward(ctx: Any, states: Any, cos: Any, sin: Any, layer: FusedLayer, mask: Any, rest: Any, *_: Any) -> Any:
+    def forward(
+        ctx: Any, states: Any, cos: Any, sin: Any, layer: FusedDecoderLayer, mask: Any, rest: Any, *_: Any
+    ) -> Any:
         ctx.save_for_backward(states, cos, sin)
         ctx.layer, ctx.mask, ctx.rest = layer, mask, rest
         with torch.autocast(states.device.type, enabled=False):
@@ -262,7 +264,7 @@ class _Whole(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         states, cos, sin = ctx.saved_tensors
-        layer: FusedLayer = ctx.layer
+        layer: FusedDecoderLayer = ctx.layer
         layer.keep_weights(True)  # until the gradients below took them
         heads = [part.requires_grad_() for part in layer.enter(states, cos, sin)[0]]
         with torch.enable_grad():
@@ -275,66 +277,66 @@ class _Whole(torch.autograd.Function):
         return entered, None, None, None, None, None, *first, *found
 
 
-def list_fused(reader: Reader) -> list[FusedLayer]:
+def list_fused(lm: CausalLM) -> list[FusedDecoderLayer]:
     """Return the layers of a model that run fused."""
-    found = (getattr(layer, "fused", None) for layer in find_layers(reader))
-    return [layer for layer in found if isinstance(layer, FusedLayer)]
+    found = (getattr(layer, "fused", None) for layer in find_layers(lm))
+    return [layer for layer in found if isinstance(layer, FusedDecoderLayer)]
 
 
-def will_fuse(config: TrainConfig, machine: Machine) -> bool:
+def will_fuse(config: TrainConfig, device: Device) -> bool:
     """Tell whether layers are to be fused, before the model is there to look at."""
-    return config.compile is not False and not config.lora.dropout and machine.device == "cuda" and can_run_kernels()
+    return config.compile is not False and not config.lora.dropout and device.type == "cuda" and can_run_kernels()
 
 
-def fuse_layers(reader: Reader) -> tuple[bool, str]:
+def fuse_layers(lm: CausalLM) -> tuple[bool, str]:
     """Fuse all decoder layers of a model, or none.
 
     Args:
-        reader: The model, with an adapter; changed in place.
+        lm: The model, with an adapter; changed in place.
 
     Returns:
         Whether they run fused, and a line that says so, with the largest difference, or why not.
     """
-    if reader.device == "cuda" and not can_run_kernels():
+    if lm.device == "cuda" and not can_run_kernels():
         return False, "layers: not fused, because Triton or a GPU of compute capability 8 is missing"
-    if list_fused(reader):
+    if list_fused(lm):
         return True, "layers: fused already"
-    layers = [FusedLayer.read(layer, reader.model.config) for layer in find_layers(reader)]
+    layers = [FusedDecoderLayer.read(layer, lm.model.config) for layer in find_layers(lm)]
     fused = [layer for layer in layers if layer is not None]
     if not fused or len(fused) < len(layers):
         return False, "layers: not fused, because this model or adapter has other parts than ours know"
     try:
-        error = max(measure_difference(reader, layer) for layer in fused)
+        error = max(measure_difference(lm, layer) for layer in fused)
     except Exception as exc:  # whatever goes wrong in a compiler: the layers as written are still there
         return False, f"layers: not fused, because the check fails: {type(exc).__name__}"
-    if not error <= _TOLERANCE[reader.dtype]:
+    if not error <= _TOLERANCE[lm.dtype]:
         return False, f"layers: not fused, because results differ (relative error {error:.1e})"
     for layer in fused:
         layer.install()
     return True, f"layers: fused, weights merged with the adapter at each use (checked, relative error {error:.1e})"
 
 
-def measure_difference(reader: Reader, layer: FusedLayer) -> float:
+def measure_difference(lm: CausalLM, layer: FusedDecoderLayer) -> float:
     """Compare a fused layer with the layer as written: its result, and the gradients of its input and its adapter.
 
     Returns:
         The largest relative error of these tensors, by norm.
     """
-    generator = torch.Generator(reader.device).manual_seed(0)
-    hidden = int(reader.model.config.get_text_config().hidden_size)
+    generator = torch.Generator(lm.device).manual_seed(0)
+    hidden = int(lm.model.config.get_text_config().hidden_size)
 
     def draw(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=generator, device=reader.device)
+        return torch.randn(shape, generator=generator, device=lm.device)
 
-    states, upstream = (draw(1, 2 * _PROBE, hidden).to(reader.dtype) for _ in range(2))
-    positions = torch.arange(2 * _PROBE, device=reader.device)[None] % _PROBE
-    borders = torch.tensor([0, _PROBE, 2 * _PROBE], dtype=torch.int32, device=reader.device)
-    rest = {"cu_seq_lens_q": borders, "cu_seq_lens_k": borders, "max_length_q": _PROBE, "max_length_k": _PROBE}
-    turns = reader.body.rotary_emb(states, positions)
+    states, upstream = (draw(1, 2 * _PROBE, hidden).to(lm.dtype) for _ in range(2))
+    positions = torch.arange(2 * _PROBE, device=lm.device)[None] % _PROBE
+    cu_seqlens = torch.tensor([0, _PROBE, 2 * _PROBE], dtype=torch.int32, device=lm.device)
+    rest = {"cu_seq_lens_q": cu_seqlens, "cu_seq_lens_k": cu_seqlens, "max_length_q": _PROBE, "max_length_k": _PROBE}
+    turns = lm.body.rotary_emb(states, positions)
 
     def run(forward: Any) -> tuple[torch.Tensor, ...]:
         given = states.clone().requires_grad_()
-        with reader.autocast():
+        with lm.autocast():
             out = forward(given, position_ids=positions, position_embeddings=turns, **rest)
         return out.detach(), *torch.autograd.grad(out, [given, *layer.parameters], upstream)
 

@@ -23,7 +23,7 @@ from training.data.samples import DataSet, Sample
 from training.data.tokens import Tokens
 from training.judging.gate import Exchange, Figures, Verdict, judge
 from training.judging.likeness import Bubbles, measure_likeness
-from training.judging.record import REPORTS, save_trial, write_report
+from training.judging.record import REPORTS, save_comparison, write_report
 from training.judging.report import SUMMARY
 from training.loop.evaluate import Score, evaluate
 from training.model.base import load_tokenizer, resolve_base
@@ -36,7 +36,7 @@ from userbot.store.adapters import AdapterShelf, Manifest
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class EvalPrompt:
     """A held-out context and the owner's real answer to it."""
 
     turns: tuple[Turn, ...]
@@ -45,7 +45,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exam:
+class EvalSet:
     """What both adapters are put to.
 
     Args:
@@ -56,12 +56,12 @@ class Exam:
     """
 
     held_out: tuple[Sample, ...]
-    questions: tuple[Question, ...]
-    learned: tuple[Bubbles, ...]
+    questions: tuple[EvalPrompt, ...]
+    supervised: tuple[Bubbles, ...]
     margins: GateConfig
 
 
-def hold_trial(store: Store, home: Path, *, candidate: str, current: str | None, progress: Progress) -> Verdict:
+def compare_adapters(store: Store, home: Path, *, candidate: str, current: str | None, progress: Progress) -> Verdict:
     """Compare two adapters, and write the report; nothing is promoted.
 
     Args:
@@ -81,7 +81,7 @@ def hold_trial(store: Store, home: Path, *, candidate: str, current: str | None,
     old = shelf.verify(current) if current is not None else None
     if old is not None and old.base != new.base:
         old = None
-    exam = set_exam(store, new, old, models=home / "models")
+    exam = make_eval_set(store, new, old, models=home / "models")
     config = TrainConfig.model_validate(new.config)
     model = CloneModel.load(
         new.base, models_dir=home / "models", load_in_4bit=config.load_in_4bit, compute_dtype=config.compute_dtype
@@ -89,19 +89,19 @@ def hold_trial(store: Store, home: Path, *, candidate: str, current: str | None,
     figures: list[Figures] = []
     replies: list[list[Bubbles]] = []
     for manifest in (new, old):
-        model.use_adapter(shelf.path(manifest.id) if manifest else None)
+        model.activate(shelf.path(manifest.id) if manifest else None)
         score = score_samples(model, exam.held_out, manifest)
         told = len(figures) * len(exam.questions)
-        replies.append(answer_all(model, exam, progress=progress, told=told))
-        likeness = measure_likeness(replies[-1], [one.owner for one in exam.questions], learned=exam.learned)
+        replies.append(answer_prompts(model, exam, progress=progress, told=told))
+        likeness = measure_likeness(replies[-1], [one.owner for one in exam.questions], supervised=exam.supervised)
         name = manifest.id if manifest else None
         figures.append(Figures(adapter_id=name, loss=score.loss, bits_per_char=score.bits_per_char, likeness=likeness))
     verdict = judge(figures[0], figures[1], exam.margins, owner=_measure_owner(exam))
-    save_trial(home / REPORTS / candidate, verdict, list_exchanges(exam, *replies))
+    save_comparison(home / REPORTS / candidate, verdict, list_exchanges(exam, *replies))
     return verdict
 
 
-def set_exam(store: Store, new: Manifest, old: Manifest | None, *, models: Path) -> Exam:
+def make_eval_set(store: Store, new: Manifest, old: Manifest | None, *, models: Path) -> EvalSet:
     """Choose the held-out conversations and questions, by the rules that the candidate was trained under.
 
     What either adapter has learned is no question: the newest conversations of a store that has grown since may not be
@@ -116,35 +116,35 @@ def set_exam(store: Store, new: Manifest, old: Manifest | None, *, models: Path)
     found = build(store, config.data, count_tokens=renderer.count, seed=config.seed)
     known = [list_known(manifest.data) for manifest in (new, old) if manifest]
     unseen = tuple(sample for sample in found.held_out if all(is_unseen(sample, ranges) for ranges in known))
-    questions = list_questions(unseen, limit=config.gate.prompts)
+    questions = list_prompts(unseen, limit=config.gate.prompts)
     if not questions:
         raise TooLittleDataError(
             f"No held-out conversation is left that {new.id} and the adapter in service have not learned. Raise "
             f"data.held_out, or train afresh: clone train"
         )
-    return Exam(held_out=unseen, questions=questions, learned=list_learned(found), margins=config.gate)
+    return EvalSet(held_out=unseen, questions=questions, supervised=list_supervised(found), margins=config.gate)
 
 
-def list_questions(samples: Sequence[Sample], *, limit: int) -> tuple[Question, ...]:
+def list_prompts(samples: Sequence[Sample], *, limit: int) -> tuple[EvalPrompt, ...]:
     """Return contexts that end with a peer's turn, with the owner's answers; not more than `limit`, spread over all."""
     found = [
-        Question(sample.turns[:index], sample.system, turn.bubbles)
+        EvalPrompt(sample.turns[:index], sample.system, turn.bubbles)
         for sample in samples
-        for index, (turn, learned) in enumerate(zip(sample.turns, sample.learn, strict=True))
-        if learned and index and not sample.turns[index - 1].mine
+        for index, (turn, supervised) in enumerate(zip(sample.turns, sample.supervised, strict=True))
+        if supervised and index and not sample.turns[index - 1].mine
     ]
     if len(found) > limit:
         found = [found[index * len(found) // limit] for index in range(limit)]
     return tuple(found)
 
 
-def list_learned(found: DataSet) -> tuple[Bubbles, ...]:
+def list_supervised(found: DataSet) -> tuple[Bubbles, ...]:
     """Return the owner turns that are learned."""
     return tuple(
         turn.bubbles
         for sample in found.train
-        for turn, learned in zip(sample.turns, sample.learn, strict=True)
-        if learned
+        for turn, supervised in zip(sample.turns, sample.supervised, strict=True)
+        if supervised
     )
 
 
@@ -152,12 +152,12 @@ def score_samples(model: CloneModel, samples: Sequence[Sample], manifest: Manife
     """Return what the held-out samples cost the adapter that is in use, rendered as it was trained."""
     text_format: Any = manifest.text_format if manifest else model.text_format
     tokens: Tokens = encode(samples, Renderer(model.tokenizer, text_format), model.tokenizer)
-    with model.reading() as reader:
+    with model.reading() as lm:
         # One sample a row needs no kernel for packed rows, and a trial is short.
-        return evaluate(reader, tokens, row_tokens=int(tokens.lengths.max()), packed=False).total
+        return evaluate(lm, tokens, max_pack_tokens=int(tokens.lengths.max()), packed=False).total
 
 
-def answer_all(model: CloneModel, exam: Exam, *, progress: Progress, told: int) -> list[Bubbles]:
+def answer_prompts(model: CloneModel, exam: EvalSet, *, progress: Progress, told: int) -> list[Bubbles]:
     """Answer all questions, each with its own fixed seed.
 
     Args:
@@ -174,7 +174,7 @@ def answer_all(model: CloneModel, exam: Exam, *, progress: Progress, told: int) 
     return replies
 
 
-def list_exchanges(exam: Exam, new: Sequence[Bubbles], old: Sequence[Bubbles]) -> list[Exchange]:
+def list_exchanges(exam: EvalSet, new: Sequence[Bubbles], old: Sequence[Bubbles]) -> list[Exchange]:
     """Put questions and answers together."""
     return [
         Exchange(
@@ -187,11 +187,11 @@ def list_exchanges(exam: Exam, new: Sequence[Bubbles], old: Sequence[Bubbles]) -
     ]
 
 
-def _measure_owner(exam: Exam) -> Any:
+def _measure_owner(exam: EvalSet) -> Any:
     count = len(exam.questions)
-    if len(exam.learned) < count:
+    if len(exam.supervised) < count:
         return None
-    older = [exam.learned[index * len(exam.learned) // count] for index in range(count)]
+    older = [exam.supervised[index * len(exam.supervised) // count] for index in range(count)]
     return measure_likeness(older, [one.owner for one in exam.questions])
 
 
@@ -205,7 +205,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     progress = JsonLines(sys.stdout)
     try:
         with Store.open(given.home / "clone.db") as store:
-            verdict = hold_trial(store, given.home, candidate=given.candidate, current=given.current, progress=progress)
+            verdict = compare_adapters(
+                store, given.home, candidate=given.candidate, current=given.current, progress=progress
+            )
             report = write_report(store, given.home, given.candidate)
     except CloneError as exc:
         progress.report("error", text=str(exc), exit_code=exc.exit_code)

@@ -70,7 +70,7 @@ class Likeness:
     def score(self) -> float:
         """Return one number, 1 for a perfect likeness: one less the mean distance, with the classifier as one of them.
 
-        An AUC below 0.5 is chance, and counts as 0.5.
+        An AUC below 0.5 is rng, and counts as 0.5.
         """
         distances = [self.length, self.bubbles, self.case, self.punctuation, self.emoji, self.language]
         if self.auc is not None:
@@ -79,7 +79,7 @@ class Likeness:
 
 
 def measure_likeness(
-    clone: Sequence[Bubbles], owner: Sequence[Bubbles], *, learned: Iterable[Bubbles] = ()
+    clone: Sequence[Bubbles], owner: Sequence[Bubbles], *, supervised: Iterable[Bubbles] = ()
 ) -> Likeness:
     """Compare the clone's replies with the owner's own.
 
@@ -108,7 +108,7 @@ def measure_likeness(
         owner_sameness=share_of_echoes(owner),
         empty=_share(clone, lambda reply: not join(reply)),
         overlong=share_overlong(clone, owner),
-        copied=share_copied(clone, learned),
+        copied=share_copied(clone, supervised),
     )
 
 
@@ -244,9 +244,9 @@ def share_overlong(clone: Sequence[Bubbles], owner: Sequence[Bubbles]) -> float:
     return _share(clone, lambda reply: len(join(reply)) > limit)
 
 
-def share_copied(clone: Sequence[Bubbles], learned: Iterable[Bubbles]) -> float:
+def share_copied(clone: Sequence[Bubbles], supervised: Iterable[Bubbles]) -> float:
     """Return the share of replies of VERBATIM_CHARS or more that are a training turn, but for case and spaces."""
-    known: Collection[str] = {_plain(turn) for turn in learned}
+    known: Collection[str] = {_plain(turn) for turn in supervised}
     return _share(clone, lambda reply: len(_plain(reply)) >= VERBATIM_CHARS and _plain(reply) in known)
 
 

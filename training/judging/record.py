@@ -22,14 +22,14 @@ TRIAL = "trial.json"
 REPORTS = "reports"
 
 
-def save_trial(folder: Path, verdict: Verdict, exchanges: Sequence[Exchange]) -> None:
+def save_comparison(folder: Path, verdict: Verdict, exchanges: Sequence[Exchange]) -> None:
     """Keep a verdict with the replies that it rests on, so that a report needs no model; 0600, as it holds messages."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_json(folder / TRIAL, {"verdict": verdict.to_json(), "exchanges": [asdict(one) for one in exchanges]})
 
 
-def read_trial(folder: Path) -> tuple[Verdict, list[Exchange]] | None:
-    """Read what `save_trial` kept; None where there is nothing."""
+def read_comparison(folder: Path) -> tuple[Verdict, list[Exchange]] | None:
+    """Read what `save_comparison` kept; None where there is nothing."""
     if not (folder / TRIAL).is_file():
         return None
     found = json.loads((folder / TRIAL).read_text("utf-8"))
@@ -49,7 +49,7 @@ def write_report(store: Store, home: Path, adapter_id: str) -> Path:
     """
     manifest = AdapterShelf(home / "adapters").get(adapter_id)
     folder = home / REPORTS / adapter_id
-    found = read_trial(folder)
+    found = read_comparison(folder)
     if found is None:
         raise NoAdapterError(
             f"The adapter {adapter_id} was never compared, so there is nothing to report. Compare it: "

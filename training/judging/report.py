@@ -93,14 +93,14 @@ def make_pairs(exchanges: Iterable[Exchange], *, seed: int) -> list[Pair]:
     Contexts where the clone said nothing, or the owner's very words, are no question. Not more than
     MAX_PAIRS, spread over all.
     """
-    chance = random.Random(seed)  # noqa: S311 - the order of a quiz needs no secrecy
+    rng = random.Random(seed)  # noqa: S311 - the order of a quiz needs no secrecy
     asked = [entry for entry in exchanges if join(entry.candidate) and join(entry.candidate) != join(entry.owner)]
     if len(asked) > MAX_PAIRS:
         asked = [asked[index * len(asked) // MAX_PAIRS] for index in range(MAX_PAIRS)]
     pairs = []
     for entry in asked:
         context = entry.context[-CONTEXT_TURNS:]
-        owner_first = chance.random() < 0.5
+        owner_first = rng.random() < 0.5
         a, b = (entry.owner, entry.candidate) if owner_first else (entry.candidate, entry.owner)
         pairs.append(Pair(context, a, b, "A" if owner_first else "B"))
     return pairs

@@ -4,7 +4,7 @@ FlashAttention gives each sample tiles of its own, writes the gradients of keys 
 adds them up in another pass. Here tiles run across samples, and a program sees all query heads that share a key: each
 tensor is written once. How far a tile must look follows from the positions alone, which restart with each sample.
 
-Must compute what `training.fast.attention.attend_segments` does.
+Must compute what `training.fast.attention.attend_per_sample` does.
 
 Source: Dao, "FlashAttention-2", 2023, algorithms 1 and 2.
 """

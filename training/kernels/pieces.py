@@ -129,10 +129,10 @@ def grade(logits: torch.Tensor, targets: torch.Tensor, factor: torch.Tensor) -> 
     """
     wide = logits.float()
     total = torch.logsumexp(wide, dim=1, keepdim=True)
-    learned = (targets >= 0)[:, None]
-    loss = torch.where(learned, total - wide.gather(1, targets.clamp(min=0)[:, None]), 0.0).sum()
+    supervised = (targets >= 0)[:, None]
+    loss = torch.where(supervised, total - wide.gather(1, targets.clamp(min=0)[:, None]), 0.0).sum()
     right = torch.arange(logits.shape[1], device=logits.device)[None] == targets[:, None]
-    return loss, ((torch.exp(wide - total) - right.float()) * (learned * factor)).to(logits.dtype)
+    return loss, ((torch.exp(wide - total) - right.float()) * (supervised * factor)).to(logits.dtype)
 
 
 # Quicker than what torch.compile makes.

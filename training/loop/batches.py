@@ -10,7 +10,7 @@ from training.config import TrainConfig
 from training.data.tokens import Ints, Tokens
 
 
-def plan_epochs(config: TrainConfig, tokens: Tokens) -> tuple[list[Ints], list[int]]:
+def plan_batches(config: TrainConfig, tokens: Tokens) -> tuple[list[Ints], list[int]]:
     """Share the samples out to the updates of all epochs, each in another order.
 
     Returns:
@@ -70,7 +70,7 @@ def plan_updates(
     return [np.array(samples, dtype=np.int64) for samples in done]
 
 
-def fit_rows(lengths: Ints, samples: Ints, *, row_tokens: int) -> list[Ints]:
+def plan_packs(lengths: Ints, samples: Ints, *, max_pack_tokens: int) -> list[Ints]:
     """Pack samples into rows, each as full as the samples left can make it.
 
     A last row of a few tokens costs nearly what a full one does where weights are unpacked or kernels started for it.
@@ -78,7 +78,7 @@ def fit_rows(lengths: Ints, samples: Ints, *, row_tokens: int) -> list[Ints]:
     Args:
         lengths: Tokens of every sample there is.
         samples: Those to pack.
-        row_tokens: Tokens that fit into a row; a longer sample gets a row of its own.
+        max_pack_tokens: Tokens that fit into a row; a longer sample gets a row of its own.
     """
     left = samples[np.argsort(-lengths[samples], kind="stable")]
     rows: list[Ints] = []
@@ -87,7 +87,7 @@ def fit_rows(lengths: Ints, samples: Ints, *, row_tokens: int) -> list[Ints]:
         if len(left) > 2 * _CHOICE:
             choice = np.concatenate((choice[:_CHOICE], choice[-_CHOICE:]))
         sizes = lengths[left[choice]].tolist()
-        taken = choice[_fill(sizes, row_tokens) if sizes[0] < row_tokens else [0]]
+        taken = choice[_fill(sizes, max_pack_tokens) if sizes[0] < max_pack_tokens else [0]]
         rows.append(left[taken])
         left = np.delete(left, taken)
     return rows

@@ -29,7 +29,7 @@ class Checkpoint:
         weights: Trained tensors by parameter name.
         optimizer: State of the optimiser.
         scaler: State of the gradient scaler; empty without one.
-        row_tokens: Tokens of a row, which running out of memory may have changed.
+        max_pack_tokens: Tokens of a row, which running out of memory may have changed.
         checkpointing: Whether activations are recomputed.
         tokens: Useful tokens read so far.
     """
@@ -38,7 +38,7 @@ class Checkpoint:
     weights: dict[str, torch.Tensor]
     optimizer: dict[str, Any]
     scaler: dict[str, Any]
-    row_tokens: int
+    max_pack_tokens: int
     checkpointing: bool
     tokens: int
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from training.data.tokens import Ints, Tokens
-from training.loop.batches import fit_rows
-from training.loop.loss import score_row
-from training.model.causal_lm import Reader
-from training.model.packed_sequence import make_row
+from training.loop.batches import plan_packs
+from training.loop.loss import score_pack
+from training.model.causal_lm import CausalLM
+from training.model.packed_sequence import pack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Score:
     """What some samples cost a model.
 
     Args:
-        nats: Summed loss of the learned tokens.
+        nats: Summed loss of the supervised tokens.
         tokens: How many those are.
         characters: How many characters their text has.
     """
@@ -31,12 +31,12 @@ class Score:
 
     @property
     def loss(self) -> float:
-        """Return nats per learned token, which compares adapters of one base."""
+        """Return nats per supervised token, which compares adapters of one base."""
         return self.nats / max(1, self.tokens)
 
     @property
     def bits_per_char(self) -> float:
-        """Return bits per character of learned text, which compares bases with different tokenizers."""
+        """Return bits per character of supervised text, which compares bases with different tokenizers."""
         return self.nats / math.log(2) / max(1, self.characters)
 
     def to_json(self) -> dict[str, Any]:
@@ -66,29 +66,29 @@ class Evaluation:
         return {**self.total.to_json(), "chats": {str(chat): score.to_json() for chat, score in self.chats.items()}}
 
 
-def evaluate(reader: Reader, tokens: Tokens, *, row_tokens: int, packed: bool = True) -> Evaluation:
+def evaluate(lm: CausalLM, tokens: Tokens, *, max_pack_tokens: int, packed: bool = True) -> Evaluation:
     """Score samples with the adapter that is active, in evaluation mode; the mode is put back.
 
     Args:
-        reader: The model.
+        lm: The model.
         tokens: Held-out samples; may be none.
-        row_tokens: Tokens of a forward pass.
-        packed: Several samples may share a row.
+        max_pack_tokens: Tokens of a forward pass.
+        packed: Broadcast samples may share a row.
     """
     everything = np.arange(len(tokens))
     rows = (
-        fit_rows(tokens.lengths, everything, row_tokens=row_tokens)
+        plan_packs(tokens.lengths, everything, max_pack_tokens=max_pack_tokens)
         if packed
         else [everything[i : i + 1] for i in everything]
     )
     nats = np.zeros(len(tokens))
-    was_training = reader.model.training
-    reader.model.eval()
+    was_training = lm.model.training
+    lm.model.eval()
     for row in rows:
-        losses = score_row(reader, make_row(tokens, row).to(reader.device)).double().cpu().numpy()
-        owners = np.repeat(row, tokens.learned[row])
+        losses = score_pack(lm, pack(tokens, row).to(lm.device)).double().cpu().numpy()
+        owners = np.repeat(row, tokens.supervised[row])
         np.add.at(nats, owners, losses)
-    reader.model.train(was_training)
+    lm.model.train(was_training)
     chats = {int(chat): _sum(tokens, nats, np.flatnonzero(tokens.chats == chat)) for chat in np.unique(tokens.chats)}
     return Evaluation(total=_sum(tokens, nats, everything), chats=chats)
 
@@ -96,6 +96,6 @@ def evaluate(reader: Reader, tokens: Tokens, *, row_tokens: int, packed: bool = 
 def _sum(tokens: Tokens, nats: np.ndarray[Any, np.dtype[np.float64]], samples: Ints) -> Score:
     return Score(
         nats=float(nats[samples].sum()),
-        tokens=int(tokens.learned[samples].sum()),
+        tokens=int(tokens.supervised[samples].sum()),
         characters=int(tokens.characters[samples].sum()),
     )

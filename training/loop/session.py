@@ -20,32 +20,32 @@ from training.data.tokens import Ints, Tokens
 from training.fast.attention import choose_attention, name_attention
 from training.fast.compile import compile_layers, undo_compiling, will_compile
 from training.fast.decoder_layer import fuse_layers, list_fused, will_fuse
-from training.loop.batches import plan_epochs
+from training.loop.batches import plan_batches
 from training.loop.checkpoint import Checkpoint
-from training.loop.cuda_graph import LONGEST_ROW
+from training.loop.cuda_graph import MAX_GRAPH_TOKENS
 from training.loop.evaluate import Evaluation, evaluate
-from training.loop.throughput import measure_speed
+from training.loop.throughput import measure_throughput
 from training.loop.trainer import Layout, Trainer, read_peak_memory
 from training.model.base import (
     BaseModel,
     attach_lora,
     count_4bit,
-    expand,
+    dequantise_weights,
     load_base,
     map_mismatch,
     quiet_deprecations,
     resolve_base,
 )
-from training.model.causal_lm import Reader, make_reader
-from training.model.device import GIB, Machine, inspect_machine
+from training.model.causal_lm import CausalLM, make_causal_lm
+from training.model.device import GIB, Device, inspect_device
 from training.model.memory import (
     SPARE,
     Memory,
     advise,
     estimate_memory,
     fit_plan,
-    is_worth_expanding,
-    measure_anatomy,
+    is_worth_dequantising,
+    read_dims,
 )
 from training.progress import Progress
 from userbot.domain.errors import OutOfMemoryError
@@ -56,7 +56,7 @@ LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "telegram-clone")
 
 
 @dataclass(kw_only=True)
-class Learner:
+class TrainingSession:
     """A model with an adapter, the samples, and how they are fitted into memory.
 
     Args:
@@ -64,7 +64,7 @@ class Learner:
         base: Name of the base model.
         run: The run's folder.
         model: peft's model.
-        reader: How it is run for its loss.
+        lm: How it is run for its loss.
         layout: How updates are cut.
         train: Training samples.
         held_out: Samples for evaluation.
@@ -78,7 +78,7 @@ class Learner:
     base: str
     run: RunFolder
     model: Any
-    reader: Reader
+    lm: CausalLM
     layout: Layout
     train: Tokens
     held_out: Tokens
@@ -98,7 +98,7 @@ class Learner:
         parent: Path | None,
         current: Path | None,
         progress: Progress,
-    ) -> Learner:
+    ) -> TrainingSession:
         """Load the base, choose how to run it, measure it on the held-out samples, and put the adapter on it.
 
         Args:
@@ -112,39 +112,42 @@ class Learner:
         """
         train, held_out = Tokens.open(run.path / TRAIN), Tokens.open(run.path / HELD_OUT)
         longest = int(max(train.lengths.max(), held_out.lengths.max(initial=0)))
-        machine = inspect_machine()
-        dtype = machine.choose_dtype(config.compute_dtype)
+        device = inspect_device()
+        dtype = device.choose_dtype(config.compute_dtype)
         found = resolve_base(base, models_dir=models)
-        anatomy = measure_anatomy(found, config.lora)
-        expanded = config.load_in_4bit and is_worth_expanding(anatomy, machine, dtype)
-        model = _load_model(found, config, dtype=dtype, machine=machine, expanded=expanded, progress=progress)
-        reader = make_reader(model, dtype=dtype, device=machine.device)
-        path, line = choose_attention(reader, machine, wanted=config.attention, max_tokens=longest)
+        dims = read_dims(found, config.lora)
+        dequantised = config.load_in_4bit and is_worth_dequantising(dims, device, dtype)
+        model = _load_model(found, config, dtype=dtype, device=device, dequantised=dequantised, progress=progress)
+        lm = make_causal_lm(model, dtype=dtype, device=device.type)
+        path, line = choose_attention(lm, device, wanted=config.attention, max_tokens=longest)
         progress.report("note", text=line)
         how: dict[str, Any] = {
             "dtype": dtype,
-            "expanded": expanded,
+            "dequantised": dequantised,
             "masked": path == "sdpa",
-            "compiled": will_compile(config.compile, machine.device),
-            "fused": will_fuse(config, machine),
+            "compiled": will_compile(config.compile, device.type),
+            "fused": will_fuse(config, device),
         }
-        plan = fit_plan(anatomy, config, machine, longest=longest, **how)
-        if advice := advise(plan, config, machine):
-            if plan.memory.weights > machine.free_bytes:
+        plan = fit_plan(dims, config, device, longest=longest, **how)
+        if advice := advise(plan, config, device):
+            if plan.memory.weights > device.free_bytes:
                 raise OutOfMemoryError(advice)
             progress.report("note", text=advice)
-        estimate, most = partial(estimate_memory, anatomy, config, **how), SPARE * machine.free_bytes
+        estimate, most = partial(estimate_memory, dims, config, **how), SPARE * device.free_bytes
         learner = cls(
             config=config,
             base=base,
             run=run,
             model=model,
-            reader=reader,
+            lm=lm,
             layout=Layout(
-                row_tokens=plan.row_tokens, checkpointing=plan.checkpointing, packed=path != "alone", memory=plan.memory
+                max_pack_tokens=plan.max_pack_tokens,
+                checkpointing=plan.checkpointing,
+                packed=path != "alone",
+                memory=plan.memory,
             ),
             estimate=estimate,
-            keep=estimate(row_tokens=plan.row_tokens, checkpointing=False, kept=True).total < most,
+            keep=estimate(max_pack_tokens=plan.max_pack_tokens, checkpointing=False, kept=True).total < most,
             train=train,
             held_out=held_out,
             progress=progress,
@@ -159,11 +162,11 @@ class Learner:
         Returns:
             Losses before and after, speed, memory, and whether it became worse.
         """
-        plan, ends = plan_epochs(self.config, self.train)
+        plan, ends = plan_batches(self.config, self.train)
         every = self.config.evaluate_every
         self._quicken(plan)
         trainer = Trainer(
-            reader=self.reader,
+            lm=self.lm,
             tokens=self.train,
             plan=plan,
             config=self.config,
@@ -176,7 +179,7 @@ class Learner:
         )
         self._report_estimate(trainer)
         began = time.monotonic()
-        read = trainer.run(Checkpoint.load(self.run.checkpoint, self.reader.device))
+        read = trainer.run(Checkpoint.load(self.run.checkpoint, self.lm.device))
         seconds = time.monotonic() - began
         after = self.measure("after", step=len(plan))
         reference = self.metrics.get("current") or self.metrics["before"]
@@ -185,28 +188,28 @@ class Learner:
             "updates": len(plan),
             "train_s": round(seconds, 2),
             "tokens_per_s": round(read / max(seconds, 1e-9), 1),
-            "peak_bytes": read_peak_memory(self.reader.device),
+            "peak_bytes": read_peak_memory(self.lm.device),
             "worse": after.total.loss > reference["loss"],
         }
 
     def _quicken(self, plan: Sequence[Ints]) -> None:
         """Run the layers in the quickest way that is right for this model here."""
         layout = self.layout
-        longest_row = min(layout.row_tokens, max(int(self.train.lengths[samples].sum()) for samples in plan))
-        layout.memory = self.estimate(row_tokens=longest_row, checkpointing=layout.checkpointing)
-        if self.config.compile is not False and self.reader.device == "cuda":
-            fused, line = fuse_layers(self.reader)
+        longest_pack = min(layout.max_pack_tokens, max(int(self.train.lengths[samples].sum()) for samples in plan))
+        layout.memory = self.estimate(max_pack_tokens=longest_pack, checkpointing=layout.checkpointing)
+        if self.config.compile is not False and self.lm.device == "cuda":
+            fused, line = fuse_layers(self.lm)
             self.progress.report("note", text=line)
             if fused:
                 recordable = {name_attention("rows"), name_attention("varlen")}
-                attention = self.reader.model.config._attn_implementation
-                layout.recorded = attention in recordable and longest_row <= LONGEST_ROW
+                attention = self.lm.model.config._attn_implementation
+                layout.graphed = attention in recordable and longest_pack <= MAX_GRAPH_TOKENS
                 if self.keep and not layout.checkpointing:
-                    layout.memory = self.estimate(row_tokens=longest_row, checkpointing=False, kept=True)
-                    for layer in list_fused(self.reader):
+                    layout.memory = self.estimate(max_pack_tokens=longest_pack, checkpointing=False, kept=True)
+                    for layer in list_fused(self.lm):
                         layer.keep = True
                 return
-        layout.pad, line = compile_layers(self.reader, wanted=self.config.compile)
+        layout.pad, line = compile_layers(self.lm, wanted=self.config.compile)
         self.progress.report("note", text=line)
 
     def _measure_during(self, step: int) -> None:
@@ -214,7 +217,7 @@ class Learner:
 
     def measure(self, name: str, *, step: int) -> Evaluation:
         """Score the held-out samples, tell it, and keep it among the metrics unless it is one of many."""
-        found = evaluate(self.reader, self.held_out, row_tokens=self.layout.row_tokens, packed=self.layout.packed)
+        found = evaluate(self.lm, self.held_out, max_pack_tokens=self.layout.max_pack_tokens, packed=self.layout.packed)
         self.progress.report("evaluation", name=name, step=step, **found.total.to_json())
         if name != "during":
             self.metrics[name] = found.to_json()
@@ -231,7 +234,7 @@ class Learner:
         self.model, notes = attach_lora(self.model, self.config.lora, seed=self.config.seed, parent=parent)
         for line in notes:
             self.progress.report("note", text=line)
-        self.reader = make_reader(self.model, dtype=self.reader.dtype, device=self.reader.device)
+        self.lm = make_causal_lm(self.model, dtype=self.lm.dtype, device=self.lm.device)
         if parent is not None:
             self.measure("parent", step=0)
         if current is None:
@@ -248,17 +251,17 @@ class Learner:
 
     def _report_estimate(self, trainer: Trainer) -> None:
         try:
-            speed = measure_speed(trainer)
+            speed = measure_throughput(trainer)
         except (torch._dynamo.exc.TorchDynamoException, torch._inductor.exc.InductorError) as exc:
-            undo_compiling(self.reader)
+            undo_compiling(self.lm)
             self.layout.pad = False
             self.progress.report("note", text=f"layers: run as written, because compiling fails: {type(exc).__name__}")
-            speed = measure_speed(trainer)
+            speed = measure_throughput(trainer)
         tokens = sum(int(self.train.lengths[samples].sum()) for samples in trainer.plan)
         self.progress.report(
             "estimate",
             memory_gib=self.layout.memory.to_json() if self.layout.memory else None,
-            row_tokens=self.layout.row_tokens,
+            max_pack_tokens=self.layout.max_pack_tokens,
             checkpointing=self.layout.checkpointing,
             updates=len(trainer.plan),
             tokens=tokens,
@@ -268,21 +271,27 @@ class Learner:
 
 
 def _load_model(
-    base: BaseModel, config: TrainConfig, *, dtype: torch.dtype, machine: Machine, expanded: bool, progress: Progress
+    base: BaseModel,
+    config: TrainConfig,
+    *,
+    dtype: torch.dtype,
+    device: Device,
+    dequantised: bool,
+    progress: Progress,
 ) -> Any:
-    model, _ = load_base(base, quantised=config.load_in_4bit, compute_dtype=dtype, device=machine.device)
+    model, _ = load_base(base, quantised=config.load_in_4bit, compute_dtype=dtype, device=device.type)
     layers = f"{count_4bit(model)} layers in 4 bit (NF4)" if config.load_in_4bit else "not quantised"
-    if expanded:
-        model = expand(model, dtype)
+    if dequantised:
+        model = dequantise_weights(model, dtype)
         layers += ", their values held unpacked, because memory is plenty and that is quicker on a CPU"
-    free = f"{machine.free_bytes / GIB:.1f} GiB free"
-    progress.report("note", text=f"machine: {machine.name}, {free}, computing in {str(dtype).removeprefix('torch.')}")
+    free = f"{device.free_bytes / GIB:.1f} GiB free"
+    progress.report("note", text=f"device: {device.name}, {free}, computing in {str(dtype).removeprefix('torch.')}")
     progress.report("note", text=f"weights: {layers}")
     return model
 
 
 def name_base(folder: Path, base: str) -> None:
-    """Name the base in an adapter's configuration as the manifest does, and not by a folder of this machine."""
+    """Name the base in an adapter's configuration as the manifest does, and not by a folder of this device."""
     path = folder / "adapter_config.json"
     values = json.loads(path.read_text("utf-8"))
     write_json(path, {**values, "base_model_name_or_path": base})

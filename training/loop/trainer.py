@@ -14,16 +14,16 @@ import torch
 from training.config import TrainConfig
 from training.data.tokens import Ints, Tokens
 from training.fast.decoder_layer import list_fused
-from training.loop.batches import fit_rows
+from training.loop.batches import plan_packs
 from training.loop.checkpoint import Checkpoint
-from training.loop.cuda_graph import LONGEST_ROW, RowRecorder
-from training.loop.loss import learn_row
+from training.loop.cuda_graph import MAX_GRAPH_TOKENS, GraphedBackward
+from training.loop.loss import backward_pack
 from training.loop.optimizer import make_optimizer, set_rate
 from training.loop.process_group import Alone, Team
 from training.model.base import quiet_deprecations
-from training.model.causal_lm import Reader
+from training.model.causal_lm import CausalLM
 from training.model.memory import Memory
-from training.model.packed_sequence import Row, make_row, round_up
+from training.model.packed_sequence import PackedSequence, pack, round_up
 from training.progress import Progress
 from userbot.domain.errors import OutOfMemoryError, TrainingStoppedError
 
@@ -35,28 +35,28 @@ class Layout:
     """How an update is cut into forward passes; running out of memory changes it.
 
     Args:
-        row_tokens: Tokens of a row.
+        max_pack_tokens: Tokens of a row.
         checkpointing: Recompute activations in the backward pass.
         pad: Fill rows up, so that compiled layers meet one shape only.
-        packed: Several samples may share a row.
-        recorded: Play recordings of short rows; for fused layers on a GPU.
+        packed: Broadcast samples may share a row.
+        graphed: Play recordings of short rows; for fused layers on a GPU.
         memory: What that was estimated to need.
     """
 
-    row_tokens: int
+    max_pack_tokens: int
     checkpointing: bool = False
     pad: bool = False
     packed: bool = True
-    recorded: bool = False
+    graphed: bool = False
     memory: Memory | None = None
 
 
 @dataclass(kw_only=True)
 class Trainer:
-    """Trains the parameters of a reader that require a gradient.
+    """Trains the parameters of a lm that require a gradient.
 
     Args:
-        reader: The model, with an adapter.
+        lm: The model, with an adapter.
         tokens: The training samples.
         plan: Samples of each update, in order.
         config: Learning rate, clipping, intervals, seed.
@@ -70,7 +70,7 @@ class Trainer:
         clock: Monotonic, seconds.
     """
 
-    reader: Reader
+    lm: CausalLM
     tokens: Tokens
     plan: Sequence[Ints]
     config: TrainConfig
@@ -87,19 +87,19 @@ class Trainer:
 
     def __post_init__(self) -> None:
         """Make optimiser and scaler."""
-        named = [(name, value) for name, value in self.reader.model.named_parameters() if value.requires_grad]
+        named = [(name, value) for name, value in self.lm.model.named_parameters() if value.requires_grad]
         self.named: dict[str, torch.nn.Parameter] = dict(named)
         self.parameters = list(self.named.values())
-        self.optimizer = make_optimizer(self.parameters, self.config, device=self.reader.device)
+        self.optimizer = make_optimizer(self.parameters, self.config, device=self.lm.device)
         # float16 has too small a range for gradients; the scaler moves them into it.
-        self.scaler = torch.amp.GradScaler(self.reader.device, enabled=self.reader.dtype is torch.float16)
+        self.scaler = torch.amp.GradScaler(self.lm.device, enabled=self.lm.dtype is torch.float16)
         self._lengths = self.tokens.lengths
-        self._learned = self.tokens.learned
+        self._supervised = self.tokens.supervised
         self._longest = int(self._lengths.max())
-        self.layout.row_tokens = max(self.layout.row_tokens, self._longest)
-        self.recorder = self._make_recorder() if self.layout.recorded else None
+        self.layout.max_pack_tokens = max(self.layout.max_pack_tokens, self._longest)
+        self.graphs = self._make_graphs() if self.layout.graphed else None
         if self.layout.checkpointing:
-            set_checkpointing(self.reader)
+            set_checkpointing(self.lm)
 
     def run(self, start: Checkpoint | None = None) -> int:
         """Run all updates, or those after a checkpoint.
@@ -111,7 +111,7 @@ class Trainer:
             TrainingStoppedError: `should_stop` said so; the checkpoint is written.
             OutOfMemoryError: Even the smallest row does not fit.
         """
-        self.reader.model.train()
+        self.lm.model.train()
         step = self._restore(start) if start else 0
         began, began_tokens = self.clock(), self._seen
         told = began
@@ -123,14 +123,14 @@ class Trainer:
             else:
                 step += 1
                 self._waiting.append((step, loss, rate))
-            if step == len(self.plan) or self.reader.device == "cpu":
+            if step == len(self.plan) or self.lm.device == "cpu":
                 told = self._tell(began, began_tokens)
             elif self.clock() - told >= _TELL_S:
                 told = self._tell(began, began_tokens, keep=1)  # the newest is still being computed
             if step in self.evaluate_at:
                 self._tell(began, began_tokens)
                 self.evaluate(step)
-                self.reader.model.train()
+                self.lm.model.train()
             if step % self.config.save_every == 0 or step == len(self.plan):
                 self.save(step)
         return self._seen - began_tokens
@@ -144,7 +144,7 @@ class Trainer:
             weights={name: value.detach() for name, value in self.named.items()},
             optimizer=self.optimizer.state_dict(),
             scaler=self.scaler.state_dict(),
-            row_tokens=self.layout.row_tokens,
+            max_pack_tokens=self.layout.max_pack_tokens,
             checkpointing=self.layout.checkpointing,
             tokens=self._seen,
         ).save(self.checkpoint)
@@ -156,10 +156,10 @@ class Trainer:
                 value.copy_(start.weights[name])
         self.optimizer.load_state_dict(start.optimizer)
         self.scaler.load_state_dict(start.scaler)
-        self.layout.row_tokens, self._seen = start.row_tokens, start.tokens
+        self.layout.max_pack_tokens, self._seen = start.max_pack_tokens, start.tokens
         if start.checkpointing and not self.layout.checkpointing:
             self.layout.checkpointing = True
-            set_checkpointing(self.reader)
+            set_checkpointing(self.lm)
         return start.step
 
     def _stop(self, step: int) -> None:
@@ -189,23 +189,23 @@ class Trainer:
             self._shrink(failed)
 
     def _accumulate(self, samples: Ints) -> torch.Tensor | None:
-        learned = int(self._learned[samples].sum())
-        total = torch.zeros((), device=self.reader.device)
+        supervised = int(self._supervised[samples].sum())
+        total = torch.zeros((), device=self.lm.device)
         self.clear_gradients()
         for row in self.cut(samples)[self.team.rank :: self.team.size]:
             if self.should_stop():
                 return None
-            # The mean is over the learned tokens of the whole update, however it is cut.
-            total += self.learn(row, learned)
-        return self.team.sum(total) / learned
+            # The mean is over the supervised tokens of the whole update, however it is cut.
+            total += self.learn(row, supervised)
+        return self.team.sum(total) / supervised
 
-    def _make_recorder(self) -> RowRecorder:
+    def _make_graphs(self) -> GraphedBackward:
         def tell(line: str) -> None:
             self.progress.report("note", text=line)
 
-        return RowRecorder(self.reader, self.tokens, scale=self.scaler.scale, tell=tell)
+        return GraphedBackward(self.lm, self.tokens, scale=self.scaler.scale, tell=tell)
 
-    def learn(self, samples: Ints, learned: int) -> torch.Tensor:
+    def learn(self, samples: Ints, supervised: int) -> torch.Tensor:
         """Add a row's gradients to the parameters.
 
         Args:
@@ -215,32 +215,32 @@ class Trainer:
         Returns:
             The summed loss, nats, still on the device.
         """
-        if self.recorder is not None and int(self._lengths[samples].sum()) <= LONGEST_ROW:
-            return self.recorder.learn(samples, learned)
-        return learn_row(self.reader, self._place(samples), scale=partial(self._scale, learned))
+        if self.graphs is not None and int(self._lengths[samples].sum()) <= MAX_GRAPH_TOKENS:
+            return self.graphs.learn(samples, supervised)
+        return backward_pack(self.lm, self._place(samples), scale=partial(self._scale, supervised))
 
     def clear_gradients(self) -> None:
         """Begin an update."""
         # Recordings write to the same gradients each time.
-        self.optimizer.zero_grad(set_to_none=self.recorder is None)
+        self.optimizer.zero_grad(set_to_none=self.graphs is None)
 
-    def _scale(self, learned: int, loss: torch.Tensor) -> torch.Tensor:
-        scaled: torch.Tensor = self.scaler.scale(loss / learned)
+    def _scale(self, supervised: int, loss: torch.Tensor) -> torch.Tensor:
+        scaled: torch.Tensor = self.scaler.scale(loss / supervised)
         return scaled
 
     def cut(self, samples: Ints) -> list[Ints]:
         """Cut an update's samples into rows."""
         if not self.layout.packed:
             return [samples[index : index + 1] for index in range(len(samples))]
-        return fit_rows(self._lengths, samples, row_tokens=self.layout.row_tokens)
+        return plan_packs(self._lengths, samples, max_pack_tokens=self.layout.max_pack_tokens)
 
-    def _place(self, samples: Ints) -> Row:
+    def _place(self, samples: Ints) -> PackedSequence:
         pad_to = longest = None
         if self.layout.pad:
-            pad_to, longest = self.layout.row_tokens, self._longest
-        elif self.reader.device == "cuda":  # kernels for lengths that nothing divides are slow
+            pad_to, longest = self.layout.max_pack_tokens, self._longest
+        elif self.lm.device == "cuda":  # kernels for lengths that nothing divides are slow
             pad_to = round_up(int(self._lengths[samples].sum()))
-        return make_row(self.tokens, samples, pad_to=pad_to, longest=longest).to(self.reader.device)
+        return pack(self.tokens, samples, pad_to=pad_to, longest=longest).to(self.lm.device)
 
     def apply(self) -> None:
         """End an update: clip the gradients and run the optimiser."""
@@ -256,19 +256,19 @@ class Trainer:
         Raises:
             OutOfMemoryError: Both was done already.
         """
-        if self.recorder is not None:
-            self.recorder.clear()
+        if self.graphs is not None:
+            self.graphs.clear()
         self.optimizer.zero_grad(set_to_none=True)
         gc.collect()
-        if self.reader.device == "cuda":
+        if self.lm.device == "cuda":
             torch.cuda.empty_cache()
         layout = self.layout
-        if layout.packed and layout.row_tokens > self._longest:
-            layout.row_tokens = max(self._longest, layout.row_tokens // 2)
-            what = f"rows of {layout.row_tokens} tokens from here on, the same updates"
+        if layout.packed and layout.max_pack_tokens > self._longest:
+            layout.max_pack_tokens = max(self._longest, layout.max_pack_tokens // 2)
+            what = f"rows of {layout.max_pack_tokens} tokens from here on, the same updates"
         elif not layout.checkpointing:
             layout.checkpointing = True
-            set_checkpointing(self.reader)
+            set_checkpointing(self.lm)
             what = "activations are recomputed from here on"
         else:
             raise OutOfMemoryError(
@@ -290,21 +290,21 @@ class Trainer:
                 loss=float(loss),
                 learning_rate=rate,
                 tokens_per_s=round(speed, 1),
-                memory_bytes=read_peak_memory(self.reader.device),
+                memory_bytes=read_peak_memory(self.lm.device),
                 eta_s=round((len(self.plan) - step) * read / speed, 1) if speed else None,
             )
         del self._waiting[:ready]
         return now
 
 
-def set_checkpointing(reader: Reader) -> None:
+def set_checkpointing(lm: CausalLM) -> None:
     """Recompute activations from here on."""
-    if fused := list_fused(reader):
+    if fused := list_fused(lm):
         for layer in fused:
             layer.recompute = True
         return
     with quiet_deprecations():
-        reader.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        lm.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 def is_out_of_memory(exc: BaseException) -> bool:

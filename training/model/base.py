@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from training.config import MISTRAL, TINY, LoraSettings
-from training.model.hub import hide_loading_bars, offline_if_away
+from training.model.hub import hide_loading_bars, offline_if_unreachable
 from training.tiny import materialise
 from userbot.domain.errors import BaseMismatchError, ConfigError, NotQuantisedError
 
@@ -37,7 +37,7 @@ def resolve_base(name: str | None, *, models_dir: Path, cuda: bool | None = None
     """Choose the base model: the one asked for, else Mistral-7B-Instruct with CUDA and the embedded one without.
 
     Args:
-        name: `tiny`, a hub name, a folder, or None to choose by the machine.
+        name: `tiny`, a hub name, a folder, or None to choose by the device.
         models_dir: Folder where the embedded base is unpacked.
         cuda: Whether there is a CUDA device; None looks.
 
@@ -168,7 +168,7 @@ def check_quantised(model: Any, name: str) -> None:
         )
 
 
-def expand(model: Any, dtype: torch.dtype) -> Any:
+def dequantise_weights(model: Any, dtype: torch.dtype) -> Any:
     """Hold the values of 4-bit layers unpacked: the same numbers, more memory, no unpacking at every use.
 
     Args:
@@ -269,7 +269,7 @@ def map_hub_errors(name: str) -> Iterator[None]:
 
     at_hub = name != TINY and not Path(name).is_dir()
     try:
-        with offline_if_away() if at_hub else nullcontext():
+        with offline_if_unreachable() if at_hub else nullcontext():
             yield
     except (OSError, ValueError, KeyError, ImportError) as exc:
         causes = list(_unroll(exc))
@@ -286,7 +286,7 @@ def map_hub_errors(name: str) -> Iterator[None]:
         away = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError)
         if any(isinstance(cause, away) for cause in causes):
             raise ConfigError(
-                f"The base model {name} is not on this machine, and the hub can't be reached. "
+                f"The base model {name} is not on this device, and the hub can't be reached. "
                 f"Go online once to fetch it, or name a folder with --base."
             ) from exc
         said = str(exc).strip().splitlines()

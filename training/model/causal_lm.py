@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from training.model.packed_sequence import IGNORED, Row
+from training.model.packed_sequence import IGNORED, PackedSequence
 
-CHUNK = 2048  # learned positions whose logits exist at the same time
+LOGITS_CHUNK = 2048  # learned positions whose logits exist at the same time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
+class CausalLM:
     """How a causal language model is run for its loss.
 
     Args:
@@ -36,8 +36,8 @@ class Reader:
         """Return the context of all forward passes."""
         return torch.autocast(self.device, dtype=self.dtype, enabled=self.dtype is not torch.float32)
 
-    def read(self, row: Row) -> torch.Tensor:
-        """Return what predicts the learned tokens: hidden states, or logits where there is no plain head.
+    def read(self, row: PackedSequence) -> torch.Tensor:
+        """Return what predicts the supervised tokens: hidden states, or logits where there is no plain head.
 
         Returns:
             Shape (learned, hidden) or (learned, vocabulary).
@@ -45,25 +45,25 @@ class Reader:
         inputs = {
             "input_ids": row.ids,
             "position_ids": row.positions,
-            "cu_seq_lens_q": row.borders,
-            "cu_seq_lens_k": row.borders,
+            "cu_seq_lens_q": row.cu_seqlens,
+            "cu_seq_lens_k": row.cu_seqlens,
             "max_length_q": row.longest,
             "max_length_k": row.longest,
             "use_cache": False,
         }
         if self.head is None:
-            found: torch.Tensor = self.model(**inputs, logits_to_keep=row.hidden_at).logits[0]
+            found: torch.Tensor = self.model(**inputs, logits_to_keep=row.loss_positions).logits[0]
             return found
         states: torch.Tensor = self.body(**inputs).last_hidden_state[0]
-        return states[row.hidden_at]
+        return states[row.loss_positions]
 
     def score(self, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the summed loss of some learned tokens, nats."""
+        """Return the summed loss of some supervised tokens, nats."""
         logits = states if self.head is None else self.head(states)
         return cross_entropy(logits.float(), targets, reduction="sum", ignore_index=IGNORED)
 
 
-def make_reader(model: Any, *, dtype: torch.dtype, device: str) -> Reader:
+def make_causal_lm(model: Any, *, dtype: torch.dtype, device: str) -> CausalLM:
     """Find the parts of a model, and check that its head is no more than a layer after the body.
 
     Args:
@@ -72,19 +72,19 @@ def make_reader(model: Any, *, dtype: torch.dtype, device: str) -> Reader:
         device: Where it lies.
     """
     core = model.get_base_model() if hasattr(model, "get_base_model") else model
-    reader = Reader(model=core, body=core.base_model, head=core.get_output_embeddings(), dtype=dtype, device=device)
-    return reader if _has_plain_head(reader) else replace(reader, head=None)
+    lm = CausalLM(model=core, body=core.base_model, head=core.get_output_embeddings(), dtype=dtype, device=device)
+    return lm if _has_plain_head(lm) else replace(lm, head=None)
 
 
 @torch.no_grad()
-def _has_plain_head(reader: Reader) -> bool:
-    if reader.head is None or reader.body is reader.model:
+def _has_plain_head(lm: CausalLM) -> bool:
+    if lm.head is None or lm.body is lm.model:
         return False
-    ids = torch.arange(3, 11, device=reader.device)[None]
-    was_training = reader.model.training
-    reader.model.eval()
-    with reader.autocast():
-        whole = reader.model(input_ids=ids, use_cache=False).logits
-        parts = reader.head(reader.body(input_ids=ids, use_cache=False).last_hidden_state)
-    reader.model.train(was_training)
+    ids = torch.arange(3, 11, device=lm.device)[None]
+    was_training = lm.model.training
+    lm.model.eval()
+    with lm.autocast():
+        whole = lm.model(input_ids=ids, use_cache=False).logits
+        parts = lm.head(lm.body(input_ids=ids, use_cache=False).last_hidden_state)
+    lm.model.train(was_training)
     return torch.equal(whole, parts)

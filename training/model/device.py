@@ -1,4 +1,4 @@
-"""What this machine can compute with: device, memory, and the number format that is quick on it."""
+"""What this device can compute with: device, memory, and the number format that is quick on it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _FASTER = 1.5  # bfloat16 must be this much quicker than float32 to be worth its
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Device:
     """The device that a model is trained on.
 
     Args:
-        device: `cuda` or `cpu`.
+        type: `cuda` or `cpu`, as torch calls it.
         name: As its maker calls it.
         free_bytes: Memory that training may take.
         bfloat16: bfloat16 is quick here.
         flash: The FlashAttention inside torch runs here (compute capability 8 and up).
     """
 
-    device: str
+    type: str
     name: str
     free_bytes: int
     bfloat16: bool
@@ -36,28 +36,28 @@ class Machine:
 
     def choose_dtype(self, wanted: str = "auto") -> torch.dtype:
         """Turn a `compute_dtype` setting into the format to compute in; float16 on a CPU means auto."""
-        if wanted != "auto" and not (wanted == "float16" and self.device == "cpu"):
+        if wanted != "auto" and not (wanted == "float16" and self.type == "cpu"):
             found: torch.dtype = getattr(torch, wanted)
             return found
         if self.bfloat16:
             return torch.bfloat16
-        return torch.float16 if self.device == "cuda" else torch.float32
+        return torch.float16 if self.type == "cuda" else torch.float32
 
 
-def inspect_machine() -> Machine:
-    """Look at this machine; on a CPU without CUDA, time bfloat16 against float32, which takes some milliseconds."""
+def inspect_device() -> Device:
+    """Look at this device; on a CPU without CUDA, time bfloat16 against float32, which takes some milliseconds."""
     if torch.cuda.is_available():
         free, _ = torch.cuda.mem_get_info()
         modern = read_capability() >= _LEAST_CAPABILITY
-        return Machine(
-            device="cuda",
+        return Device(
+            type="cuda",
             name=torch.cuda.get_device_name(),
             free_bytes=free,
             bfloat16=modern,
             flash=modern,
         )
     name = f"CPU, {torch.get_num_threads()} threads"
-    return Machine(device="cpu", name=name, free_bytes=read_free_memory(), bfloat16=_is_bfloat16_quick())
+    return Device(type="cpu", name=name, free_bytes=read_free_memory(), bfloat16=_is_bfloat16_quick())
 
 
 @cache
@@ -96,7 +96,7 @@ def read_free_memory() -> int:
 
 def _is_bfloat16_quick() -> bool:
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # several wait for each other, which tells more about what else the machine does
+    torch.set_num_threads(1)  # several wait for each other, which tells more about what else the device does
     try:
         return _time_product(torch.float32) > _FASTER * _time_product(torch.bfloat16)
     finally:

@@ -14,7 +14,7 @@ _TIMEOUT_S = 5.0
 
 
 @contextmanager
-def offline_if_away() -> Iterator[None]:
+def offline_if_unreachable() -> Iterator[None]:
     """Set the client's own offline mode while the hub can't be reached: it takes what was fetched before, or gives up.
 
     Otherwise it tries six times for each file that it lacks, with pauses of 23 s in all and a line for each try. For a
@@ -23,7 +23,7 @@ def offline_if_away() -> Iterator[None]:
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or is_hub_away()
+    constants.HF_HUB_OFFLINE = before or is_hub_unreachable()
     try:
         yield
     finally:
@@ -31,7 +31,7 @@ def offline_if_away() -> Iterator[None]:
 
 
 @cache
-def is_hub_away() -> bool:
+def is_hub_unreachable() -> bool:
     """Tell whether the hub can't be reached; asks once a process, for some seconds, as networks come and go."""
     from huggingface_hub import constants, get_session
 

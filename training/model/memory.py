@@ -13,8 +13,8 @@ import torch
 
 from training.config import LoraSettings, TrainConfig
 from training.model.base import BaseModel, find_targets, map_hub_errors
-from training.model.causal_lm import CHUNK
-from training.model.device import GIB, Machine
+from training.model.causal_lm import LOGITS_CHUNK
+from training.model.device import GIB, Device
 
 SPARE = 0.9  # share of the free memory to plan with: allocators leave holes
 _SMALL_ROW = 1024  # tokens below which a forward pass wastes the device
@@ -23,7 +23,7 @@ _EXPANDED_SHARE = 0.25  # of free main memory that unpacked weights may take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Anatomy:
+class ModelDims:
     """Sizes of a model, in numbers, without its weights.
 
     Args:
@@ -47,7 +47,7 @@ class Anatomy:
     vocabulary: int
 
 
-def measure_anatomy(base: BaseModel, lora: LoraSettings) -> Anatomy:
+def read_dims(base: BaseModel, lora: LoraSettings) -> ModelDims:
     """Read a base model's configuration and count, without loading weights.
 
     Raises:
@@ -59,10 +59,10 @@ def measure_anatomy(base: BaseModel, lora: LoraSettings) -> Anatomy:
         config = AutoConfig.from_pretrained(base.source)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
-    return count_anatomy(model, lora)
+    return count_dims(model, lora)
 
 
-def count_anatomy(model: Any, lora: LoraSettings) -> Anatomy:
+def count_dims(model: Any, lora: LoraSettings) -> ModelDims:
     """Count the weights of a model; they may lie on the meta device."""
     head = model.get_output_embeddings()
     linear = {
@@ -73,7 +73,7 @@ def count_anatomy(model: Any, lora: LoraSettings) -> Anatomy:
     weights = sum(layer.weight.numel() for layer in linear.values())
     text = model.config.get_text_config()
     layers = max(1, int(text.num_hidden_layers))
-    return Anatomy(
+    return ModelDims(
         linear=weights,
         other=sum(value.numel() for value in model.parameters()) - weights,
         adapter=sum(lora.r * (layer.in_features + layer.out_features) for layer in adapted),
@@ -125,14 +125,14 @@ def count_4bit_bytes(weights: int) -> int:
     return weights // 2 + scales + 4 * -(-scales // 256)
 
 
-def count_weight_bytes(anatomy: Anatomy, *, quantised: bool, expanded: bool, dtype: torch.dtype) -> int:
+def count_weight_bytes(dims: ModelDims, *, quantised: bool, dequantised: bool, dtype: torch.dtype) -> int:
     """Return the size of the base model in memory."""
-    packed = quantised and not expanded
-    linear = count_4bit_bytes(anatomy.linear) if packed else anatomy.linear * dtype.itemsize
-    return linear + anatomy.other * dtype.itemsize
+    packed = quantised and not dequantised
+    linear = count_4bit_bytes(dims.linear) if packed else dims.linear * dtype.itemsize
+    return linear + dims.other * dtype.itemsize
 
 
-def count_activation_bytes(anatomy: Anatomy, *, dtype: torch.dtype, compiled: bool, fused: bool = False) -> int:
+def count_activation_bytes(dims: ModelDims, *, dtype: torch.dtype, compiled: bool, fused: bool = False) -> int:
     """Return what one token of one layer keeps for the backward pass.
 
     Each linear output is kept. Layers that run as written keep, besides, the activation and the product of the
@@ -143,20 +143,20 @@ def count_activation_bytes(anatomy: Anatomy, *, dtype: torch.dtype, compiled: bo
     8,192 compiled.
     """
     if fused:
-        return dtype.itemsize * (anatomy.outputs + anatomy.hidden)
+        return dtype.itemsize * (dims.outputs + dims.hidden)
     if compiled:
-        return dtype.itemsize * anatomy.outputs + 5 * anatomy.hidden
-    return dtype.itemsize * (anatomy.outputs + 2 * anatomy.widest) + 16 * anatomy.hidden
+        return dtype.itemsize * dims.outputs + 5 * dims.hidden
+    return dtype.itemsize * (dims.outputs + 2 * dims.widest) + 16 * dims.hidden
 
 
 def estimate_memory(
-    anatomy: Anatomy,
+    dims: ModelDims,
     config: TrainConfig,
     *,
-    row_tokens: int,
+    max_pack_tokens: int,
     checkpointing: bool,
     dtype: torch.dtype,
-    expanded: bool = False,
+    dequantised: bool = False,
     masked: bool = False,
     compiled: bool = False,
     fused: bool = False,
@@ -165,93 +165,93 @@ def estimate_memory(
     """Add up the memory of a run.
 
     Args:
-        anatomy: The model.
+        dims: The model.
         config: Quantisation, optimiser.
-        row_tokens: Tokens of a forward pass.
+        max_pack_tokens: Tokens of a forward pass.
         checkpointing: Activations are recomputed: the input of each layer is kept, and one layer's activations.
         dtype: Format to compute in.
-        expanded: 4-bit values are held unpacked.
+        dequantised: 4-bit values are held unpacked.
         masked: Attention makes a mask of all pairs of tokens.
         compiled: The layers are compiled.
         fused: The layers are fused, which goes before `compiled`.
         kept: Fused layers keep merged weights and normalised states for the backward pass.
     """
-    each = row_tokens * count_activation_bytes(anatomy, dtype=dtype, compiled=compiled, fused=fused)
-    between = row_tokens * anatomy.layers * anatomy.hidden * dtype.itemsize
-    waiting = between + each if checkpointing else anatomy.layers * each
-    weights = count_weight_bytes(anatomy, quantised=config.load_in_4bit, expanded=expanded, dtype=dtype)
+    each = max_pack_tokens * count_activation_bytes(dims, dtype=dtype, compiled=compiled, fused=fused)
+    between = max_pack_tokens * dims.layers * dims.hidden * dtype.itemsize
+    waiting = between + each if checkpointing else dims.layers * each
+    weights = count_weight_bytes(dims, quantised=config.load_in_4bit, dequantised=dequantised, dtype=dtype)
     if kept:
         waiting += 2 * between
-        weights += anatomy.linear * dtype.itemsize
-    logits = min(CHUNK, row_tokens) * anatomy.vocabulary * (4 + 4 + dtype.itemsize)
+        weights += dims.linear * dtype.itemsize
+    logits = min(LOGITS_CHUNK, max_pack_tokens) * dims.vocabulary * (4 + 4 + dtype.itemsize)
     if fused:
         # Inside a layer: the widest gradient, that of its result, normalised states, and merged weights. The logits are
         # gone by then, and while they are there, nothing of it is, nor a layer's activations that are made again.
-        passing = row_tokens * (anatomy.widest + 2 * anatomy.hidden)
+        passing = max_pack_tokens * (dims.widest + 2 * dims.hidden)
         if not kept:
-            passing += anatomy.linear // anatomy.layers if checkpointing else 2 * anatomy.widest * anatomy.hidden
+            passing += dims.linear // dims.layers if checkpointing else 2 * dims.widest * dims.hidden
         passing *= dtype.itemsize
         waiting += passing
         later = passing + each if checkpointing else passing
-        logits = max(0, min(CHUNK, row_tokens) * anatomy.vocabulary * 2 * dtype.itemsize - later)
+        logits = max(0, min(LOGITS_CHUNK, max_pack_tokens) * dims.vocabulary * 2 * dtype.itemsize - later)
     state = 2 if config.optimizer == "paged_adamw_8bit" else 8
     return Memory(
         weights=weights,
-        adapter=anatomy.adapter * (4 + 4 + state),
+        adapter=dims.adapter * (4 + 4 + state),
         activations=waiting,
-        attention=row_tokens**2 * dtype.itemsize if masked else 0,
+        attention=max_pack_tokens**2 * dtype.itemsize if masked else 0,
         logits=logits,
     )
 
 
-def is_worth_expanding(anatomy: Anatomy, machine: Machine, dtype: torch.dtype) -> bool:
+def is_worth_dequantising(dims: ModelDims, device: Device, dtype: torch.dtype) -> bool:
     """Tell whether 4-bit values should be held unpacked: on a CPU, where that is quicker, if memory is plenty."""
-    size = count_weight_bytes(anatomy, quantised=True, expanded=True, dtype=dtype)
-    return machine.device == "cpu" and size < _EXPANDED_SHARE * machine.free_bytes
+    size = count_weight_bytes(dims, quantised=True, dequantised=True, dtype=dtype)
+    return device.type == "cpu" and size < _EXPANDED_SHARE * device.free_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How a run is fitted into the machine's memory.
+    """How a run is fitted into the device's memory.
 
     Args:
-        row_tokens: Tokens of a forward pass.
+        max_pack_tokens: Tokens of a forward pass.
         checkpointing: Recompute activations.
         memory: What that needs.
         fits: It needs less than there is.
     """
 
-    row_tokens: int
+    max_pack_tokens: int
     checkpointing: bool
     memory: Memory
     fits: bool
 
 
-def fit_plan(anatomy: Anatomy, config: TrainConfig, machine: Machine, *, longest: int, **how: Any) -> Plan:
+def fit_plan(dims: ModelDims, config: TrainConfig, device: Device, *, longest: int, **how: Any) -> Plan:
     """Choose the rows: as long as an update and without recomputing if memory allows, else what costs least speed.
 
     Args:
-        anatomy: The model.
+        dims: The model.
         config: What it leaves open is chosen.
-        machine: What there is.
+        device: What there is.
         longest: Tokens of the longest sample, below which no row can be.
         how: Passed on to `estimate_memory`.
     """
-    top = min(config.batch_tokens, _CPU_ROW) if machine.device == "cpu" else config.batch_tokens
-    halves = [config.row_tokens] if config.row_tokens else [top >> n for n in range(12) if top >> n >= 64]
+    top = min(config.batch_tokens, _CPU_ROW) if device.type == "cpu" else config.batch_tokens
+    halves = [config.max_pack_tokens] if config.max_pack_tokens else [top >> n for n in range(12) if top >> n >= 64]
     rows = list(dict.fromkeys(max(longest, row) for row in halves))
     long_rows = [row for row in rows if row >= _SMALL_ROW] or rows[:1]
     choices = [(row, False) for row in long_rows] + [(row, True) for row in rows]
     if config.checkpointing is not None:
         choices = [(row, config.checkpointing) for row in rows]
     for row, recompute in choices:
-        memory = estimate_memory(anatomy, config, row_tokens=row, checkpointing=recompute, **how)
-        if memory.total <= SPARE * machine.free_bytes:
-            return Plan(row_tokens=row, checkpointing=recompute, memory=memory, fits=True)
-    return Plan(row_tokens=row, checkpointing=recompute, memory=memory, fits=False)
+        memory = estimate_memory(dims, config, max_pack_tokens=row, checkpointing=recompute, **how)
+        if memory.total <= SPARE * device.free_bytes:
+            return Plan(max_pack_tokens=row, checkpointing=recompute, memory=memory, fits=True)
+    return Plan(max_pack_tokens=row, checkpointing=recompute, memory=memory, fits=False)
 
 
-def advise(plan: Plan, config: TrainConfig, machine: Machine) -> str | None:
+def advise(plan: Plan, config: TrainConfig, device: Device) -> str | None:
     """Say what to change when a run won't fit; None when it fits."""
     if plan.fits:
         return None
@@ -260,10 +260,10 @@ def advise(plan: Plan, config: TrainConfig, machine: Machine) -> str | None:
         ways.append("load the base in 4 bit (--set load_in_4bit=true)")
     if config.preset != "small":
         ways.append("--preset small")
-    if plan.row_tokens > 256:
-        ways.append(f"shorter samples (--set data.max_tokens={max(32, min(512, plan.row_tokens // 2))})")
+    if plan.max_pack_tokens > 256:
+        ways.append(f"shorter samples (--set data.max_tokens={max(32, min(512, plan.max_pack_tokens // 2))})")
     ways.append("a smaller base (--base)")
     return (
-        f"memory: about {plan.memory.total / GIB:.1f} GiB are needed and {machine.free_bytes / GIB:.1f} GiB are free. "
+        f"memory: about {plan.memory.total / GIB:.1f} GiB are needed and {device.free_bytes / GIB:.1f} GiB are free. "
         f"To need less: {', or '.join(ways)}."
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from userbot.domain.errors import ConsentError
-from userbot.domain.plural import tell_count
+from userbot.domain.plural import format_count
 
 if TYPE_CHECKING:
     from userbot.store import Store
@@ -68,8 +68,8 @@ class ConsentWatch:
         if withdrawn:
             shutil.rmtree(self._run)
             raise ConsentError(
-                f"Run {self._run.name} learned from {tell_count(len(withdrawn), 'chat')} whose consent was withdrawn, "
-                f"so it has ended, and its data is deleted. Start afresh without it: clone train"
+                f"Run {self._run.name} learned from {format_count(len(withdrawn), 'chat')} whose consent was "
+                f"withdrawn, so it has ended, and its data is deleted. Start afresh without it: clone train"
             )
 
 

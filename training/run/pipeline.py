@@ -12,10 +12,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from training.config import TrainConfig
 from training.extras import check_extras
-from training.progress import JsonLines, Progress, Several, Silence, plot_loss, read_events
+from training.progress import Broadcast, JsonLines, NoProgress, Progress, plot_loss, read_events
 from training.run.consent import ConsentWatch, find_withdrawn
 from userbot.domain.errors import ConfigError
-from userbot.domain.plural import tell_count
+from userbot.domain.plural import format_count
 from userbot.store.adapters import AdapterShelf, Manifest, check_base
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _go_on() -> bool:
+def _never() -> bool:
     return False
 
 
@@ -53,7 +53,7 @@ def train(
     places: Places,
     parent: str | None = None,
     progress: Progress | None = None,
-    should_stop: Callable[[], bool] = _go_on,
+    should_stop: Callable[[], bool] = _never,
     clock: Callable[[], datetime] = _utc_now,
 ) -> Manifest:
     """Build the data set, train an adapter, evaluate it, and put it on the shelf. Promoting it is up to the caller.
@@ -95,7 +95,7 @@ def train(
     with run.log.open("w", encoding="utf-8") as file:
         run.log.chmod(0o600)
         _claim(run, file)
-        told = Several(JsonLines(file), progress or Silence())
+        told = Broadcast(JsonLines(file), progress or NoProgress())
         for line in (base.reason, note):
             if line:
                 told.report("note", text=line)
@@ -121,7 +121,7 @@ def resume(
     places: Places,
     *,
     progress: Progress | None = None,
-    should_stop: Callable[[], bool] = _go_on,
+    should_stop: Callable[[], bool] = _never,
     clock: Callable[[], datetime] = _utc_now,
 ) -> Manifest:
     """Go on with the newest run that was stopped or died, with its own configuration and data.
@@ -147,7 +147,7 @@ def resume(
         _claim(run, file)
         watch = ConsentWatch(store, run.read()["data"], run.path, should_stop=should_stop)
         watch.check()
-        told = Several(JsonLines(file), progress or Silence())
+        told = Broadcast(JsonLines(file), progress or NoProgress())
         told.report("note", text=f"resuming run {run.id}")
         return _finish(run, places=places, progress=told, watch=watch, clock=clock)
 
@@ -159,7 +159,7 @@ def _find_known(store: Store, shelf: AdapterShelf, parent: str, progress: Progre
         return manifest
     progress.report(
         "note",
-        text=f"starting afresh, not from {parent}, which learned from {tell_count(len(withdrawn), 'chat')} that "
+        text=f"starting afresh, not from {parent}, which learned from {format_count(len(withdrawn), 'chat')} that "
         f"{'has' if len(withdrawn) == 1 else 'have'} no consent now",
     )
     return None
@@ -184,7 +184,7 @@ def _finish(
     watch: ConsentWatch,
     clock: Callable[[], datetime],
 ) -> Manifest:
-    from training.loop.session import Learner, list_versions
+    from training.loop.session import TrainingSession, list_versions
     from userbot.store.adapters import new_id
     from userbot.store.runs import DONE
 
@@ -193,7 +193,7 @@ def _finish(
     shelf = AdapterShelf(places.adapters)
     progress.report("config", run=run.id, base=saved["base"], parent=saved["parent"], config=saved["config"])
     progress.report("data", **_count(saved["data"]))
-    learner = Learner.load(
+    learner = TrainingSession.load(
         config,
         base=saved["base"],
         models=places.models,
@@ -241,5 +241,5 @@ def _find_parent(shelf: AdapterShelf, parent: str | None, base: str) -> Path | N
 
 
 def _find_current(shelf: AdapterShelf, base: str) -> Path | None:
-    current = shelf.current()
+    current = shelf.active()
     return shelf.path(current.id) if current is not None and current.base == base else None

@@ -33,11 +33,11 @@ class AdapterSlot:
         return self._base if self._adapted is None else self._adapted
 
     @property
-    def is_filled(self) -> bool:
+    def is_active(self) -> bool:
         """Tell whether an adapter is in use."""
         return self._name is not None
 
-    def put(self, folder: Path, *, dtype: torch.dtype | None = None) -> None:
+    def activate(self, folder: Path, *, dtype: torch.dtype | None = None) -> None:
         """Load an adapter, switch to it, unload the one before. A failure keeps that one.
 
         Args:
@@ -70,7 +70,7 @@ class AdapterSlot:
             parameter.data = parameter.data.to(dtype)
         self._adapted.requires_grad_(False).eval()
 
-    def clear(self) -> None:
+    def deactivate(self) -> None:
         """Write with the bare base from here on."""
         if self._adapted is not None:
             self._base = self._adapted.unload()
@@ -94,7 +94,7 @@ class AdapterSlot:
 
     def _drop(self, name: str) -> None:
         if self._name is None:
-            self.clear()
+            self.deactivate()
             return
         with suppress(ValueError, KeyError):
             self._adapted.delete_adapter(name)

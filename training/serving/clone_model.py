@@ -17,10 +17,10 @@ try:
     import torch
 
     from training.config import make_config
-    from training.model.base import BaseModel, expand, load_base, resolve_base
-    from training.model.causal_lm import Reader, make_reader
-    from training.model.device import inspect_machine
-    from training.model.memory import is_worth_expanding, measure_anatomy
+    from training.model.base import BaseModel, dequantise_weights, load_base, resolve_base
+    from training.model.causal_lm import CausalLM, make_causal_lm
+    from training.model.device import inspect_device
+    from training.model.memory import is_worth_dequantising, read_dims
     from training.serving.adapter_slot import AdapterSlot
     from training.serving.generation import Sampling, draw_tokens, list_end_ids
     from training.serving.stopping import Watch
@@ -29,7 +29,7 @@ except ImportError as exc:
 
     raise MissingExtraError(describe_missing(str(exc.name)), name=exc.name) from exc
 
-from training.data.chat_template import OWNER_MARK, PEER_MARK
+from training.data.chat_template import CONTACT_MARK, OWNER_MARK
 from training.data.render import Renderer
 from userbot.store.adapters import check_base
 
@@ -39,7 +39,7 @@ CANCELLED = "cancelled"
 _POLL_S = 0.05  # how soon a reply that waits for another one notices that it is not wanted any more
 
 
-def _go_on() -> bool:
+def _never() -> bool:
     return False
 
 
@@ -74,7 +74,7 @@ class CloneModel:
         """Load a base model and an adapter.
 
         Args:
-            base: `tiny`, a hub name or a folder; None takes the adapter's base, or chooses by the machine.
+            base: `tiny`, a hub name or a folder; None takes the adapter's base, or chooses by the device.
             adapter: Folder of an adapter with a manifest; None writes with the bare base.
             models_dir: Where the embedded base is unpacked.
             load_in_4bit: Load the base in 4 bit, as it was for training.
@@ -90,15 +90,15 @@ class CloneModel:
         found = resolve_base(base or (manifest.base if manifest else None), models_dir=models_dir)
         if manifest is not None:
             check_base(manifest, found.name)
-        machine = inspect_machine()
-        dtype = machine.choose_dtype(compute_dtype)
+        device = inspect_device()
+        dtype = device.choose_dtype(compute_dtype)
         model, tokenizer = load_base(
-            found, quantised=load_in_4bit, compute_dtype=dtype, device=machine.device, trainable=False
+            found, quantised=load_in_4bit, compute_dtype=dtype, device=device.type, trainable=False
         )
-        if load_in_4bit and is_worth_expanding(measure_anatomy(found, make_config().lora), machine, dtype):
-            model = expand(model, dtype)
+        if load_in_4bit and is_worth_dequantising(read_dims(found, make_config().lora), device, dtype):
+            model = dequantise_weights(model, dtype)
         clone = cls(model, tokenizer, base=found)
-        clone.use_adapter(adapter)
+        clone.activate(adapter)
         return clone
 
     @property
@@ -116,7 +116,7 @@ class CloneModel:
         """Return the model of transformers, or peft's wrapper of it."""
         return self._slot.model
 
-    def use_adapter(self, folder: Path | None) -> None:
+    def activate(self, folder: Path | None) -> None:
         """Write later replies with another adapter: load, switch, unload the old one. A failure keeps the old one.
 
         Args:
@@ -134,10 +134,10 @@ class CloneModel:
         renderer = Renderer(self.tokenizer, manifest.text_format if manifest else "auto")  # type: ignore[arg-type]
         with self._lock:
             if folder is None:
-                self._slot.clear()
+                self._slot.deactivate()
             else:
                 # Its matrices take part in the products of the base, whose format those have in training too.
-                self._slot.put(folder, dtype=self._model.dtype)
+                self._slot.activate(folder, dtype=self._model.dtype)
             self._manifest, self._renderer = manifest, renderer
 
     def reply(
@@ -153,7 +153,7 @@ class CloneModel:
 
         Args:
             turns: Oldest first.
-            system: A line on who the peer is, as in training.
+            system: A line on who the contact is, as in training.
             sampling: How words are drawn.
             should_stop: Asked before each token; True ends the work, and the reply is empty with `finish` "cancelled".
             on_token: Called with each piece of new text.
@@ -162,7 +162,7 @@ class CloneModel:
             GeneratorError: Memory ran out.
         """
         sampling = sampling or Sampling()
-        stop = should_stop or _go_on
+        stop = should_stop or _never
         started = time.monotonic()
         with self._wait_for_turn(stop) as mine:
             if not mine:
@@ -190,10 +190,10 @@ class CloneModel:
             return logits
 
     @contextmanager
-    def reading(self) -> Iterator[Reader]:
+    def reading(self) -> Iterator[CausalLM]:
         """Give the model, with the adapter in use, as evaluation runs it; replies wait meanwhile."""
         with self._lock:
-            yield make_reader(self._slot.model, dtype=self._model.dtype, device=self._model.device.type)
+            yield make_causal_lm(self._slot.model, dtype=self._model.dtype, device=self._model.device.type)
 
     @contextmanager
     def _wait_for_turn(self, should_stop: Callable[[], bool]) -> Iterator[bool]:
@@ -207,7 +207,7 @@ class CloneModel:
             self._lock.release()
 
     def _list_marks(self) -> tuple[str, ...]:
-        return (f"\n{PEER_MARK}", f"\n{OWNER_MARK}") if self._renderer.text_format == "text" else ()
+        return (f"\n{CONTACT_MARK}", f"\n{OWNER_MARK}") if self._renderer.text_format == "text" else ()
 
 
 def _read_manifest(folder: Path) -> Manifest:

@@ -30,7 +30,7 @@ class Sampling:
             full of end-of-turn tokens, and without them it would not stop.
         max_new_tokens: Longest reply, tokens.
         max_prompt_tokens: Longest prompt, tokens; whole turns, newest kept.
-        seed: Makes a reply repeatable; None leaves it to chance.
+        seed: Makes a reply repeatable; None leaves it to rng.
     """
 
     temperature: float = 0.7

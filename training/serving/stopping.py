@@ -9,7 +9,7 @@ import torch
 
 
 class Watch:
-    """Looks at each new token: ends a reply that nobody wants any more, or in which the model plays the peer.
+    """Looks at each new token: ends a reply that nobody wants any more, or in which the model plays the contact.
 
     A stopping criterion of transformers.
 

@@ -25,18 +25,18 @@ def register(app: typer.Typer) -> None:
 
 def chat(
     context: typer.Context,
-    peer: Annotated[
+    contact: Annotated[
         str | None,
-        typer.Option("--as", metavar="CHAT", help="Write as the peer of this chat."),
+        typer.Option("--as", metavar="CHAT", help="Write as the contact of this chat."),
     ] = None,
     bare: Annotated[bool, typer.Option("--bare", help="The base model without any adapter.")] = False,
 ) -> None:
     """Talk to your clone here, before anybody else does. Nothing is stored or sent."""
     session = session_of(context)
     system = None
-    if peer is not None:
+    if contact is not None:
         with session.store() as store:
-            system = system_line(store.chats.find(peer))
+            system = system_line(store.chats.find(contact))
     asyncio.run(_talk(session.settings, system, bare=bare))
 
 
@@ -76,7 +76,7 @@ async def open_generator(settings: Settings, *, bare: bool = False) -> Generator
     from userbot.daemon.wiring import load_generator
 
     shelf = AdapterShelf(settings.adapters)
-    if shelf.current() is None and not bare and settings.generator.kind == "local":
+    if shelf.active() is None and not bare and settings.generator.kind == "local":
         raise NoAdapterError(
             "There is no adapter yet: the clone has not learned to write like you. Train one with `clone train`, or "
             "talk to the bare base model with `clone chat --bare`."
@@ -84,5 +84,5 @@ async def open_generator(settings: Settings, *, bare: bool = False) -> Generator
     with errors.status("Loading the model…"):
         generator = await load_generator(settings, shelf)
         if bare and generator.adapter_id is not None:
-            await generator.use_adapter(None)
+            await generator.activate(None)
     return generator

@@ -11,12 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from training.run.consent import forget_runs
-from userbot.cli.dispatch import give_order
+from userbot.cli.dispatch import send_command
 from userbot.cli.screen import byte_progress, console, errors, session_of
-from userbot.daemon.status import tell_pause
+from userbot.daemon.status import format_pause
 from userbot.domain.errors import ConfigError, ExportTruncatedError
 from userbot.domain.messages import Chat, ChatKind, Mode, Origin
-from userbot.domain.plural import tell_count
+from userbot.domain.plural import format_count
 from userbot.importers import FORMATS, ImportSummary, import_file
 from userbot.store import Store
 
@@ -76,17 +76,17 @@ def show_summary(summary: ImportSummary, *, dry_run: bool = False) -> None:
         table.add_column(title, justify="right")
     table.add_column("note")
     for row in summary.chats[:SHOWN_CHATS]:
-        counts = [f"{row.counts.get(origin, 0):,}" for origin in (Origin.PEER, Origin.OWNER)]
+        counts = [f"{row.counts.get(origin, 0):,}" for origin in (Origin.CONTACT, Origin.OWNER)]
         note = "only your messages: not for training" if row.chat.own_only else ""
         table.add_row(escape(row.chat.title), row.chat.kind, *counts, note)
     if len(summary.chats) > SHOWN_CHATS:
         table.add_row(f"… and {len(summary.chats) - SHOWN_CHATS} more", "", "", "", "`clone chats list` shows all")
     console.print(table)
     new = f"{summary.added:,} new, {summary.known:,} known before" if not dry_run else "nothing stored, as asked"
-    found = f"{tell_count(summary.messages, 'message')} in {tell_count(len(summary.chats), 'chat')}"
+    found = f"{format_count(summary.messages, 'message')} in {format_count(len(summary.chats), 'chat')}"
     console.print(f"{found}: {new}.")
     if summary.skipped:
-        reasons = ", ".join(tell_count(count, reason) for reason, count in sorted(summary.skipped.items()))
+        reasons = ", ".join(format_count(count, reason) for reason, count in sorted(summary.skipped.items()))
         console.print(f"Skipped: {escape(reasons)}.")
     for warning in summary.warnings:
         errors.print(f"[yellow]Note:[/] {escape(warning)}")
@@ -115,7 +115,7 @@ def list_chats(
     table.add_column("answers")
     table.add_column("training")
     for row in rows:
-        counts = [f"{count:,}" for count in (row.peer, row.owner, row.clone)]
+        counts = [f"{count:,}" for count in (row.contact, row.owner, row.clone)]
         table.add_row(str(row.chat.id), _name(row.chat), *counts, _mode(row.chat, now), _training(row.chat))
     console.print(table)
 
@@ -123,19 +123,19 @@ def list_chats(
 @chats.command("allow")
 def allow(context: typer.Context, names: ChatNames) -> None:
     """Let the clone answer these chats."""
-    _order(context, "allow", names)
+    _send(context, "allow", names)
 
 
 @chats.command("draft")
 def draft(context: typer.Context, names: ChatNames) -> None:
     """Let the clone write its answers into the drafts of these chats; you send them, or not."""
-    _order(context, "draft", names)
+    _send(context, "draft", names)
 
 
 @chats.command("deny")
 def deny(context: typer.Context, names: ChatNames) -> None:
     """Leave these chats alone again."""
-    _order(context, "off", names)
+    _send(context, "off", names)
 
 
 @chats.command("consent")
@@ -163,7 +163,7 @@ def withdraw(context: typer.Context, names: ChatNames) -> None:
             console.print(f"Consent for {escape(chat.title)} withdrawn.")
         forgotten = forget_runs(store, session.settings.runs)
     if forgotten:
-        console.print(f"Deleted: {tell_count(forgotten, 'interrupted training')} that learned from it.")
+        console.print(f"Deleted: {format_count(forgotten, 'interrupted training')} that learned from it.")
     console.print(
         "A training that learns from it now stops by itself and deletes its samples. To forget fully what was learned "
         "before, train anew with `clone train`, remove every older adapter with `clone adapters rm`, and delete their "
@@ -177,7 +177,7 @@ def about(
     name: Annotated[str, typer.Argument(metavar="CHAT")],
     words: Annotated[str, typer.Argument(help='Who they are to you: "my sister". Empty forgets it.')],
 ) -> None:
-    """Tell the clone who the peer is: one line that it sees in training and before each answer."""
+    """Tell the clone who the contact is: one line that it sees in training and before each answer."""
     with session_of(context).store() as store:
         chat = store.chats.find(name)
         store.chats.set_relationship(chat.id, words.strip() or None)
@@ -189,10 +189,10 @@ def _find(store: Store, names: list[str]) -> list[Chat]:
     return [store.chats.find(name, whole=True) for name in names]
 
 
-def _order(context: typer.Context, verb: str, names: list[str]) -> None:
+def _send(context: typer.Context, verb: str, names: list[str]) -> None:
     session = session_of(context)
     for name in names:
-        console.print(escape(give_order(session, verb, name)))
+        console.print(escape(send_command(session, verb, name)))
 
 
 def _name(chat: Chat) -> str:
@@ -203,7 +203,7 @@ def _name(chat: Chat) -> str:
 def _mode(chat: Chat, now: datetime) -> str:
     shown = {Mode.OFF: "off", Mode.DRAFT: "[yellow]draft[/]", Mode.AUTO: "[green]auto[/]"}[chat.mode]
     if chat.paused_until and chat.paused_until > now:
-        return f"{shown}, paused {tell_pause(chat.paused_until, now)}"
+        return f"{shown}, paused {format_pause(chat.paused_until, now)}"
     return shown
 
 

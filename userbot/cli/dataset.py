@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from userbot.cli.screen import console, errors, session_of
-from userbot.domain.plural import tell_count
+from userbot.domain.plural import format_count
 
 if TYPE_CHECKING:
     from training.data.samples import DataReport, DataSet
@@ -32,9 +32,9 @@ def show_stats(context: typer.Context, base: Base = None) -> None:
     report = found.report
     console.print(_chat_table(report))
     console.print(
-        f"To learn: {report.train_turns:,} of your turns in {tell_count(report.train_samples, 'sample')}, "
-        f"{tell_count(report.train_tokens, 'token')}, {report.learned_tokens:,} of them yours. "
-        f"Held out: {tell_count(report.held_out_turns, 'turn')}, the newest."
+        f"To learn: {report.train_turns:,} of your turns in {format_count(report.train_samples, 'sample')}, "
+        f"{format_count(report.train_tokens, 'token')}, {report.supervised_tokens:,} of them yours. "
+        f"Held out: {format_count(report.held_out_turns, 'turn')}, the newest."
     )
     if report.train_turns + report.held_out_turns < needed:
         console.print(f"[yellow]Too little to train on:[/] at least {needed} turns are needed (data.min_turns).")
@@ -117,7 +117,7 @@ def _chat_table(report: DataReport) -> Table:
         table.add_column(title, justify="right")
     table.add_column("left out")
     for row in report.chats:
-        counts = [f"{count:,}" for count in (row.messages, row.own_turns, row.learned, row.held_out)]
+        counts = [f"{count:,}" for count in (row.messages, row.own_turns, row.supervised, row.held_out)]
         table.add_row(escape(row.title), *counts, _tell_reason(row.left_out))
     return table
 

@@ -102,14 +102,14 @@ def _import(store: Store, export: Path) -> None:
 
 async def _compare(settings: Settings) -> None:
     with Store.open(settings.database) as store:
-        peers = {chat.id: system_line(chat) for chat in store.chats.all()}
-    prompts = [Prompt(turns=(Turn(False, (text,)),), system=peers[peer_id]) for peer_id, text in PROMPTS]
+        contacts = {chat.id: system_line(chat) for chat in store.chats.all()}
+    prompts = [Prompt(turns=(Turn(False, (text,)),), system=contacts[peer_id]) for peer_id, text in PROMPTS]
     generator = await open_generator(settings)
     trained = generator.adapter_id
     answers: list[list[str]] = []
     try:
         for adapter_id in (None, trained):
-            await generator.use_adapter(adapter_id)
+            await generator.activate(adapter_id)
             replies = [await generator.generate(prompt) for prompt in prompts]
             answers.append([" / ".join(reply.bubbles) or "(nothing)" for reply in replies])
     finally:

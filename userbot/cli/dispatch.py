@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from userbot.cli.screen import Session
-from userbot.daemon.commands import Desk, execute
+from userbot.daemon.commands import CommandContext, execute
 from userbot.daemon.heartbeat import is_running
 from userbot.domain.errors import CloneError
 from userbot.store import Store
@@ -17,7 +17,7 @@ PATIENCE_S = 20.0
 POLL_S = 0.1
 
 
-def give_order(session: Session, verb: str, argument: str = "") -> str:
+def send_command(session: Session, verb: str, argument: str = "") -> str:
     """Carry out one of the owner's commands and return what it says.
 
     Raises:
@@ -28,8 +28,8 @@ def give_order(session: Session, verb: str, argument: str = "") -> str:
             return _leave(store, verb, argument)
         thread = StoreThread()
         try:
-            desk = Desk(store=store, thread=thread, shelf=AdapterShelf(session.settings.adapters))
-            return asyncio.run(execute(verb, argument, desk))
+            context = CommandContext(store=store, thread=thread, shelf=AdapterShelf(session.settings.adapters))
+            return asyncio.run(execute(verb, argument, context))
         finally:
             thread.close()
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from userbot.cli.screen import console, session_of
-from userbot.cli.training_view import Outcome, run_training, run_trial
+from userbot.cli.training_view import Outcome, run_comparison, run_training
 from userbot.config.explain import describe_form, list_fields
 from userbot.config.settings import Settings
 from userbot.domain.errors import ConfigError, NoAdapterError
@@ -97,7 +97,7 @@ def finish_training(home: Path, shelf: AdapterShelf, outcome: Outcome, *, gate: 
     """
     if outcome.adapter_id is None:
         raise NoAdapterError("Training ended without an adapter; its log is in the run folder under `runs`.")
-    manifest, current = shelf.get(outcome.adapter_id), shelf.current()
+    manifest, current = shelf.get(outcome.adapter_id), shelf.active()
     losses = f"held-out loss {_losses(manifest.metrics)} nats a token"
     console.print(f"Adapter [b]{manifest.id}[/] on {escape(manifest.base)}: {losses}")
     if not gate:
@@ -105,14 +105,14 @@ def finish_training(home: Path, shelf: AdapterShelf, outcome: Outcome, *, gate: 
     elif current is None and outcome.worse:
         console.print("[yellow]It is worse than the bare base, so it is kept aside.[/]")
     elif current is None or _passes(home, manifest.id, current.id):
-        shelf.promote(manifest.id)
+        shelf.activate(manifest.id)
         console.print("It is in service. Talk to it: [cyan]clone chat[/]")
     return manifest
 
 
 def _passes(home: Path, candidate: str, current: str) -> bool:
     console.print(f"Comparing it with {current}, which is in service…")
-    verdict = run_trial(home, candidate, current).verdict
+    verdict = run_comparison(home, candidate, current).verdict
     console.print(escape(str(verdict.get("summary", ""))))
     console.print(f"The whole comparison: {escape(str(verdict.get('report', '')))}")
     if verdict.get("passed"):
@@ -134,7 +134,7 @@ def report(
     """
     settings = session_of(context).settings
     shelf = AdapterShelf(settings.adapters)
-    current = shelf.current()
+    current = shelf.active()
     chosen = adapter_id or (current.id if current else None)
     if chosen is None:
         raise NoAdapterError("There is no adapter to report on. Train one: `clone train`.")
@@ -142,7 +142,7 @@ def report(
     folder = settings.home / "reports" / chosen
     if fresh or not (folder / "trial.json").is_file():
         other = current.id if current is not None and current.id != chosen else None
-        console.print(escape(str(run_trial(settings.home, chosen, other).verdict.get("summary", ""))))
+        console.print(escape(str(run_comparison(settings.home, chosen, other).verdict.get("summary", ""))))
     else:
         _rewrite(settings, chosen)
     for path in sorted(folder.glob("*.[hp]*")):
@@ -168,7 +168,7 @@ def list_adapters(context: typer.Context) -> None:
     if not known:
         console.print("No adapters yet; `clone train` makes one.")
         return
-    current = shelf.current()
+    current = shelf.active()
     table = Table()
     for title in ("id", "base", "made", "held-out loss, nats a token", ""):
         table.add_column(title, no_wrap=title == "id")
@@ -189,9 +189,9 @@ def show_adapter(context: typer.Context, adapter_id: AdapterId) -> None:
 
 
 @adapters.command("use")
-def use_adapter(context: typer.Context, adapter_id: AdapterId) -> None:
+def activate(context: typer.Context, adapter_id: AdapterId) -> None:
     """Put an adapter in service; a running daemon takes it over at once."""
-    manifest = AdapterShelf(session_of(context).settings.adapters).promote(adapter_id)
+    manifest = AdapterShelf(session_of(context).settings.adapters).activate(adapter_id)
     console.print(f"{manifest.id} is in service.")
 
 

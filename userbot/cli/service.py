@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from userbot.cli.dispatch import give_order
+from userbot.cli.dispatch import send_command
 from userbot.cli.screen import Session, console, errors, session_of
 from userbot.config.settings import Settings
 from userbot.daemon.heartbeat import is_running
@@ -154,7 +154,7 @@ async def _pull(session: Session, store: Store, names: list[str], *, takeout: bo
 def _pull_by_daemon(session: Session, names: list[str]) -> None:
     from userbot.daemon.pulling import read_pull
 
-    console.print(escape(give_order(session, "pull", "\n".join(names))))
+    console.print(escape(send_command(session, "pull", "\n".join(names))))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with session.store() as store, Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task("", total=None)
@@ -192,7 +192,7 @@ def run(context: typer.Context) -> None:
 
 def status(context: typer.Context) -> None:
     """Show what the daemon does, which chats it answers, and what it held back."""
-    _order(context, "status")
+    _send(context, "status")
 
 
 def schedule(context: typer.Context) -> None:
@@ -212,7 +212,7 @@ def pause(
     chat: Annotated[str, typer.Argument(metavar="[CHAT]", help="Only this chat.")] = "",
 ) -> None:
     """Answer nothing for a while, everywhere or in one chat."""
-    _order(context, "pause", f"{span} {chat}".strip())
+    _send(context, "pause", f"{span} {chat}".strip())
 
 
 def resume(
@@ -220,7 +220,7 @@ def resume(
     chat: Annotated[str, typer.Argument(metavar="[CHAT]", help="Only this chat.")] = "",
 ) -> None:
     """End the pause."""
-    _order(context, "resume", chat)
+    _send(context, "resume", chat)
 
 
 def why(
@@ -228,7 +228,7 @@ def why(
     chat: Annotated[str, typer.Argument(metavar="[CHAT]", help="Of this chat.")] = "",
 ) -> None:
     """Tell how the last answer came about: what the model saw, which adapter, how long, the guard's verdict."""
-    _order(context, "why", chat)
+    _send(context, "why", chat)
 
 
 def undo(
@@ -236,7 +236,7 @@ def undo(
     chat: Annotated[str, typer.Argument(metavar="[CHAT]", help="Of this chat.")] = "",
 ) -> None:
     """Delete the last answer for both sides. The daemon must run."""
-    _order(context, "undo", chat)
+    _send(context, "undo", chat)
 
 
 def retrain(
@@ -244,8 +244,8 @@ def retrain(
     stop: Annotated[bool, typer.Option("--stop", help="Stop the training that is under way.")] = False,
 ) -> None:
     """Let the running daemon train a new adapter now, beside answering; the gate decides whether it takes over."""
-    _order(context, "retrain", "stop" if stop else "")
+    _send(context, "retrain", "stop" if stop else "")
 
 
-def _order(context: typer.Context, verb: str, argument: str = "") -> None:
-    console.print(escape(give_order(session_of(context), verb, argument)))
+def _send(context: typer.Context, verb: str, argument: str = "") -> None:
+    console.print(escape(send_command(session_of(context), verb, argument)))

@@ -39,7 +39,7 @@ class Outcome:
     Args:
         adapter_id: The new adapter.
         worse: It is kept, but worse than the one in service.
-        losses: Held-out loss, nats a learned token, by name: `before`, `after`.
+        losses: Held-out loss, nats a supervised token, by name: `before`, `after`.
         error: Its last error.
         verdict: Of a trial: `passed`, `summary`, paths of `report` and `picture`.
     """
@@ -63,7 +63,7 @@ def run_training(arguments: Sequence[str]) -> Outcome:
     return _run("training", arguments)
 
 
-def run_trial(home: Path, candidate: str, current: str | None) -> Outcome:
+def run_comparison(home: Path, candidate: str, current: str | None) -> Outcome:
     """Let two adapters answer the same held-out contexts, in a process of its own, and tell which is better.
 
     Args:

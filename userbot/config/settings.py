@@ -100,7 +100,9 @@ class ScheduleSettings(BaseModel):
     gpu_free_mb: int | None = Field(
         None, ge=1, description="Pause the clone and unload its model while training if less GPU memory is free, MiB"
     )
-    go_on: bool = Field(False, description="Train on from the adapter in service, with older samples replayed")
+    continue_from_active: bool = Field(
+        False, description="Train on from the adapter in service, with older samples replayed"
+    )
     nice: int = Field(10, ge=0, le=19, description="How much training gives way to other programs, 0 to 19")
     check_s: float = Field(300.0, gt=0, description="How often to look whether it is time to retrain, seconds")
     watch_replies: int = Field(

@@ -69,13 +69,13 @@ class Daemon(Protocol):
         """Begin to fetch the history of chats; return what to tell the owner."""
         ...
 
-    async def swap_adapter(self) -> str | None:
+    async def activate_adapter(self) -> str | None:
         """Take up the adapter that is now in service; return the one that now writes."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class CommandContext:
     """What commands work on.
 
     Args:
@@ -106,13 +106,13 @@ def parse_command(message: Message) -> tuple[str, str] | None:
     return (words[1].casefold() if len(words) > 1 else "help"), (words[2].strip() if len(words) > 2 else "")
 
 
-async def execute(verb: str, argument: str, desk: Desk) -> str:
+async def execute(verb: str, argument: str, context: CommandContext) -> str:
     """Carry out a command and return what to tell the owner.
 
     Args:
         verb: See `HELP`.
         argument: What stands after it.
-        desk: What to work on.
+        context: What to work on.
 
     Raises:
         CloneError: It can't be carried out; the text is for the owner.
@@ -120,84 +120,84 @@ async def execute(verb: str, argument: str, desk: Desk) -> str:
     action = _VERBS.get(verb)
     if action is None:
         raise ConfigError(f"There is no command {verb!r}.\n\n{HELP}")
-    return await action(argument, desk)
+    return await action(argument, context)
 
 
-async def answer(verb: str, argument: str, desk: Desk) -> str:
+async def answer(verb: str, argument: str, context: CommandContext) -> str:
     """Carry out a command and return what to tell the owner; a mistake is told the same way."""
     try:
-        return await execute(verb, argument, desk)
+        return await execute(verb, argument, context)
     except CloneError as exc:
         return str(exc)
 
 
-async def _show_status(_argument: str, desk: Desk) -> str:
-    status = await desk.thread.run(read_status, desk.store, desk.shelf)
+async def _show_status(_argument: str, context: CommandContext) -> str:
+    status = await context.thread.run(read_status, context.store, context.shelf)
     return status.to_text()
 
 
-async def _pause(argument: str, desk: Desk) -> str:
+async def _pause(argument: str, context: CommandContext) -> str:
     words = argument.split(maxsplit=1)
     span = _parse_span(words[0]) if words else None
     rest = argument if span is None else (words[1] if len(words) > 1 else "")
-    now = desk.store.clock()
+    now = context.store.clock()
     until = now + (span or _FOREVER)
     told = "until you resume" if span is None else f"until {_tell_time(until)}"
     if not rest:
-        await desk.thread.run(write_pause, desk.store, until)
-        for chat in await desk.thread.run(desk.store.chats.allowed):
-            await _drop(desk, chat, "paused by the owner")
+        await context.thread.run(write_pause, context.store, until)
+        for chat in await context.thread.run(context.store.chats.allowed):
+            await _drop(context, chat, "paused by the owner")
         return f"Paused {told}: nothing is answered."
-    chat = await desk.thread.run(desk.store.chats.find, rest)
-    await desk.thread.run(desk.store.chats.pause, chat.id, until)
-    await _drop(desk, chat, "paused by the owner")
+    chat = await context.thread.run(context.store.chats.find, rest)
+    await context.thread.run(context.store.chats.pause, chat.id, until)
+    await _drop(context, chat, "paused by the owner")
     return f"{chat.title} is paused {told}."
 
 
-async def _resume(argument: str, desk: Desk) -> str:
+async def _resume(argument: str, context: CommandContext) -> str:
     if argument:
-        chat = await desk.thread.run(desk.store.chats.find, argument)
-        await desk.thread.run(desk.store.chats.pause, chat.id, None)
+        chat = await context.thread.run(context.store.chats.find, argument)
+        await context.thread.run(context.store.chats.pause, chat.id, None)
         told = f"{chat.title} is answered again, if it is allowed."
     else:
-        await desk.thread.run(write_pause, desk.store, None)
+        await context.thread.run(write_pause, context.store, None)
         told = "The pause is over. Chats that you took over yourself stay paused: `resume chat`."
-    if desk.daemon is not None:
-        await desk.daemon.review()
+    if context.daemon is not None:
+        await context.daemon.review()
     return told
 
 
 def _set_mode(mode: Mode, told: str) -> _Action:
-    async def act(argument: str, desk: Desk) -> str:
+    async def act(argument: str, context: CommandContext) -> str:
         if not argument:
             return f"Name a chat: its @username, title or id, as in `{PREFIX} {_VERB_OF[mode]} @vera`."
-        chat = await _find(argument, desk)
-        await desk.thread.run(desk.store.chats.set_mode, chat.id, mode)
+        chat = await _find(argument, context)
+        await context.thread.run(context.store.chats.set_mode, chat.id, mode)
         if mode is Mode.OFF:
-            await _drop(desk, chat, "switched off by the owner")
-        elif desk.daemon is not None:
-            await desk.daemon.review()
+            await _drop(context, chat, "switched off by the owner")
+        elif context.daemon is not None:
+            await context.daemon.review()
         return f"{chat.title} {told}"
 
     return act
 
 
-async def _find(argument: str, desk: Desk) -> Chat:
+async def _find(argument: str, context: CommandContext) -> Chat:
     try:
-        return await desk.thread.run(desk.store.chats.find, argument, whole=True)
+        return await context.thread.run(context.store.chats.find, argument, whole=True)
     except ChatNotFoundError:
-        found = await desk.daemon.find_dialog(argument) if desk.daemon is not None else None
+        found = await context.daemon.find_dialog(argument) if context.daemon is not None else None
         if found is None:
             raise
         return found
 
 
-async def _explain(argument: str, desk: Desk) -> str:
-    decision = desk.quoted or await _newest(argument, desk)
+async def _explain(argument: str, context: CommandContext) -> str:
+    decision = context.quoted or await _newest(argument, context)
     if decision is None:
         return "There is no answer yet."
-    chat = await desk.thread.run(desk.store.chats.get, decision.chat_id)
-    parts = await desk.thread.run(desk.store.replies.parts, decision.id)
+    chat = await context.thread.run(context.store.chats.get, decision.chat_id)
+    parts = await context.thread.run(context.store.replies.parts, decision.id)
     timings = ", ".join(f"{name} {value:g}" for name, value in (decision.timings or {}).items())
     lines = [
         f"Chat: {chat.title if chat else decision.chat_id}",
@@ -221,68 +221,70 @@ def _tell_guard(decision: Decision) -> str:
     return "passed at the first try" if tries == 1 else f"passed at try {tries}"
 
 
-async def _undo(argument: str, desk: Desk) -> str:
-    if desk.daemon is None:
+async def _undo(argument: str, context: CommandContext) -> str:
+    if context.daemon is None:
         raise ConfigError("Only the running daemon can delete messages. Start it with `clone run`.")
-    decision = desk.quoted or await _newest(argument, desk, states=(ReplyState.SENT, ReplyState.QUEUED))
+    decision = context.quoted or await _newest(argument, context, states=(ReplyState.SENT, ReplyState.QUEUED))
     if decision is None:
         return "There is no answer to take back."
-    await desk.daemon.drop(decision.chat_id, reason="taken back by the owner")
-    chat = await desk.thread.run(desk.store.chats.get, decision.chat_id)
-    parts = await desk.thread.run(desk.store.replies.parts, decision.id)
+    await context.daemon.drop(decision.chat_id, reason="taken back by the owner")
+    chat = await context.thread.run(context.store.chats.get, decision.chat_id)
+    parts = await context.thread.run(context.store.replies.parts, decision.id)
     ids = [part.message_id for part in parts if part.message_id is not None]
     if chat is not None and ids:
-        await desk.daemon.delete(chat, ids)
-        await desk.thread.run(desk.store.messages.mark_deleted, chat.id, ids)
-    await desk.thread.run(desk.store.replies.set_state, decision.id, ReplyState.UNDONE, reason="by the owner")
+        await context.daemon.delete(chat, ids)
+        await context.thread.run(context.store.messages.mark_deleted, chat.id, ids)
+    await context.thread.run(context.store.replies.set_state, decision.id, ReplyState.UNDONE, reason="by the owner")
     return f"{len(ids)} messages deleted in {chat.title if chat else decision.chat_id}."
 
 
-async def _pull(argument: str, desk: Desk) -> str:
+async def _pull(argument: str, context: CommandContext) -> str:
     names = [name for name in argument.splitlines() if name.strip()]
     if not names:
         raise ConfigError(f"Name a chat: its @username, title or id, as in `{PREFIX} pull @vera`.")
-    if desk.daemon is None:
+    if context.daemon is None:
         raise ConfigError("The daemon does not run. Fetch with `clone pull CHAT`.")
-    return await desk.daemon.pull([await _find(name, desk) for name in names])
+    return await context.daemon.pull([await _find(name, context) for name in names])
 
 
-async def _retrain(argument: str, desk: Desk) -> str:
-    if desk.daemon is None:
+async def _retrain(argument: str, context: CommandContext) -> str:
+    if context.daemon is None:
         raise ConfigError("The daemon does not run. Train with `clone train`.")
-    return await (desk.daemon.cancel_training() if argument == "stop" else desk.daemon.retrain())
+    return await (context.daemon.cancel_training() if argument == "stop" else context.daemon.retrain())
 
 
-async def _list_adapters(_argument: str, desk: Desk) -> str:
-    current, known = await desk.thread.run(desk.shelf.current), await desk.thread.run(desk.shelf.all)
+async def _list_adapters(_argument: str, context: CommandContext) -> str:
+    current, known = await context.thread.run(context.shelf.active), await context.thread.run(context.shelf.all)
     if not known:
         return "There is no adapter yet. Train one: `clone train`."
     return "\n".join(f"{'→' if current and one.id == current.id else '·'} {one.id}  {one.base}" for one in known[-10:])
 
 
-async def _roll_back(_argument: str, desk: Desk) -> str:
-    manifest = await desk.thread.run(desk.shelf.roll_back)
-    if desk.daemon is not None and await desk.daemon.swap_adapter() != manifest.id:
+async def _roll_back(_argument: str, context: CommandContext) -> str:
+    manifest = await context.thread.run(context.shelf.roll_back)
+    if context.daemon is not None and await context.daemon.activate_adapter() != manifest.id:
         return f"Adapter {manifest.id} is in service again, but could not be loaded; the daemon's log says why."
     return f"Back to adapter {manifest.id}."
 
 
-async def _help(_argument: str, _desk: Desk) -> str:
+async def _help(_argument: str, _context: CommandContext) -> str:
     return HELP
 
 
-async def _newest(argument: str, desk: Desk, *, states: tuple[ReplyState, ...] = tuple(ReplyState)) -> Decision | None:
-    chat_id = (await desk.thread.run(desk.store.chats.find, argument)).id if argument else None
-    newest = await desk.thread.run(desk.store.replies.newest, chat_id, limit=50)
+async def _newest(
+    argument: str, context: CommandContext, *, states: tuple[ReplyState, ...] = tuple(ReplyState)
+) -> Decision | None:
+    chat_id = (await context.thread.run(context.store.chats.find, argument)).id if argument else None
+    newest = await context.thread.run(context.store.replies.newest, chat_id, limit=50)
     return next((decision for decision in newest if decision.state in states), None)
 
 
-async def _drop(desk: Desk, chat: Chat, reason: str) -> None:
-    if desk.daemon is not None:
-        await desk.daemon.drop(chat.id, reason=reason)
+async def _drop(context: CommandContext, chat: Chat, reason: str) -> None:
+    if context.daemon is not None:
+        await context.daemon.drop(chat.id, reason=reason)
         return
-    for item in await desk.thread.run(desk.store.replies.pending, chat.id):
-        await desk.thread.run(desk.store.replies.cancel, item.reply_id, reason=reason)
+    for item in await context.thread.run(context.store.replies.pending, chat.id):
+        await context.thread.run(context.store.replies.cancel, item.reply_id, reason=reason)
 
 
 def _parse_span(text: str) -> timedelta | None:
@@ -297,7 +299,7 @@ def _tell_time(at: datetime) -> str:
     return f"{at.astimezone():%d %b %H:%M}"
 
 
-_Action = Callable[[str, Desk], Awaitable[str]]
+_Action = Callable[[str, CommandContext], Awaitable[str]]
 _VERB_OF = {Mode.AUTO: "allow", Mode.DRAFT: "draft", Mode.OFF: "off"}
 _VERBS: dict[str, _Action] = {
     "status": _show_status,

@@ -17,8 +17,8 @@ from userbot.daemon.health import serve_health
 from userbot.daemon.heartbeat import BEAT_S, write_state
 from userbot.daemon.jobs import Upkeep
 from userbot.daemon.pulling import Pulling
-from userbot.daemon.wiring import load_generator, make_manners, make_telegram_options
-from userbot.domain.errors import CloneError, GeneratorAwayError, LoginError, SessionLostError
+from userbot.daemon.wiring import load_generator, make_reply_config, make_telegram_options
+from userbot.domain.errors import CloneError, GeneratorUnavailableError, LoginError, SessionLostError
 from userbot.domain.messages import Chat, Message
 from userbot.domain.metrics import STATES, Metrics
 from userbot.generator import Generator
@@ -64,7 +64,7 @@ class Daemon:
         self._since = self._timer.now()
         self._beat_at = self._since
         self.thread = StoreThread()
-        self._desk = control.Desk(store=store, thread=self.thread, shelf=shelf, daemon=self)
+        self._context = control.CommandContext(store=store, thread=self.thread, shelf=shelf, daemon=self)
         self._forwarded: dict[int, Decision] = {}
         self._refused: str | None = None
         self.is_serving = False
@@ -108,15 +108,15 @@ class Daemon:
         self.is_serving = True
         self._account = account
         self._pulling = Pulling(account, self._store, self.thread)
-        manners = make_manners(self._settings.reply)
+        config = make_reply_config(self._settings.reply)
         parts: dict[str, Any] = {"store": self._store, "thread": self.thread, "timer": self._timer}
-        self._outbox = Outbox(**parts, wire=account.wire, stale_s=manners.rules.stale_s, metrics=self._metrics)
+        self._outbox = Outbox(**parts, messenger=account.messenger, stale_s=config.rules.stale_s, metrics=self._metrics)
         answering = Answering(
             **parts,
-            wire=account.wire,
+            messenger=account.messenger,
             generator=self._generator,
             outbox=self._outbox,
-            manners=manners,
+            config=config,
             random=SystemRandom(),
             metrics=self._metrics,
         )
@@ -124,18 +124,18 @@ class Daemon:
             **parts,
             answering=answering,
             outbox=self._outbox,
-            manners=manners,
+            config=config,
             metrics=self._metrics,
-            on_saved=self._hear_owner,
+            on_saved=self._handle_saved_message,
         )
         self._upkeep = Upkeep(
             self._settings,
             store=self._store,
             thread=self.thread,
             shelf=self._shelf,
-            wire=account.wire,
+            messenger=account.messenger,
             generator=self._generator,
-            swap=self.swap_adapter,
+            activate_adapter=self.activate_adapter,
         )
         work = asyncio.create_task(self._work(account, ready), name="daemon")
         stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -199,10 +199,10 @@ class Daemon:
         while True:
             try:
                 for command in await self.thread.run(self._store.commands.waiting):
-                    await self._obey(command)
+                    await self._run_command(command)
                 if (self._timer.now() - self._beat_at).total_seconds() >= BEAT_S:
                     await self._write_state()
-                await self.swap_adapter()
+                await self.activate_adapter()
                 told = None
             except CloneError as exc:
                 if str(exc) != told:  # it may last, and this comes each second
@@ -213,9 +213,9 @@ class Daemon:
                 log.exception("polling failed")
             await self._timer.sleep(POLL_S)
 
-    async def _obey(self, command: Command) -> None:
+    async def _run_command(self, command: Command) -> None:
         try:
-            text, failed = await control.execute(command.verb, command.argument, self._desk), False
+            text, failed = await control.execute(command.verb, command.argument, self._context), False
         except CloneError as exc:
             text, failed = str(exc), True
         except Exception as exc:
@@ -236,7 +236,7 @@ class Daemon:
 
     async def delete(self, chat: Chat, message_ids: list[int]) -> None:
         """Delete messages for both sides."""
-        await self._account.wire.delete(chat, message_ids)
+        await self._account.messenger.delete(chat, message_ids)
 
     async def find_dialog(self, text: str) -> Chat | None:
         """Look for a chat among the account's own, and store it; None where none fits, or several do."""
@@ -261,14 +261,14 @@ class Daemon:
         """Begin to fetch the history of chats; return what to tell the owner."""
         return self._pulling.begin(chats)
 
-    async def swap_adapter(self) -> str | None:
+    async def activate_adapter(self) -> str | None:
         """Take up the adapter that is now in service; a failure keeps the old one. Return the one that now writes."""
-        manifest = await self.thread.run(self._shelf.current)
+        manifest = await self.thread.run(self._shelf.active)
         if manifest is None or manifest.id in (self._generator.adapter_id, self._refused):
             return self._generator.adapter_id
         try:
-            await self._generator.use_adapter(manifest.id)
-        except GeneratorAwayError as exc:
+            await self._generator.activate(manifest.id)
+        except GeneratorUnavailableError as exc:
             log.debug("adapter %s is not taken up yet: %s", manifest.id, exc)
         except CloneError as exc:
             self._refused = manifest.id
@@ -277,15 +277,15 @@ class Daemon:
             log.info("now writing with adapter %s", manifest.id)
         return self._generator.adapter_id
 
-    async def _hear_owner(self, message: Message) -> None:
+    async def _handle_saved_message(self, message: Message) -> None:
         if message.forwarded:
             await self._note_forwarded(message)
         command = control.parse_command(message)
         if command is None or not await self.thread.run(self._accept_command, message):
             return
         quoted = self._forwarded.get(message.reply_to_id or 0)
-        answer = await control.answer(*command, replace(self._desk, quoted=quoted))
-        await self._account.wire.tell_owner(answer)
+        answer = await control.answer(*command, replace(self._context, quoted=quoted))
+        await self._account.messenger.notify_owner(answer)
 
     def _accept_command(self, message: Message) -> bool:
         """Accept each command once, and none that lay around while the daemon was away."""

@@ -64,8 +64,8 @@ def prune_adapters(shelf: AdapterShelf, *, keep_last: int, budget_bytes: int | N
     Returns:
         Ids of those deleted, oldest first.
     """
-    held = set(shelf.held())
-    spare = [manifest.id for manifest in shelf.all() if manifest.id not in held]
+    protected = set(shelf.active_and_previous())
+    spare = [manifest.id for manifest in shelf.all() if manifest.id not in protected]
     gone = spare[: max(0, len(spare) - keep_last)]
     if budget_bytes is not None:
         sizes = {manifest.id: measure_folder(shelf.path(manifest.id)) for manifest in shelf.all()}

@@ -11,9 +11,9 @@ from userbot.config.settings import ScheduleSettings, Settings
 from userbot.daemon.housekeeping import back_up, prune_adapters, prune_reports, prune_runs
 from userbot.daemon.schedule import FILE, Job, Schedule
 from userbot.generator import Generator
-from userbot.generator.suspendable import RestingGenerator
-from userbot.reply.messenger import Wire
-from userbot.retraining.coordinator import Retraining, Rules
+from userbot.generator.suspendable import SuspendableGenerator
+from userbot.reply.messenger import Messenger
+from userbot.retraining.coordinator import Conditions, Retraining
 from userbot.retraining.process import TrainingProcess
 from userbot.retraining.rollback import propose_rollback
 from userbot.store import Store
@@ -33,8 +33,8 @@ class Upkeep:
         store: Messages, replies, facts.
         thread: Runs the store's calls.
         shelf: Adapters.
-        wire: Reaches the owner's Saved Messages.
-        generator: The one that serves; where it can rest, it makes room for training.
+        messenger: Reaches the owner's Saved Messages.
+        generator: The one that serves; where it can rest, it makes suspendable for training.
         swap: Makes the daemon write with the adapter in service; returns the id it then writes with.
     """
 
@@ -45,25 +45,25 @@ class Upkeep:
         store: Store,
         thread: StoreThread,
         shelf: AdapterShelf,
-        wire: Wire,
+        messenger: Messenger,
         generator: Generator,
-        swap: Callable[[], Awaitable[str | None]],
+        activate_adapter: Callable[[], Awaitable[str | None]],
     ) -> None:
         self._settings = settings
         self._store = store
         self._thread = thread
         self._shelf = shelf
-        self._wire = wire
+        self._messenger = messenger
         zone = ZoneInfo(settings.reply.zone) if settings.reply.zone else None
         self.retraining = Retraining(
             store=store,
             thread=thread,
             shelf=shelf,
-            rules=make_rules(settings),
+            conditions=make_conditions(settings),
             process=TrainingProcess(settings.home, nice=settings.schedule.nice),
-            owner=wire,
-            swap=swap,
-            room=generator if isinstance(generator, RestingGenerator) else None,
+            owner=messenger,
+            activate_adapter=activate_adapter,
+            suspendable=generator if isinstance(generator, SuspendableGenerator) else None,
         )
         self.schedule = Schedule(settings.home / FILE, self._list_jobs(settings.schedule), zone=zone)
 
@@ -91,7 +91,7 @@ class Upkeep:
             propose_rollback, self._store, self._shelf, min_replies=self._settings.schedule.watch_replies
         )
         if proposal is not None:
-            await self._wire.tell_owner(proposal)
+            await self._messenger.notify_owner(proposal)
         await self.retraining.check()
 
     async def _prune(self) -> None:
@@ -113,19 +113,19 @@ class Upkeep:
         log.info("backed up the database to %s", path)
 
 
-def make_rules(settings: Settings) -> Rules:
+def make_conditions(settings: Settings) -> Conditions:
     """Translate the settings of retraining into plain values."""
     schedule = settings.schedule
     hours = None
     if schedule.hours:
         start, end = (time.fromisoformat(part) for part in schedule.hours.split("-"))
         hours = (start, end)
-    return Rules(
+    return Conditions(
         turns=schedule.retrain_turns,
         hours=hours,
         zone=ZoneInfo(settings.reply.zone) if settings.reply.zone else None,
         only_on_ac=schedule.only_on_ac,
         only_idle_gpu=schedule.only_idle_gpu,
         gpu_free_mb=schedule.gpu_free_mb,
-        go_on=schedule.go_on,
+        continue_from_active=schedule.continue_from_active,
     )

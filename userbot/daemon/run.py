@@ -40,7 +40,7 @@ async def run_daemon(
     """
     stop = stop or asyncio.Event()
     shelf = AdapterShelf(settings.adapters)
-    if generator is None and shelf.current() is None and settings.generator.kind == "local":
+    if generator is None and shelf.active() is None and settings.generator.kind == "local":
         raise NoAdapterError(
             "There is no adapter yet: the clone has not learned to write like you. Train one with `clone train`, "
             "or try everything without an account: `clone demo`."

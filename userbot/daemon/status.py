@@ -50,7 +50,7 @@ class Status:
         lines = [f"Daemon: {self.state}" + (f" since {_tell(self.since)}" if self.since else "")]
         lines.append(f"Adapter: {self.adapter_id or 'none'}")
         if self.paused_until and self.paused_until > self.now:
-            lines.append(f"Everything is paused {tell_pause(self.paused_until, self.now)}")
+            lines.append(f"Everything is paused {format_pause(self.paused_until, self.now)}")
         lines.append(f"Replies in 24 h: {self.replies_in_day}, bubbles waiting: {self.pending}")
         if self.training:
             lines.append(self.training)
@@ -58,7 +58,7 @@ class Status:
             lines.append("No chat is allowed, so nobody is answered")
         for chat in self.allowed:
             paused = chat.paused_until is not None and chat.paused_until > self.now
-            rest = f", paused {tell_pause(chat.paused_until, self.now)}" if paused and chat.paused_until else ""
+            rest = f", paused {format_pause(chat.paused_until, self.now)}" if paused and chat.paused_until else ""
             lines.append(f"· {chat.title}: {chat.mode}{rest}")
         lines += [f"Last in chat {d.chat_id}: {d.state}, {d.reason}" for d in self.newest if d.reason]
         return "\n".join(lines)
@@ -68,7 +68,7 @@ def read_status(store: Store, shelf: AdapterShelf) -> Status:
     """Read how things stand."""
     found, now = read_state(store), store.clock()
     try:
-        manifest = shelf.current()
+        manifest = shelf.active()
     except AdapterError:
         manifest = None
     return Status(
@@ -86,7 +86,7 @@ def read_status(store: Store, shelf: AdapterShelf) -> Status:
     )
 
 
-def tell_pause(until: datetime, now: datetime) -> str:
+def format_pause(until: datetime, now: datetime) -> str:
     """Say when a pause ends; one that only the owner ends has a date a lifetime away."""
     return "until you resume" if until - now > timedelta(days=3650) else f"until {until.astimezone():%d %b %H:%M}"
 

@@ -9,8 +9,8 @@ from userbot.config.settings import ReplySettings, Settings
 from userbot.generator import Generator, Sampling
 from userbot.generator.local import LocalGenerator
 from userbot.generator.remote import RemoteGenerator
-from userbot.generator.suspendable import RestingGenerator
-from userbot.reply.answering import Manners
+from userbot.generator.suspendable import SuspendableGenerator
+from userbot.reply.answering import ReplyConfig
 from userbot.reply.pacing import Pace
 from userbot.reply.policy import Rules
 from userbot.store.adapters import AdapterShelf
@@ -23,12 +23,12 @@ async def load_generator(settings: Settings, shelf: AdapterShelf) -> Generator:
     A model in this process can make room for training where the settings say that the GPU may be too small for both.
     """
     if settings.generator.kind == "local" and settings.schedule.gpu_free_mb is not None:
-        return RestingGenerator(lambda: _load(settings, shelf), await _load(settings, shelf))
+        return SuspendableGenerator(lambda: _load(settings, shelf), await _load(settings, shelf))
     return await _load(settings, shelf)
 
 
 async def _load(settings: Settings, shelf: AdapterShelf) -> Generator:
-    manifest, reply = shelf.current(), settings.reply
+    manifest, reply = shelf.active(), settings.reply
     sampling = Sampling(
         temperature=reply.temperature,
         top_p=reply.top_p,
@@ -59,7 +59,7 @@ async def _load(settings: Settings, shelf: AdapterShelf) -> Generator:
     )
 
 
-def make_manners(reply: ReplySettings) -> Manners:
+def make_reply_config(reply: ReplySettings) -> ReplyConfig:
     """Translate the settings of the reply path into plain values."""
     hours = None
     if reply.quiet_hours:
@@ -74,7 +74,7 @@ def make_manners(reply: ReplySettings) -> Manners:
         zone=ZoneInfo(reply.zone) if reply.zone else None,
         only_offline_s=None if reply.only_offline_min is None else reply.only_offline_min * 60,
     )
-    return Manners(
+    return ReplyConfig(
         quiet_s=reply.quiet_s,
         burst_max_s=reply.burst_max_s,
         takeover_s=reply.takeover_s,

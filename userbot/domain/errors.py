@@ -24,7 +24,7 @@
     │   ├── TrainingStoppedError        exit 130 stopped on request; a checkpoint is written
     │   └── MissingExtraError (ImportError)      exit 2   an optional dependency is not installed
     ├── GeneratorError                  exit 1
-    │   └── GeneratorAwayError (ConnectionError) exit 1   the model server can't be reached: try later
+    │   └── GeneratorUnavailableError (ConnectionError) exit 1   the model server can't be reached: try later
     └── TelegramError                   exit 1
         ├── LoginError (PermissionError)         exit 5   wrong code, wrong password, too many tries
         ├── SessionLostError (PermissionError)   exit 5   revoked, banned, key used twice: log in again
@@ -168,7 +168,7 @@ class GeneratorError(CloneError):
     """No reply could be generated."""
 
 
-class GeneratorAwayError(GeneratorError, ConnectionError):
+class GeneratorUnavailableError(GeneratorError, ConnectionError):
     """The model server can't be reached now; the answer waits."""
 
 

@@ -41,8 +41,8 @@ class Deleted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PeerTyping:
-    """The peer is typing in a chat; it holds for about six seconds."""
+class ContactTyping:
+    """The contact is typing in a chat; it holds for about six seconds."""
 
     chat_id: int
 
@@ -62,4 +62,4 @@ class OwnerOnline:
     online: bool
 
 
-Event = Arrived | Edited | Deleted | PeerTyping | OwnerActive | OwnerOnline
+Event = Arrived | Edited | Deleted | ContactTyping | OwnerActive | OwnerOnline

@@ -1,7 +1,7 @@
 """Values that every part speaks in, and pure functions on them. Training shares this module.
 
 Words: a *bubble* is one message; a *turn* is consecutive bubbles of one side; a *session* is a stretch of a chat
-without a long gap. The *owner* is the person cloned; everybody else in a chat is the *peer* side.
+without a long gap. The *owner* is the person cloned; everybody else in a chat is the *contact* side.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SESSION_GAP = timedelta(hours=6)
 class Origin(StrEnum):
     """Who wrote a message."""
 
-    PEER = "peer"
+    CONTACT = "peer"
     OWNER = "owner"
     CLONE = "clone"
 
@@ -51,13 +51,13 @@ class Chat:
     """One chat.
 
     Args:
-        id: Telegram's marked peer id: users positive, basic groups `-id`, channels and supergroups `-100…id`. Chats of
-            other messengers have ids from `2**61` up, derived from their name.
+        id: Telegram's marked contact id: users positive, basic groups `-id`, channels and supergroups `-100…id`. Chats
+            of other messengers have ids from `2**61` up, derived from their name.
         kind: What the chat is.
         title: Name to show to the owner.
         source: Where it comes from: `telegram`, `whatsapp`, `instagram`, `messenger`, `discord`.
         username: Public name without `@`.
-        access_hash: Telegram's key to address the peer without looking its name up.
+        access_hash: Telegram's key to address the contact without looking its name up.
         own_only: The export holds the owner's messages only, so they lack context and are no training data.
         relationship: The owner's words on who this is ("my sister"), a system line in training and at reply time.
         mode: What the clone does here.
@@ -180,20 +180,22 @@ def fold_turns(messages: Iterable[Message], *, names: bool = False) -> list[Turn
 
     Args:
         messages: Of one chat.
-        names: Put the sender's name before each peer bubble, as groups need it.
+        names: Put the sender's name before each contact bubble, as groups need it.
     """
     turns: list[Turn] = []
     side: list[Message] = []
 
     def close() -> None:
         if side:
-            turns.append(Turn(side[0].origin is not Origin.PEER, tuple(_bubble(m, names) for m in side), tuple(side)))
+            turns.append(
+                Turn(side[0].origin is not Origin.CONTACT, tuple(_bubble(m, names) for m in side), tuple(side))
+            )
             side.clear()
 
     for message in messages:
         if not message.content.strip():
             continue
-        if side and (side[0].origin is Origin.PEER) != (message.origin is Origin.PEER):
+        if side and (side[0].origin is Origin.CONTACT) != (message.origin is Origin.CONTACT):
             close()
         side.append(message)
     close()
@@ -201,7 +203,7 @@ def fold_turns(messages: Iterable[Message], *, names: bool = False) -> list[Turn
 
 
 def system_line(chat: Chat) -> str | None:
-    """Say who the peer is, in one line; the same in training and when answering. None where nothing is known."""
+    """Say who the contact is, in one line; the same in training and when answering. None where nothing is known."""
     title = " ".join(chat.title.split())
     relationship = " ".join((chat.relationship or "").split())
     if not title:
@@ -212,6 +214,6 @@ def system_line(chat: Chat) -> str | None:
 
 def _bubble(message: Message, names: bool) -> str:
     text = message.content.strip()
-    if names and message.origin is Origin.PEER and message.sender_name:
+    if names and message.origin is Origin.CONTACT and message.sender_name:
         return f"{message.sender_name}: {text}"
     return text

@@ -8,7 +8,7 @@ import re
 _NOUN = re.compile(r"^(?P<noun>.*?)(?P<rest> (?:without|with|of|in|that) .*)?$")
 
 
-def tell_count(count: int, noun: str) -> str:
+def format_count(count: int, noun: str) -> str:
     """Write a number with its noun: `1 chat`, `2,974 messages`, `3 replies`, `2 rows without a time`.
 
     Args:

@@ -14,7 +14,7 @@ class Prompt:
 
     Args:
         turns: The conversation, oldest first; the last turn is the peer's.
-        system: A line on who the peer is, rendered as in training; None for none.
+        system: A line on who the contact is, rendered as in training; None for none.
     """
 
     turns: tuple[Turn, ...]
@@ -52,12 +52,12 @@ class Generator(Protocol):
         """Write the owner's next turn, without blocking the event loop. Cancelling the task stops the work soon.
 
         Raises:
-            GeneratorAwayError: The model can't be reached now; try again later.
+            GeneratorUnavailableError: The model can't be reached now; try again later.
             GeneratorError: The model failed.
         """
         ...
 
-    async def use_adapter(self, adapter_id: str | None) -> None:
+    async def activate(self, adapter_id: str | None) -> None:
         """Write all later replies with another adapter; replies in progress are finished with the old one.
 
         Raises:

@@ -31,7 +31,7 @@ class TurnModel(Protocol):
         """Write the owner's next turn; give up soon after `should_stop` says so."""
         ...
 
-    def use_adapter(self, folder: Path | None) -> None:
+    def activate(self, folder: Path | None) -> None:
         """Write later replies with the adapter in a folder; None takes the bare base."""
         ...
 
@@ -113,22 +113,22 @@ class LocalGenerator:
                 await asyncio.wait([work])
                 raise
 
-    async def use_adapter(self, adapter_id: str | None) -> None:
+    async def activate(self, adapter_id: str | None) -> None:
         """Write all later replies with another adapter; a failure keeps the old one."""
         async with self._turn:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._switch, adapter_id)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._activate, adapter_id)
 
     async def close(self) -> None:
         """Release the model."""
         await asyncio.to_thread(self._thread.shutdown, wait=True)
 
-    def _switch(self, adapter_id: str | None) -> None:
-        self._model.use_adapter(None if adapter_id is None else self._shelf.path(adapter_id))
+    def _activate(self, adapter_id: str | None) -> None:
+        self._model.activate(None if adapter_id is None else self._shelf.path(adapter_id))
         self._adapter_id = adapter_id
         self._shows_system = self._read_shows_system(adapter_id)
 
     def _read_shows_system(self, adapter_id: str | None) -> bool:
-        # An adapter that was trained without a line on the peer must not be shown one.
+        # An adapter that was trained without a line on the contact must not be shown one.
         config = {} if adapter_id is None else self._shelf.get(adapter_id).config
         return bool((config.get("data") or {}).get("system_line", True))
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from userbot.domain.errors import AdapterError, GeneratorAwayError, GeneratorError
+from userbot.domain.errors import AdapterError, GeneratorError, GeneratorUnavailableError
 from userbot.domain.messages import Reply
 from userbot.generator import Prompt, Sampling
 
@@ -22,7 +22,7 @@ LINE_BREAK = "\u2028"
 """Stands for a line break inside a bubble, as in training; a real one ends the bubble."""
 OPENING = "…"
 JOINER = "\u2060"
-"""Breaks what looks like a model's special token, as in training, so that no peer can write a turn of his own."""
+"""Breaks what looks like a model's special token, as in training, so that no contact can write a turn of his own."""
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_BYTES_MAX = 2**22
@@ -31,7 +31,7 @@ ANSWER_BYTES_MAX = 2**22
 CHOOSY_STATUS = frozenset({400, 422})
 """What servers answer to fields that they don't know."""
 
-AWAY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+UNAVAILABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 # The server's template writes turns as text, and its tokenizer finds the special tokens of every family in them.
 _SPECIALS = re.compile(r"</?s>|\[/?[A-Z][A-Z_]{2,30}\]|<\|[^|<>\n]{1,40}\|>|<<?/?SYS>>?|</?[a-z]{2,10}_of_[a-z]{2,10}>")
@@ -64,7 +64,7 @@ class RemoteGenerator:
         sampling: How words are drawn; the server shortens prompts itself, or refuses them.
         api_key: Sent as a bearer token.
         timeout_s: Longest wait for the whole answer, seconds.
-        tries: Attempts while the server is away, before `GeneratorAwayError`.
+        tries: Attempts while the server is away, before `GeneratorUnavailableError`.
         transport: For tests of the transport; None is the network.
     """
 
@@ -116,7 +116,7 @@ class RemoteGenerator:
             seconds=time.monotonic() - started,
         )
 
-    async def use_adapter(self, adapter_id: str | None) -> None:
+    async def activate(self, adapter_id: str | None) -> None:
         """Ask for another adapter from now on; the server must serve it under its id."""
         served = await self._list_models()
         model = adapter_id or self._base or (served[0] if served else self._model)
@@ -141,7 +141,7 @@ class RemoteGenerator:
 
     def _retrying(self) -> AsyncRetrying:
         return AsyncRetrying(
-            retry=retry_if_exception_type(GeneratorAwayError),
+            retry=retry_if_exception_type(GeneratorUnavailableError),
             stop=stop_after_attempt(self._tries),
             wait=wait_random_exponential(multiplier=0.2, max=5.0),
             reraise=True,
@@ -174,7 +174,7 @@ class RemoteGenerator:
                     async for event in events:
                         _add_event(answer, event)
         except (httpx.HTTPError, TimeoutError) as exc:
-            raise self._away(type(exc).__name__) from exc
+            raise self._unavailable(type(exc).__name__) from exc
         except _MALFORMED as exc:
             raise GeneratorError(
                 f"The model server at {self._shown_url} answered in a form that is not OpenAI's "
@@ -188,23 +188,23 @@ class RemoteGenerator:
             await self._check(response)
             return [str(entry["id"]) for entry in response.json()["data"]]
         except httpx.HTTPError as exc:
-            raise self._away(type(exc).__name__) from exc
+            raise self._unavailable(type(exc).__name__) from exc
         except _MALFORMED as exc:
             raise GeneratorError(f"The model server at {self._shown_url} gave no list of models at /models.") from exc
 
     async def _check(self, response: httpx.Response) -> None:
         if response.is_success:
             return
-        if response.status_code in AWAY_STATUS:
-            raise self._away(f"status {response.status_code}")
+        if response.status_code in UNAVAILABLE_STATUS:
+            raise self._unavailable(f"status {response.status_code}")
         # The body may quote the prompt, so it is not shown.
         raise GeneratorError(
             f"The model server at {self._shown_url} refused with status {response.status_code} for the model "
             f"{self._model!r}. Check CLONE_GENERATOR__URL and CLONE_GENERATOR__API_KEY, and what the server serves."
         )
 
-    def _away(self, why: str) -> GeneratorAwayError:
-        return GeneratorAwayError(
+    def _unavailable(self, why: str) -> GeneratorUnavailableError:
+        return GeneratorUnavailableError(
             f"The model server at {self._shown_url} is away ({why}). Start it, or set CLONE_GENERATOR__URL."
         )
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from userbot.domain.errors import GeneratorAwayError
+from userbot.domain.errors import GeneratorUnavailableError
 from userbot.domain.messages import Reply
 from userbot.generator import Generator, Prompt
 
 
-class RestingGenerator:
+class SuspendableGenerator:
     """Wraps a generator that is closed while something else needs its memory, and loaded anew afterwards.
 
     Args:
@@ -24,17 +24,17 @@ class RestingGenerator:
 
     @property
     def adapter_id(self) -> str | None:
-        """Return the id of the adapter that writes the next reply; while it rests, of the one that wrote the last."""
+        """Return the id of the adapter that writes the next reply; while it is suspended, the last one's."""
         return self._last_id if self._inner is None else self._inner.adapter_id
 
-    async def rest(self) -> None:
+    async def suspend(self) -> None:
         """Release the model; answers wait from now on."""
         self._last_id = self.adapter_id
         inner, self._inner = self._inner, None
         if inner is not None:
             await inner.close()
 
-    async def wake(self) -> None:
+    async def resume(self) -> None:
         """Load the model again."""
         if self._inner is None:
             self._inner = await self._load()
@@ -43,17 +43,17 @@ class RestingGenerator:
         """Write the owner's next turn.
 
         Raises:
-            GeneratorAwayError: It rests.
+            GeneratorUnavailableError: It suspended.
         """
         if self._inner is None:
-            raise GeneratorAwayError("The model made room for training. Answers wait until it is over.")
+            raise GeneratorUnavailableError("The model made room for training. Answers wait until it is over.")
         return await self._inner.generate(prompt)
 
-    async def use_adapter(self, adapter_id: str | None) -> None:
-        """Write all later replies with another adapter; while it rests, the next load takes the one in service."""
+    async def activate(self, adapter_id: str | None) -> None:
+        """Write all later replies with another adapter; while it suspended, the next load takes the one in service."""
         if self._inner is not None:
-            await self._inner.use_adapter(adapter_id)
+            await self._inner.activate(adapter_id)
 
     async def close(self) -> None:
         """Release the model."""
-        await self.rest()
+        await self.suspend()

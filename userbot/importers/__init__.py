@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from userbot.importers.reading.items import FORMATS
 from userbot.importers.summary import ChatRow, ImportSummary
 
 if TYPE_CHECKING:
     from userbot.store import Store
 
 __all__ = ["FORMATS", "ChatRow", "ImportSummary", "import_file"]
-
-FORMATS: tuple[str, ...] = ("telegram", "telegram-html", "whatsapp", "instagram", "messenger", "discord")
 
 
 def import_file(
@@ -46,7 +45,7 @@ def import_file(
         OwnerUnknownError: Nothing says which sender is the owner; the text lists the candidates.
     """
     # Reading pulls in parsers that no other command needs.
-    from userbot.importers.intake import run_import
+    from userbot.importers.course import run_import
 
     return run_import(
         None if dry_run else store,

@@ -8,12 +8,11 @@ from typing import NoReturn
 import ijson
 
 from userbot.domain.errors import ConfigError, ExportFormatError
-from userbot.importers import FORMATS
 from userbot.importers.discord import read_discord
-from userbot.importers.json_stream import repair
 from userbot.importers.meta import read_instagram, read_messenger
-from userbot.importers.parsed import Reader
-from userbot.importers.source import Source
+from userbot.importers.reading.items import FORMATS, Reader
+from userbot.importers.reading.json_stream import repair
+from userbot.importers.reading.source import Source
 from userbot.importers.telegram.html import is_page, read_html
 from userbot.importers.telegram.json import read_telegram
 from userbot.importers.whatsapp import LINE, read_whatsapp

@@ -13,11 +13,11 @@ from typing import Any
 
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
-from userbot.importers.json_stream import parse_events, parse_items
-from userbot.importers.names import choose_by_name, derive_chat_id
-from userbot.importers.parsed import Found, Hints, Owner, Truncated, gather
 from userbot.importers.placeholders import bracket, describe_file
-from userbot.importers.source import Source
+from userbot.importers.reading.items import Found, Hints, Owner, Truncated, gather
+from userbot.importers.reading.json_stream import parse_events, parse_items
+from userbot.importers.reading.names import choose_by_name, derive_chat_id
+from userbot.importers.reading.source import Source
 
 MAX_ID = 2**63 - 1
 
@@ -82,9 +82,9 @@ def _take_survey(source: Source, part: str) -> _Channel:
 
 def _read_channel(source: Source, part: str, channel: _Channel, hints: Hints) -> Iterator[Found]:
     is_direct = channel.type == "DirectTextChat"
-    peer = channel.nicknames.get(channel.name, channel.name) if is_direct else None
+    contact = channel.nicknames.get(channel.name, channel.name) if is_direct else None
     people = {name: count for name, count in channel.authors.items() if name not in channel.bots}
-    owner = choose_by_name(people, hints, where=source.where(part), peer=peer)
+    owner = choose_by_name(people, hints, where=source.where(part), contact=contact)
     kind = ChatKind.GROUP
     if is_direct:
         kind = ChatKind.BOT if channel.bots else ChatKind.PRIVATE
@@ -117,7 +117,7 @@ def _convert(row: Any, chat: Chat, owner: str) -> Message | str:
     return Message(
         chat_id=chat.id,
         id=message_id,
-        origin=Origin.OWNER if author == owner else Origin.PEER,
+        origin=Origin.OWNER if author == owner else Origin.CONTACT,
         sent_at=sent_at,
         text=text,
         media=media,

@@ -13,11 +13,11 @@ from typing import Any
 
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind
-from userbot.importers.json_stream import parse_events, parse_items
 from userbot.importers.meta_rows import convert_row, mend, read_sender
-from userbot.importers.names import MessageIds, choose_by_name, derive_chat_id
-from userbot.importers.parsed import Found, Hints, Owner, Truncated, gather
-from userbot.importers.source import Source
+from userbot.importers.reading.items import Found, Hints, Owner, Truncated, gather
+from userbot.importers.reading.json_stream import parse_events, parse_items
+from userbot.importers.reading.names import MessageIds, choose_by_name, derive_chat_id
+from userbot.importers.reading.source import Source
 
 
 @dataclass(slots=True)

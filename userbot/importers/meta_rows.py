@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
-from userbot.importers.names import MessageIds
 from userbot.importers.placeholders import bracket, describe_file, format_duration
+from userbot.importers.reading.names import MessageIds
 
 _MEDIA = {"photos": "photo", "videos": "video", "gifs": "gif", "sticker": "sticker"}
 _CALLS = ("call", "subscribe", "unsubscribe")
@@ -64,7 +64,7 @@ def convert_row(row: Any, chat: Chat, owner: str | None, ids: MessageIds) -> Mes
     return Message(
         chat_id=chat.id,
         id=ids.derive(str(at), sender, text or media or ""),
-        origin=Origin.OWNER if sender == owner else Origin.PEER,
+        origin=Origin.OWNER if sender == owner else Origin.CONTACT,
         sent_at=sent_at,
         text=text,
         media=media,

@@ -16,9 +16,9 @@ from itertools import pairwise
 
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
-from userbot.importers.names import MessageIds, choose_by_name, derive_chat_id
-from userbot.importers.parsed import Found, Hints, Notice, Owner, Skipped, Truncated
-from userbot.importers.source import Source
+from userbot.importers.reading.items import Found, Hints, Notice, Owner, Skipped, Truncated
+from userbot.importers.reading.names import MessageIds, choose_by_name, derive_chat_id
+from userbot.importers.reading.source import Source
 from userbot.importers.whatsapp_media import describe_attachment, is_deleted_mark
 
 BATCH = 1000
@@ -95,13 +95,13 @@ def _read_chat(source: Source, part: str, hints: Hints, *, alone: bool) -> Itera
             f"{where} is no WhatsApp chat: expected lines such as `31.12.2025, 21:41 - Anna: text`. "
             f"Export the chat again with WhatsApp's own menu."
         )
-    peer = _title(source, part)
+    contact = _title(source, part)
     owner = None
-    if set(survey.senders) != {peer} or hints.me is not None:
-        owner = choose_by_name(survey.senders, hints, where=where, peer=peer)
+    if set(survey.senders) != {contact} or hints.me is not None:
+        owner = choose_by_name(survey.senders, hints, where=where, contact=contact)
     others = [name for name in survey.senders if name != owner]
     is_group = len(others) > 1
-    title = others[0] if len(others) == 1 else peer
+    title = others[0] if len(others) == 1 else contact
     chat = Chat(
         id=derive_chat_id("whatsapp", title),
         kind=ChatKind.GROUP if is_group else ChatKind.PRIVATE,
@@ -155,7 +155,7 @@ def _convert(source: Source, part: str, chat: Chat, owner: str | None, order: st
             Message(
                 chat_id=chat.id,
                 id=ids.derive(at.isoformat(), sender, raw),
-                origin=Origin.OWNER if sender == owner else Origin.PEER,
+                origin=Origin.OWNER if sender == owner else Origin.CONTACT,
                 sent_at=at.astimezone(UTC),
                 text=text,
                 media=media,

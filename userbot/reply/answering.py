@@ -10,8 +10,8 @@ from random import Random
 
 from userbot.domain.errors import (
     FloodError,
-    GeneratorAwayError,
     GeneratorError,
+    GeneratorUnavailableError,
     OfflineError,
     SessionLostError,
     TelegramError,
@@ -22,10 +22,10 @@ from userbot.generator import Generator
 from userbot.reply.context import build_context, last_own_text
 from userbot.reply.conversation import Conversation
 from userbot.reply.guard import Check
-from userbot.reply.messenger import Wire
+from userbot.reply.messenger import Messenger
 from userbot.reply.outbox import Outbox
 from userbot.reply.pacing import Habits, Pace, learn_habits, plan_bubbles
-from userbot.reply.policy import Rules, Ruling, Situation, Verdict, judge
+from userbot.reply.policy import PolicyInput, Rules, Ruling, Verdict, judge
 from userbot.reply.quoting import pick_quotes
 from userbot.reply.situation import note_own_draft, read_situation
 from userbot.reply.timer import Timer
@@ -36,18 +36,18 @@ from userbot.store.thread import StoreThread
 
 log = logging.getLogger(__name__)
 
-AWAY_RETRY_S = 15.0
+UNAVAILABLE_RETRY_S = 15.0
 FAILURE_RETRY_S = 60.0
 HABITS_HOLD = timedelta(hours=6)
 HABITS_MESSAGES = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manners:
+class ReplyConfig:
     """How the clone answers.
 
     Args:
-        quiet_s: Silence that ends a burst, seconds.
+        quiet_s: NoProgress that ends a burst, seconds.
         burst_max_s: Longest wait for a burst, seconds.
         takeover_s: Pause of a chat after the owner was active there, seconds.
         context_messages: Newest messages that the model may see.
@@ -69,10 +69,10 @@ class Answering:
     Args:
         store: The only memory that matters.
         thread: Runs the store's calls.
-        wire: Saves drafts; everything else goes through the outbox.
+        messenger: Saves drafts; everything else goes through the outbox.
         generator: Writes replies.
         outbox: Delivers.
-        manners: How to answer.
+        config: How to answer.
         timer: Tells the time.
         random: Jitter.
         metrics: Counts.
@@ -84,10 +84,10 @@ class Answering:
         *,
         store: Store,
         thread: StoreThread,
-        wire: Wire,
+        messenger: Messenger,
         generator: Generator,
         outbox: Outbox,
-        manners: Manners,
+        config: ReplyConfig,
         timer: Timer,
         random: Random,
         metrics: Metrics,
@@ -95,10 +95,10 @@ class Answering:
     ) -> None:
         self._store = store
         self._thread = thread
-        self._wire = wire
+        self._messenger = messenger
         self._generator = generator
         self._outbox = outbox
-        self._manners = manners
+        self._config = config
         self._timer = timer
         self._random = random
         self._metrics = metrics
@@ -106,27 +106,27 @@ class Answering:
         # Nothing is known about the owner at first: as if last seen now.
         self.owner_seen_at: datetime | None = timer.now()
 
-    async def look(self, talk: Conversation) -> Situation | None:
+    async def read_situation(self, conversation: Conversation) -> PolicyInput | None:
         """Return how things stand in a chat; None where nothing waits for an answer."""
         return await self._thread.run(
             read_situation,
             self._store,
-            talk.chat_id,
-            limit=self._manners.context_messages,
+            conversation.chat_id,
+            limit=self._config.context_messages,
             owner_seen_at=self.owner_seen_at,
-            addressed_ids=tuple(talk.addressed_ids),
+            addressed_ids=tuple(conversation.addressed_ids),
         )
 
-    async def answer(self, talk: Conversation) -> datetime | None:
+    async def answer(self, conversation: Conversation) -> datetime | None:
         """Decide about what waits in a chat; return when to try again, None when there is no use in that."""
-        began_at = talk.debounce.started_at or self._timer.now()
-        talk.debounce.reset()
-        situation = await self.look(talk)
+        began_at = conversation.debounce.started_at or self._timer.now()
+        conversation.debounce.reset()
+        situation = await self.read_situation(conversation)
         if situation is None:
             return None
-        verdict = judge(situation, self._manners.rules, self._timer.now())
+        verdict = judge(situation, self._config.rules, self._timer.now())
         if verdict.ruling is not Ruling.ANSWER:
-            return await self._turn_down(talk, situation, verdict)
+            return await self._turn_down(conversation, situation, verdict)
         context = build_context(situation.chat, situation.window, situation.burst)
         try:
             written = await write_reply(
@@ -137,22 +137,24 @@ class Answering:
                 metrics=self._metrics,
             )
         except GeneratorError as exc:
-            wait_s = AWAY_RETRY_S if isinstance(exc, GeneratorAwayError) else FAILURE_RETRY_S
+            wait_s = UNAVAILABLE_RETRY_S if isinstance(exc, GeneratorUnavailableError) else FAILURE_RETRY_S
             retry_at = self._timer.now() + timedelta(seconds=wait_s)
-            return await self._turn_down(talk, situation, Verdict(Ruling.HOLD, str(exc), retry_at))
+            return await self._turn_down(conversation, situation, Verdict(Ruling.HOLD, str(exc), retry_at))
         if written.reply is None:
-            return await self._turn_down(talk, situation, Verdict(Ruling.HOLD, f"not fit to send: {written.problem}"))
+            return await self._turn_down(
+                conversation, situation, Verdict(Ruling.HOLD, f"not fit to send: {written.problem}")
+            )
         decision = self._describe(situation, context.message_ids, written)
         if situation.chat.mode is Mode.DRAFT:
-            return await self._draft(talk, situation, decision, written.reply.bubbles)
-        talk.began_at = began_at
-        await self._queue(talk, situation, decision, written.reply.bubbles)
+            return await self._draft(conversation, situation, decision, written.reply.bubbles)
+        conversation.began_at = began_at
+        await self._queue(conversation, situation, decision, written.reply.bubbles)
         return None
 
-    async def _turn_down(self, talk: Conversation, situation: Situation, verdict: Verdict) -> datetime | None:
+    async def _turn_down(self, conversation: Conversation, situation: PolicyInput, verdict: Verdict) -> datetime | None:
         held = verdict.ruling is Ruling.HOLD
         decision = Decision(
-            chat_id=talk.chat_id,
+            chat_id=conversation.chat_id,
             trigger_id=situation.burst[-1].id,
             state=ReplyState.HELD if held else ReplyState.REFUSED,
             reason=verdict.reason,
@@ -161,41 +163,43 @@ class Answering:
         await self._decide(decision)
         if not held or verdict.retry_at is None:
             return None
-        stale_at = situation.burst[-1].sent_at + timedelta(seconds=self._manners.rules.stale_s + 1)
+        stale_at = situation.burst[-1].sent_at + timedelta(seconds=self._config.rules.stale_s + 1)
         return max(min(verdict.retry_at, stale_at), self._timer.now() + timedelta(seconds=1))
 
     async def _draft(
-        self, talk: Conversation, situation: Situation, decision: Decision, texts: Sequence[str]
+        self, conversation: Conversation, situation: PolicyInput, decision: Decision, texts: Sequence[str]
     ) -> datetime | None:
         state, reason, text = ReplyState.DRAFTED, None, "\n".join(texts)
         try:
-            if await self._wire.save_draft(situation.chat, text):
-                await self._thread.run(note_own_draft, self._store, talk.chat_id, text)
+            if await self._messenger.save_draft(situation.chat, text):
+                await self._thread.run(note_own_draft, self._store, conversation.chat_id, text)
             else:
                 state, reason = ReplyState.REFUSED, "the owner has a draft there"
         except SessionLostError:
             raise
         except (OfflineError, FloodError) as exc:
-            wait_s = exc.wait_s if isinstance(exc, FloodError) else AWAY_RETRY_S
+            wait_s = exc.wait_s if isinstance(exc, FloodError) else UNAVAILABLE_RETRY_S
             retry_at = self._timer.now() + timedelta(seconds=wait_s)
-            return await self._turn_down(talk, situation, Verdict(Ruling.HOLD, str(exc), retry_at))
+            return await self._turn_down(conversation, situation, Verdict(Ruling.HOLD, str(exc), retry_at))
         except TelegramError as exc:
             state, reason = ReplyState.FAILED, str(exc)
         await self._decide(replace(decision, state=state, reason=reason))
         return None
 
-    async def _queue(self, talk: Conversation, situation: Situation, decision: Decision, texts: Sequence[str]) -> None:
+    async def _queue(
+        self, conversation: Conversation, situation: PolicyInput, decision: Decision, texts: Sequence[str]
+    ) -> None:
         bubbles = plan_bubbles(
             texts,
             situation.burst,
-            habits=await self._habits(talk),
-            pace=self._manners.pace,
+            habits=await self._habits(conversation),
+            pace=self._config.pace,
             now=self._timer.now(),
             random=self._random,
             reply_to_ids=pick_quotes(situation.chat, situation.burst, len(texts)),
         )
         if await self._decide(decision, bubbles) is not None:
-            self._outbox.wake(talk.chat_id)
+            self._outbox.wake(conversation.chat_id)
 
     async def _decide(self, decision: Decision, bubbles: Sequence[Bubble] = ()) -> Decision | None:
         stored = await self._thread.run(self._store.replies.decide, decision, bubbles)
@@ -204,14 +208,14 @@ class Answering:
             log.info("chat %s: %s%s", stored.chat_id, stored.state, f", {stored.reason}" if stored.reason else "")
         return stored
 
-    async def _habits(self, talk: Conversation) -> Habits:
+    async def _habits(self, conversation: Conversation) -> Habits:
         now = self._timer.now()
-        if talk.habits is None or talk.habits_at is None or now - talk.habits_at > HABITS_HOLD:
-            history = await self._thread.run(self._store.messages.window, talk.chat_id, limit=HABITS_MESSAGES)
-            talk.habits, talk.habits_at = learn_habits(history, self._manners.pace), now
-        return talk.habits
+        if conversation.habits is None or conversation.habits_at is None or now - conversation.habits_at > HABITS_HOLD:
+            history = await self._thread.run(self._store.messages.window, conversation.chat_id, limit=HABITS_MESSAGES)
+            conversation.habits, conversation.habits_at = learn_habits(history, self._config.pace), now
+        return conversation.habits
 
-    def _describe(self, situation: Situation, context_ids: tuple[int, ...], written: Written) -> Decision:
+    def _describe(self, situation: PolicyInput, context_ids: tuple[int, ...], written: Written) -> Decision:
         waited_s = (self._timer.now() - situation.burst[-1].sent_at).total_seconds()
         return Decision(
             chat_id=situation.chat.id,

@@ -29,14 +29,14 @@ def find_burst(window: Sequence[Message], *, handled_id: int) -> tuple[Message, 
         handled_id: Newest message that was decided about.
     """
     last = max((n for n, message in enumerate(window) if message.origin is Origin.OWNER), default=-1)
-    return tuple(m for m in window[last + 1 :] if m.origin is Origin.PEER and m.id > handled_id)
+    return tuple(m for m in window[last + 1 :] if m.origin is Origin.CONTACT and m.id > handled_id)
 
 
 def build_context(chat: Chat, window: Sequence[Message], burst: Sequence[Message]) -> Context:
     """Build the prompt from the running session of a chat, or of a forum's topic; its last turn is the burst.
 
     Args:
-        chat: Says whether names are shown (groups) and who the peer is.
+        chat: Says whether names are shown (groups) and who the contact is.
         window: The newest messages of the chat, oldest first.
         burst: What `find_burst` returned for the window.
     """
@@ -51,7 +51,7 @@ def build_context(chat: Chat, window: Sequence[Message], burst: Sequence[Message
 
 def is_addressed(burst: Sequence[Message], window: Sequence[Message], *, username: str | None) -> bool:
     """Tell from stored messages whether a group's burst mentions the owner or answers the owner's side."""
-    own_ids = {message.id for message in window if message.origin is not Origin.PEER}
+    own_ids = {message.id for message in window if message.origin is not Origin.CONTACT}
     # Neither a longer name that begins the same nor an address of mail is the owner's.
     name = re.compile(rf"(?<!\w)@{re.escape(username)}(?!\w)", re.IGNORECASE) if username else None
     return any(m.reply_to_id in own_ids or (name is not None and name.search(m.text) is not None) for m in burst)

@@ -17,7 +17,7 @@ class Conversation:
 
     Args:
         chat_id: The chat.
-        debounce: Tells when the peer has finished.
+        debounce: Tells when the contact has finished.
         task: The task that waits, writes and decides; None while nothing waits for an answer.
         addressed_ids: Messages that address the owner, as Telegram says; newest last.
         began_at: Start of the burst whose reply is decided and not yet sent.

@@ -1,4 +1,4 @@
-"""Wait until the peer has finished: state without a timer, driven by the caller's clock."""
+"""Wait until the contact has finished: state without a timer, driven by the caller's clock."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Debounce:
         self._put_off(at + self._quiet)
 
     def add_typing(self, at: datetime) -> None:
-        """Note that the peer is typing; it means nothing before the first bubble."""
+        """Note that the contact is typing; it means nothing before the first bubble."""
         if self.started_at is not None:
             self._put_off(at + self._typing)
 

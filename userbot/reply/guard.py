@@ -18,7 +18,7 @@ LOOP_CHARACTERS = 40
 
 _ROLE_MARKERS = re.compile(
     r"\[/?INST\]|</?s>|<\|[^|<>]{1,40}\|>|<<?/?SYS>>?|^\s*#{2,}\s*(?:instruction|response|input)\b"
-    r"|^\s*(?:user|assistant|system|owner|peer|human)\s*:",
+    r"|^\s*(?:user|assistant|system|owner|contact|human)\s*:",
     re.IGNORECASE | re.MULTILINE,
 )
 _CHARACTER_LOOP = re.compile(r"(.{1,16}?)\1{3,}", re.DOTALL)

@@ -17,7 +17,7 @@ class Intake(StrEnum):
 
     IGNORED = "ignored"
     KNOWN = "known"
-    PEER = "peer"
+    CONTACT = "peer"
     OWNER = "owner"
     ECHO = "echo"
     AUTOMATIC = "automatic"
@@ -34,7 +34,7 @@ def is_kept(chat: Chat | None) -> bool:
     return chat.mode is not Mode.OFF or chat.consent_at is not None
 
 
-def keep_message(store: Store, event: Arrived, *, pause: timedelta) -> Intake:
+def store_message(store: Store, event: Arrived, *, pause: timedelta) -> Intake:
     """Store a message that arrived; an owner's message pauses its chat first, so that a crash can't lose the pause.
 
     Args:
@@ -47,8 +47,8 @@ def keep_message(store: Store, event: Arrived, *, pause: timedelta) -> Intake:
         return Intake.IGNORED
     _refresh(store, chat, event.chat)
     message = event.message
-    if message.origin is Origin.PEER:
-        return Intake.PEER if store.messages.add([message]) else Intake.KNOWN
+    if message.origin is Origin.CONTACT:
+        return Intake.CONTACT if store.messages.add([message]) else Intake.KNOWN
     if _settle_echo(store, message):
         return Intake.ECHO
     if message.origin is Origin.CLONE:
@@ -71,7 +71,7 @@ def pause_chat(store: Store, chat_id: int, until: datetime) -> None:
         store.chats.pause(chat_id, until)
 
 
-def keep_edit(store: Store, event: Edited) -> bool:
+def store_edit(store: Store, event: Edited) -> bool:
     """Store an edit of a message that is kept; tell whether there was one."""
     if store.messages.get(event.message.chat_id, event.message.id) is None:
         return False
@@ -79,7 +79,7 @@ def keep_edit(store: Store, event: Edited) -> bool:
     return True
 
 
-def keep_deletion(store: Store, event: Deleted) -> set[int]:
+def store_deletion(store: Store, event: Deleted) -> set[int]:
     """Mark messages as deleted; return the chats that lost some."""
     if event.chat_id is not None:
         places = dict.fromkeys(event.message_ids, event.chat_id)

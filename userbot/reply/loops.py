@@ -11,24 +11,24 @@ from userbot.domain.messages import Message, Origin, Turn, fold_turns
 
 SIMILARITY = 0.85
 TURNS = 4
-"""Peer turns in a row that must resemble each other; people repeat themselves once or twice, seldom three times."""
+"""Contact turns in a row that must resemble each other; people repeat themselves once or twice, seldom three times."""
 
 
 def find_loop(window: Sequence[Message]) -> str | None:
     """Return what looks like a loop, or None.
 
-    Looked at is what came after the owner's last own message: peer and clone taking turns, with the peer saying nearly
-    the same each time, or giving the clone's words back.
+    Looked at is what came after the owner's last own message: contact and clone taking turns, with the contact saying
+    nearly the same each time, or giving the clone's words back.
     """
     turns = fold_turns(_after_owner(window))
     theirs = [turn for turn in turns if not turn.mine]
     if len(theirs) < TURNS:
         return None
     if all(_alike(old, new) for old, new in pairwise(theirs[-TURNS:])):
-        return "the peer repeats itself like a machine"
+        return "the contact repeats itself like a machine"
     echoes = [_alike(old, new) for old, new in pairwise(turns) if old.mine and not new.mine]
     if len(echoes) >= TURNS - 1 and all(echoes[-(TURNS - 1) :]):
-        return "the peer gives the clone's words back"
+        return "the contact gives the clone's words back"
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from userbot.domain.messages import Chat, Message
 
 
-class Wire(Protocol):
+class Messenger(Protocol):
     """Writes to Telegram as the owner.
 
     Every method may raise `FloodError` (wait, then try again), `OfflineError` (try again when connected),
@@ -39,10 +39,10 @@ class Wire(Protocol):
         """Delete messages for both sides."""
         ...
 
-    async def tell_owner(self, text: str) -> None:
+    async def notify_owner(self, text: str) -> None:
         """Write to the owner's Saved Messages."""
         ...
 
-    async def show_owner(self, picture: Path, caption: str) -> None:
+    async def send_picture_to_owner(self, picture: Path, caption: str) -> None:
         """Send a picture to the owner's Saved Messages."""
         ...

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from userbot.domain.errors import FloodError, OfflineError, SessionLostError, SpamLimitError, TelegramError
 from userbot.domain.messages import Chat
 from userbot.domain.metrics import Metrics
-from userbot.reply.messenger import Wire
+from userbot.reply.messenger import Messenger
 from userbot.reply.situation import write_pause
 from userbot.reply.timer import Timer, sleep_until
 from userbot.store import Store
@@ -36,18 +36,18 @@ class Outbox:
     Args:
         store: Holds the rows.
         thread: Runs the store's calls.
-        wire: Writes to Telegram.
+        messenger: Writes to Telegram.
         timer: Tells the time and waits.
         stale_s: Bubbles that are due for longer than this are given up, seconds.
         metrics: Counts.
     """
 
     def __init__(
-        self, *, store: Store, thread: StoreThread, wire: Wire, timer: Timer, stale_s: float, metrics: Metrics
+        self, *, store: Store, thread: StoreThread, messenger: Messenger, timer: Timer, stale_s: float, metrics: Metrics
     ) -> None:
         self._store = store
         self._thread = thread
-        self._wire = wire
+        self._messenger = messenger
         self._timer = timer
         self._stale = timedelta(seconds=stale_s)
         self._metrics = metrics
@@ -170,9 +170,9 @@ class Outbox:
         """Read what is answered, then type until the bubble is due; failing at either stops nothing."""
         try:
             if item.part == 0:
-                await self._wire.mark_read(chat, up_to_id=item.trigger_id)
+                await self._messenger.mark_read(chat, up_to_id=item.trigger_id)
             while (left_s := (item.due_at - self._timer.now()).total_seconds()) > 0:
-                await self._wire.show_typing(chat)
+                await self._messenger.show_typing(chat)
                 await self._timer.sleep(min(left_s, TYPING_REFRESH_S))
         except FloodError as exc:
             if not exc.one_chat:
@@ -188,7 +188,9 @@ class Outbox:
             return
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                message = await self._wire.send(chat, item.text, random_id=item.random_id, reply_to_id=item.reply_to_id)
+                message = await self._messenger.send(
+                    chat, item.text, random_id=item.random_id, reply_to_id=item.reply_to_id
+                )
         except TimeoutError as exc:
             raise OfflineError(f"Telegram did not answer within {SEND_TIMEOUT_S:g} s.") from exc
         await self._thread.run(self._store.replies.mark_sent, item, message)
@@ -218,7 +220,7 @@ class Outbox:
         await self._thread.run(write_pause, self._store, self._timer.now() + SPAM_PAUSE)
         await self._thread.run(self._store.replies.fail, item.reply_id, reason=str(exc))
         try:
-            await self._wire.tell_owner(f"All chats are paused for a day. {exc}")
+            await self._messenger.notify_owner(f"All chats are paused for a day. {exc}")
         except SessionLostError:
             raise
         except TelegramError as failed:

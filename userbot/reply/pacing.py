@@ -64,7 +64,7 @@ def learn_habits(history: Sequence[Message], pace: Pace) -> Habits:
         gap_s = (after.sent_at - before.sent_at).total_seconds()
         if not after.is_own_words or after.media or not 0 < gap_s <= 600:
             continue
-        if before.origin is Origin.PEER:
+        if before.origin is Origin.CONTACT:
             delays.append(gap_s)
         elif before.origin is Origin.OWNER and gap_s <= 60:
             speeds.append(len(after.text) / gap_s)

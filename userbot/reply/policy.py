@@ -38,7 +38,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class PolicyInput:
     """What a verdict needs to know.
 
     Args:
@@ -81,7 +81,7 @@ class Verdict:
     retry_at: datetime | None = None
 
 
-def judge(situation: Situation, rules: Rules, now: datetime) -> Verdict:
+def judge(situation: PolicyInput, rules: Rules, now: datetime) -> Verdict:
     """Judge a burst. What can never change refuses; what time or the owner will change holds."""
     for check in _REFUSALS:
         if reason := check(situation, rules, now):
@@ -104,7 +104,7 @@ def is_answerable(chat: Chat) -> bool:
     )
 
 
-def _refuse_chat(situation: Situation, _rules: Rules, _now: datetime) -> str | None:
+def _refuse_chat(situation: PolicyInput, _rules: Rules, _now: datetime) -> str | None:
     chat = situation.chat
     if chat.mode is Mode.OFF:
         return "the chat is not on the allow-list"
@@ -113,34 +113,34 @@ def _refuse_chat(situation: Situation, _rules: Rules, _now: datetime) -> str | N
     return None
 
 
-def _refuse_unaddressed(situation: Situation, _rules: Rules, _now: datetime) -> str | None:
+def _refuse_unaddressed(situation: PolicyInput, _rules: Rules, _now: datetime) -> str | None:
     if situation.chat.kind is ChatKind.GROUP and not situation.mentioned:
         return "nobody addressed the owner in the group"
     return None
 
 
-def _refuse_empty(situation: Situation, _rules: Rules, _now: datetime) -> str | None:
+def _refuse_empty(situation: PolicyInput, _rules: Rules, _now: datetime) -> str | None:
     if not any(message.content.strip() for message in situation.burst):
         return "the burst has no content"
     return None
 
 
-def _refuse_stale(situation: Situation, rules: Rules, now: datetime) -> str | None:
+def _refuse_stale(situation: PolicyInput, rules: Rules, now: datetime) -> str | None:
     age_s = (now - situation.burst[-1].sent_at).total_seconds()
     return f"older than {rules.stale_s:g} s" if age_s > rules.stale_s else None
 
 
-def _refuse_monologue(situation: Situation, rules: Rules, _now: datetime) -> str | None:
+def _refuse_monologue(situation: PolicyInput, rules: Rules, _now: datetime) -> str | None:
     if situation.replies_without_owner >= rules.max_without_owner:
         return f"{rules.max_without_owner} replies without the owner: it is the owner's turn"
     return None
 
 
-def _refuse_loop(situation: Situation, _rules: Rules, _now: datetime) -> str | None:
+def _refuse_loop(situation: PolicyInput, _rules: Rules, _now: datetime) -> str | None:
     return find_loop(situation.window)
 
 
-_Refusal = Callable[[Situation, Rules, datetime], str | None]
+_Refusal = Callable[[PolicyInput, Rules, datetime], str | None]
 _REFUSALS: tuple[_Refusal, ...] = (
     _refuse_chat,
     _refuse_empty,
@@ -151,20 +151,20 @@ _REFUSALS: tuple[_Refusal, ...] = (
 )
 
 
-def _hold_paused(situation: Situation, _rules: Rules, now: datetime) -> Iterator[tuple[str, datetime]]:
+def _hold_paused(situation: PolicyInput, _rules: Rules, now: datetime) -> Iterator[tuple[str, datetime]]:
     if situation.paused_until is not None and situation.paused_until > now:
         yield "everything is paused", situation.paused_until
     if situation.chat.paused_until is not None and situation.chat.paused_until > now:
         yield "the chat is paused", situation.chat.paused_until
 
 
-def _hold_quiet(_situation: Situation, rules: Rules, now: datetime) -> Iterator[tuple[str, datetime]]:
+def _hold_quiet(_situation: PolicyInput, rules: Rules, now: datetime) -> Iterator[tuple[str, datetime]]:
     end = end_quiet_hours(rules, now)
     if end is not None:
         yield "quiet hours", end
 
 
-def _hold_online(situation: Situation, rules: Rules, now: datetime) -> Iterator[tuple[str, datetime]]:
+def _hold_online(situation: PolicyInput, rules: Rules, now: datetime) -> Iterator[tuple[str, datetime]]:
     if rules.only_offline_s is None:
         return
     away = timedelta(seconds=rules.only_offline_s)
@@ -173,14 +173,14 @@ def _hold_online(situation: Situation, rules: Rules, now: datetime) -> Iterator[
         yield "the owner is online, or was a moment ago", free_at
 
 
-def _hold_caps(situation: Situation, rules: Rules, now: datetime) -> Iterator[tuple[str, datetime]]:
+def _hold_caps(situation: PolicyInput, rules: Rules, now: datetime) -> Iterator[tuple[str, datetime]]:
     if situation.replies_in_hour >= rules.per_chat_per_hour:
         yield f"{rules.per_chat_per_hour} replies to this chat within an hour", now + timedelta(minutes=5)
     if situation.replies_in_day >= rules.per_day:
         yield f"{rules.per_day} replies within a day", now + timedelta(minutes=15)
 
 
-_Hold = Callable[[Situation, Rules, datetime], Iterator[tuple[str, datetime]]]
+_Hold = Callable[[PolicyInput, Rules, datetime], Iterator[tuple[str, datetime]]]
 _HOLDS: tuple[_Hold, ...] = (_hold_paused, _hold_quiet, _hold_online, _hold_caps)
 
 

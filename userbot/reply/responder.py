@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from userbot.domain.errors import SessionLostError
-from userbot.domain.events import Arrived, Deleted, Edited, Event, OwnerActive, OwnerOnline, PeerTyping
+from userbot.domain.events import Arrived, ContactTyping, Deleted, Edited, Event, OwnerActive, OwnerOnline
 from userbot.domain.messages import ChatKind, Message, Origin
 from userbot.domain.metrics import Metrics
-from userbot.reply.answering import FAILURE_RETRY_S, Answering, Manners
+from userbot.reply.answering import FAILURE_RETRY_S, Answering, ReplyConfig
 from userbot.reply.conversation import Conversation
 from userbot.reply.debounce import Debounce
-from userbot.reply.intake import Intake, keep_deletion, keep_edit, keep_message
+from userbot.reply.intake import Intake, store_deletion, store_edit, store_message
 from userbot.reply.outbox import Outbox
 from userbot.reply.takeover import Takeover
 from userbot.reply.timer import Timer, sleep_until
@@ -39,7 +39,7 @@ class Responder:
         thread: Runs the store's calls.
         answering: Decides about one burst.
         outbox: Delivers.
-        manners: How long to wait.
+        config: How long to wait.
         timer: Tells the time and waits.
         metrics: Counts.
         on_saved: Gets each message that the owner writes in Saved Messages.
@@ -52,7 +52,7 @@ class Responder:
         thread: StoreThread,
         answering: Answering,
         outbox: Outbox,
-        manners: Manners,
+        config: ReplyConfig,
         timer: Timer,
         metrics: Metrics,
         on_saved: Callable[[Message], Awaitable[None]] | None = None,
@@ -61,12 +61,12 @@ class Responder:
         self._thread = thread
         self._answering = answering
         self._outbox = outbox
-        self._manners = manners
+        self._config = config
         self._timer = timer
         self._metrics = metrics
         self._on_saved = on_saved
         self._takeover = Takeover(
-            store=store, thread=thread, outbox=outbox, timer=timer, pause_s=manners.takeover_s, metrics=metrics
+            store=store, thread=thread, outbox=outbox, timer=timer, pause_s=config.takeover_s, metrics=metrics
         )
         self._conversations: dict[int, Conversation] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -95,11 +95,11 @@ class Responder:
     async def review(self) -> None:
         """Take up all bursts without an answer, as after a start or a change of the owner's mind."""
         for chat in await self._thread.run(self._store.chats.allowed):
-            talk = self._conversation(chat.id)
-            situation = await self._answering.look(talk)
+            conversation = self._conversation(chat.id)
+            situation = await self._answering.read_situation(conversation)
             if situation is not None:
-                talk.debounce.add_bubble(situation.burst[-1].sent_at)
-                self._restart(talk)
+                conversation.debounce.add_bubble(situation.burst[-1].sent_at)
+                self._restart(conversation)
 
     async def drop(self, chat_id: int, *, reason: str) -> None:
         """Stop what is under way in a chat: the answer being written, and the bubbles not sent."""
@@ -109,8 +109,8 @@ class Responder:
     def stop(self) -> None:
         """Stop writing answers; the store knows where to go on."""
         self._group = None
-        for talk in self._conversations.values():
-            talk.stop()
+        for conversation in self._conversations.values():
+            conversation.stop()
 
     async def _handle(self, event: Event, group: asyncio.TaskGroup) -> None:
         match event:
@@ -118,18 +118,18 @@ class Responder:
                 if self._on_saved is not None and message.origin is Origin.OWNER:
                     await self._on_saved(message)
             case Arrived(chat=chat, message=message):
-                if message.origin is not Origin.PEER and self._outbox.is_sending(chat.id):
+                if message.origin is not Origin.CONTACT and self._outbox.is_sending(chat.id):
                     # It may be the clone's own bubble, whose id is known only when the sending is over.
-                    group.create_task(self._take_in_later(event))
+                    group.create_task(self._store_message_later(event))
                 else:
-                    await self._take_in(event)
+                    await self._store_message(event)
             case Edited(message=message):
-                if await self._thread.run(keep_edit, self._store, event):
-                    self._disturb(message.chat_id)
+                if await self._thread.run(store_edit, self._store, event):
+                    self._restart_debounce(message.chat_id)
             case Deleted():
-                for chat_id in await self._thread.run(keep_deletion, self._store, event):
-                    self._disturb(chat_id)
-            case PeerTyping(chat_id=chat_id):
+                for chat_id in await self._thread.run(store_deletion, self._store, event):
+                    self._restart_debounce(chat_id)
+            case ContactTyping(chat_id=chat_id):
                 if chat_id in self._conversations:
                     self._conversations[chat_id].debounce.add_typing(self._timer.now())
             case OwnerActive(chat_id=chat_id):
@@ -138,79 +138,83 @@ class Responder:
             case OwnerOnline(online=online):
                 self._answering.owner_seen_at = None if online else self._timer.now()
 
-    async def _take_in(self, event: Arrived) -> None:
-        pause = timedelta(seconds=self._manners.takeover_s)
-        intake = await self._thread.run(keep_message, self._store, event, pause=pause)
+    async def _store_message(self, event: Arrived) -> None:
+        pause = timedelta(seconds=self._config.takeover_s)
+        intake = await self._thread.run(store_message, self._store, event, pause=pause)
         match intake:
             case Intake.IGNORED:
                 self._metrics.ignored.inc()
-            case Intake.PEER:
+            case Intake.CONTACT:
                 self._metrics.messages.labels(intake.value).inc()
-                await self._hear_peer(event)
+                await self._handle_contact_message(event)
             case Intake.OWNER:
                 self._metrics.messages.labels(intake.value).inc()
                 await self._takeover.after_message(event.message)
                 self._restart(self._conversation(event.chat.id))
 
-    async def _take_in_later(self, event: Arrived) -> None:
+    async def _store_message_later(self, event: Arrived) -> None:
         await self._outbox.wait_idle(event.chat.id)
         try:
-            await self._take_in(event)
+            await self._store_message(event)
         except Exception:
             self._metrics.errors.labels("event").inc()
             log.exception("a message of the owner's side failed")
 
-    async def _hear_peer(self, event: Arrived) -> None:
+    async def _handle_contact_message(self, event: Arrived) -> None:
         now = self._timer.now()
-        talk = self._conversation(event.chat.id)
+        conversation = self._conversation(event.chat.id)
         if event.mentions_owner:
-            talk.addressed_ids.append(event.message.id)
-        talk.stop()
-        began_at, talk.began_at = talk.began_at, None
-        ceiling = timedelta(seconds=self._manners.burst_max_s)
+            conversation.addressed_ids.append(event.message.id)
+        conversation.stop()
+        began_at, conversation.began_at = conversation.began_at, None
+        ceiling = timedelta(seconds=self._config.burst_max_s)
         # The reply to the burst so far may not have left the house yet.
         if (
             began_at is not None
             and now - began_at < ceiling
-            and await self._outbox.withdraw(talk.chat_id, reason="the peer wrote more")
+            and await self._outbox.withdraw(conversation.chat_id, reason="the contact wrote more")
         ):
-            talk.debounce.reopen(began_at)
-        talk.debounce.add_bubble(now)
-        self._restart(talk)
+            conversation.debounce.reopen(began_at)
+        conversation.debounce.add_bubble(now)
+        self._restart(conversation)
 
-    def _disturb(self, chat_id: int) -> None:
-        talk = self._conversations.get(chat_id)
-        if talk is not None and talk.task is not None:
-            talk.debounce.add_bubble(self._timer.now())
-            self._restart(talk)
+    def _restart_debounce(self, chat_id: int) -> None:
+        conversation = self._conversations.get(chat_id)
+        if conversation is not None and conversation.task is not None:
+            conversation.debounce.add_bubble(self._timer.now())
+            self._restart(conversation)
 
     def _conversation(self, chat_id: int) -> Conversation:
         if chat_id not in self._conversations:
-            debounce = Debounce(quiet_s=self._manners.quiet_s, burst_max_s=self._manners.burst_max_s)
+            debounce = Debounce(quiet_s=self._config.quiet_s, burst_max_s=self._config.burst_max_s)
             self._conversations[chat_id] = Conversation(chat_id, debounce)
         return self._conversations[chat_id]
 
-    def _restart(self, talk: Conversation) -> None:
-        talk.stop()
+    def _restart(self, conversation: Conversation) -> None:
+        conversation.stop()
         if self._group is not None:
-            talk.task = self._group.create_task(self._converse(talk), name=f"chat {talk.chat_id}")
+            conversation.task = self._group.create_task(
+                self._converse(conversation), name=f"chat {conversation.chat_id}"
+            )
 
-    async def _converse(self, talk: Conversation) -> None:
+    async def _converse(self, conversation: Conversation) -> None:
         retry_at: datetime | None = self._timer.now()
         while retry_at is not None:
             await sleep_until(self._timer, retry_at)
             try:
                 # Typing puts the end off while this waits, so it is asked for anew each time.
-                while (due_at := talk.debounce.due_at) is not None and due_at > self._timer.now():
+                while (due_at := conversation.debounce.due_at) is not None and due_at > self._timer.now():
                     await sleep_until(self._timer, due_at)
-                await self._outbox.wait_sent(talk.chat_id)
-                retry_at = await self._answering.answer(talk)
+                await self._outbox.wait_sent(conversation.chat_id)
+                retry_at = await self._answering.answer(conversation)
             except SessionLostError:
                 raise
             except Exception:
                 # A full disk or a locked database pass; what is too old by then is not answered any more.
                 self._metrics.errors.labels("chat").inc()
-                log.exception("answering in chat %s failed; it is tried again in %g s", talk.chat_id, FAILURE_RETRY_S)
+                log.exception(
+                    "answering in chat %s failed; it is tried again in %g s", conversation.chat_id, FAILURE_RETRY_S
+                )
                 retry_at = self._timer.now() + timedelta(seconds=FAILURE_RETRY_S)
-        if talk.task is asyncio.current_task():
-            talk.task = None
+        if conversation.task is asyncio.current_task():
+            conversation.task = None

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from userbot.domain.messages import ChatKind, Origin
 from userbot.reply.context import find_burst, is_addressed
-from userbot.reply.policy import Situation
+from userbot.reply.policy import PolicyInput
 from userbot.store import Store
 
 PAUSED_UNTIL = "paused_until"
@@ -24,7 +24,7 @@ def read_situation(
     limit: int,
     owner_seen_at: datetime | None,
     addressed_ids: Container[int] = (),
-) -> Situation | None:
+) -> PolicyInput | None:
     """Return how things stand in a chat; None where no message waits for an answer.
 
     Args:
@@ -52,7 +52,7 @@ def read_situation(
     sent = store.replies.count_sent(
         chat_id, hour_ago=now - timedelta(hours=1), day_ago=now - timedelta(days=1), since=owner_wrote_at
     )
-    return Situation(
+    return PolicyInput(
         chat=chat,
         burst=burst,
         window=window,

@@ -42,7 +42,7 @@ class Takeover:
         self._metrics = metrics
 
     async def after_message(self, message: Message) -> None:
-        """Cancel what is pending after a message of the owner; `intake.keep_message` has paused the chat already."""
+        """Cancel what is pending after a message of the owner; `intake.store_message` has paused the chat already."""
         await self._cancel(message.chat_id, "the owner wrote")
 
     async def after_activity(self, event: OwnerActive) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from userbot.config.cron import is_within
 from userbot.domain.errors import AdapterError, ExitCode, TelegramError
-from userbot.domain.plural import tell_count
+from userbot.domain.plural import format_count
 from userbot.retraining.host import IDLE_PERCENT, GpuLoad, is_on_mains, read_gpu_load
 from userbot.retraining.process import Ended
 from userbot.retraining.state import SEEN_AT, TRAINING, UNDER_WAY, WANTED, read_training
@@ -30,7 +30,7 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Conditions:
     """When to retrain, and how.
 
     Args:
@@ -39,7 +39,8 @@ class Rules:
         zone: Time zone of the hours; None is the machine's.
         only_on_ac: Only start on mains power.
         only_idle_gpu: Only start while the GPU has nothing else to compute.
-        gpu_free_mb: GPU memory that training needs, MiB: where less is free, the clone pauses and its model makes room.
+        gpu_free_mb: GPU memory that training needs, MiB: where less is free, the clone pauses and its model makes
+            suspendable.
         go_on: Train on from the adapter in service rather than afresh.
     """
 
@@ -49,17 +50,17 @@ class Rules:
     only_on_ac: bool = False
     only_idle_gpu: bool = False
     gpu_free_mb: int | None = None
-    go_on: bool = False
+    continue_from_active: bool = False
 
 
 class Owner(Protocol):
     """Where news go: the owner's Saved Messages."""
 
-    async def tell_owner(self, text: str) -> None:
+    async def notify_owner(self, text: str) -> None:
         """Write to the owner."""
         ...
 
-    async def show_owner(self, picture: Path, caption: str) -> None:
+    async def send_picture_to_owner(self, picture: Path, caption: str) -> None:
         """Send the owner a picture."""
         ...
 
@@ -87,14 +88,14 @@ class Process(Protocol):
         ...
 
 
-class Room(Protocol):
-    """Makes room on the GPU; `userbot.generator.suspendable.RestingGenerator` is one."""
+class Suspendable(Protocol):
+    """Makes suspendable on the GPU; `userbot.generator.suspendable.SuspendableGenerator` is one."""
 
-    async def rest(self) -> None:
+    async def suspend(self) -> None:
         """Release the model; answers wait from now on."""
         ...
 
-    async def wake(self) -> None:
+    async def resume(self) -> None:
         """Load the model again, with the adapter that is in service now."""
         ...
 
@@ -108,11 +109,11 @@ class Retraining:
         store: Messages, and the facts on the training.
         thread: Runs the store's calls.
         shelf: Adapters.
-        rules: When and how.
+        conditions: When and how.
         process: Trains and compares.
         owner: Hears of beginnings and ends.
         swap: Makes the daemon write with the adapter that is in service now; returns the id it then writes with.
-        room: Releases the model that serves while training needs its memory; None leaves it serving.
+        suspendable: Releases the model that serves while training needs its memory; None leaves it serving.
         on_mains: Tells whether the machine is on mains power.
         gpu_load: Tells how busy the GPU is.
     """
@@ -123,22 +124,22 @@ class Retraining:
         store: Store,
         thread: StoreThread,
         shelf: AdapterShelf,
-        rules: Rules,
+        conditions: Conditions,
         process: Process,
         owner: Owner,
-        swap: Callable[[], Awaitable[str | None]],
-        room: Room | None = None,
+        activate_adapter: Callable[[], Awaitable[str | None]],
+        suspendable: Suspendable | None = None,
         on_mains: Callable[[], bool] = is_on_mains,
         gpu_load: Callable[[], GpuLoad | None] = read_gpu_load,
     ) -> None:
         self._store = store
         self._thread = thread
         self._shelf = shelf
-        self._rules = rules
+        self._conditions = conditions
         self._process = process
         self._owner = owner
-        self._swap = swap
-        self._room = room
+        self._activate_adapter = activate_adapter
+        self._suspendable = suspendable
         self._on_mains = on_mains
         self._gpu_load = gpu_load
         self._deciding = asyncio.Lock()  # two jobs may come at once, and only one training may come of it
@@ -222,12 +223,14 @@ class Retraining:
 
     def _find_obstacle(self) -> str | None:
         """Return why a training may not start now, or None. It may ask the GPU's tool, which takes a moment."""
-        rules = self._rules
-        if rules.hours is not None and not is_within(rules.hours, self._store.clock().astimezone(rules.zone).time()):
-            return f"it is not between {rules.hours[0]:%H:%M} and {rules.hours[1]:%H:%M}"
-        if rules.only_on_ac and not self._on_mains():
+        conditions = self._conditions
+        if conditions.hours is not None and not is_within(
+            conditions.hours, self._store.clock().astimezone(conditions.zone).time()
+        ):
+            return f"it is not between {conditions.hours[0]:%H:%M} and {conditions.hours[1]:%H:%M}"
+        if conditions.only_on_ac and not self._on_mains():
             return "the machine runs on its battery"
-        if rules.only_idle_gpu:
+        if conditions.only_idle_gpu:
             load = self._gpu_load()
             if load is not None and load.percent > IDLE_PERCENT:
                 return f"the GPU is busy ({load.percent}%)"
@@ -235,12 +238,12 @@ class Retraining:
 
     def _find_wish(self) -> dict[str, Any] | None:
         wish: dict[str, Any] | None = self._store.facts.get(WANTED)
-        if wish is not None or self._rules.turns is None:
+        if wish is not None or self._conditions.turns is None:
             return wish
         text = self._store.facts.get(SEEN_AT)
         since = datetime.fromisoformat(text) if text else self._find_last_training()
         new = self._store.messages.count_new_turns(since)
-        return {"reason": tell_count(new, "new turn of yours")} if new >= self._rules.turns else None
+        return {"reason": format_count(new, "new turn of yours")} if new >= self._conditions.turns else None
 
     def _find_last_training(self) -> datetime:
         made = [datetime.fromisoformat(manifest.created_at) for manifest in self._shelf.all()]
@@ -255,54 +258,54 @@ class Retraining:
         await self._show(state="training")
         await self._tell(f"Training a new adapter, because: {reason}.")
         try:
-            current = await self._thread.run(self._shelf.current)
+            current = await self._thread.run(self._shelf.active)
             ended = await self._learn(current.id if current else None, resume=resume)
             if ended.code == ExitCode.WORSE:
                 await self._finish("refused", ended)
             elif ended.code != ExitCode.DONE:
                 await self._fail(_tell_cause(ended))
-            elif await self._promote(str(self._shown["adapter_id"])):
+            elif await self._activate(str(self._shown["adapter_id"])):
                 await self._finish("promoted", ended)
         except Exception as exc:
             log.exception("retraining failed")
             await self._fail(f"{type(exc).__name__} in the daemon; its log says more")
 
     async def _learn(self, current: str | None, *, resume: bool) -> Ended:
-        """Train and compare, with room on the GPU; return how the gate ended, or what went wrong before it."""
+        """Train and compare, with suspendable on the GPU; return how the gate ended, or what went wrong before it."""
         rests = await self._make_room()
         try:
-            parent = current if self._rules.go_on else None
-            ended = await self._process.train(parent, resume=resume, on_event=self._hear)
+            parent = current if self._conditions.continue_from_active else None
+            ended = await self._process.train(parent, resume=resume, on_event=self._handle_event)
             candidate = ended.values.get("adapter_id")
             if ended.code not in _READY or candidate is None:
                 # Ready without an adapter is no success, and no refusal either.
                 return Ended(ExitCode.FAILED if ended.code in _READY else ended.code, ended.values)
             await self._show(state="judging", adapter_id=candidate)
-            return await self._process.compare(str(candidate), current, on_event=self._hear)
+            return await self._process.compare(str(candidate), current, on_event=self._handle_event)
         finally:
-            if rests and self._room is not None:
-                await self._room.wake()
+            if rests and self._suspendable is not None:
+                await self._suspendable.resume()
 
     async def _make_room(self) -> bool:
-        needed = self._rules.gpu_free_mb
-        load = await asyncio.to_thread(self._gpu_load) if self._room is not None and needed is not None else None
-        if self._room is None or needed is None or load is None or load.free_mb >= needed:
+        needed = self._conditions.gpu_free_mb
+        load = await asyncio.to_thread(self._gpu_load) if self._suspendable is not None and needed is not None else None
+        if self._suspendable is None or needed is None or load is None or load.free_mb >= needed:
             return False
         await self._tell(
             f"The GPU has {load.free_mb} MiB free and training needs {needed}: answers wait until it is over."
         )
         await self._show(text="answers wait until it is over")
-        await self._room.rest()
+        await self._suspendable.suspend()
         return True
 
-    async def _promote(self, candidate: str) -> bool:
+    async def _activate(self, candidate: str) -> bool:
         """Put the adapter in service; where the daemon can't write with it, take that back."""
-        await self._thread.run(self._shelf.promote, candidate)
-        if await self._swap() == candidate:
+        await self._thread.run(self._shelf.activate, candidate)
+        if await self._activate_adapter() == candidate:
             return True
         with suppress(AdapterError):
             await self._thread.run(self._shelf.roll_back)
-        await self._swap()
+        await self._activate_adapter()
         await self._fail(f"the model can't load {candidate}; the adapter before it stays in service")
         return False
 
@@ -317,7 +320,7 @@ class Retraining:
             await self._tell(told)
             return
         try:
-            await self._owner.show_owner(Path(picture), told)
+            await self._owner.send_picture_to_owner(Path(picture), told)
         except TelegramError as exc:
             log.warning("the summary can't be sent: %s", exc)
 
@@ -325,7 +328,7 @@ class Retraining:
         await self._show(state="failed", text=text)
         await self._tell(f"Training failed, the adapter in service stays: {text}")
 
-    def _hear(self, event: dict[str, Any]) -> None:
+    def _handle_event(self, event: dict[str, Any]) -> None:
         """Take an event of the process; what changes is saved now and then, as steps may be many a second."""
         wanted = ("step", "total", "loss", "eta_s", "answered", "prompts")
         self._shown |= {key: event[key] for key in wanted if event.get(key) is not None}
@@ -342,7 +345,7 @@ class Retraining:
 
     async def _tell(self, text: str) -> None:
         try:
-            await self._owner.tell_owner(text)
+            await self._owner.notify_owner(text)
         except TelegramError as exc:
             log.warning("the owner can't be told: %s", exc)
 

@@ -30,7 +30,7 @@ class Regrets:
 
 
 def is_worse(new: Regrets, old: Regrets) -> bool:
-    """Tell whether the new share is greater, and not by chance: a one-sided test of two proportions."""
+    """Tell whether the new share is greater, and not by rng: a one-sided test of two proportions."""
     if new.regretted < MIN_REGRETS or not old.replies:
         return False
     pooled = (new.regretted + old.regretted) / (new.replies + old.replies)
@@ -49,14 +49,14 @@ def propose_rollback(store: Store, shelf: AdapterShelf, *, min_replies: int) -> 
         shelf: Adapters.
         min_replies: Replies of the adapter in service below which it is too early to tell.
     """
-    held = shelf.held()
-    if len(held) < 2 or store.facts.get(PROPOSED) == held[0]:
+    adapters = shelf.active_and_previous()
+    if len(adapters) < 2 or store.facts.get(PROPOSED) == adapters[0]:
         return None
-    new, old = (Regrets(*store.replies.count_regrets(name)) for name in held)
+    new, old = (Regrets(*store.replies.count_regrets(name)) for name in adapters)
     if new.replies < min_replies or not is_worse(new, old):
         return None
-    store.facts.set(PROPOSED, held[0])
+    store.facts.set(PROPOSED, adapters[0])
     return (
-        f"Since adapter {held[0]} took over you have taken back {new.regretted} of its {new.replies} replies; of the "
-        f"{old.replies} before, by {held[1]}, it was {old.regretted}. To go back to that one: /clone rollback"
+        f"Since adapter {adapters[0]} took over you have taken back {new.regretted} of its {new.replies} replies; of "
+        f"the {old.replies} before, by {adapters[1]}, it was {old.regretted}. To go back to that one: /clone rollback"
     )

@@ -26,7 +26,7 @@ from typing import Any
 from userbot.domain.errors import AdapterDamagedError, BaseMismatchError, NoAdapterError
 
 MANIFEST = "manifest.json"
-CURRENT = "current.json"
+ACTIVE = "current.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +127,12 @@ class AdapterShelf:
                 )
         return manifest
 
-    def current(self) -> Manifest | None:
+    def active(self) -> Manifest | None:
         """Return the adapter in service, or None."""
         adapter_id = self._pointer()["id"]
         return None if adapter_id is None else self.get(adapter_id)
 
-    def promote(self, adapter_id: str) -> Manifest:
+    def activate(self, adapter_id: str) -> Manifest:
         """Put an adapter in service, remembering the one before it.
 
         Raises:
@@ -143,7 +143,7 @@ class AdapterShelf:
         pointer = self._pointer()
         if pointer["id"] != adapter_id:
             previous = [*pointer["previous"], pointer["id"]] if pointer["id"] else pointer["previous"]
-            write_json(self.folder / CURRENT, {"id": adapter_id, "previous": previous[-20:]})
+            write_json(self.folder / ACTIVE, {"id": adapter_id, "previous": previous[-20:]})
         return manifest
 
     def roll_back(self) -> Manifest:
@@ -158,10 +158,10 @@ class AdapterShelf:
                 "There is no earlier adapter to go back to. `clone adapters list` shows what there is."
             )
         manifest = self.verify(previous[-1])
-        write_json(self.folder / CURRENT, {"id": previous[-1], "previous": previous[:-1]})
+        write_json(self.folder / ACTIVE, {"id": previous[-1], "previous": previous[:-1]})
         return manifest
 
-    def held(self) -> tuple[str, ...]:
+    def active_and_previous(self) -> tuple[str, ...]:
         """Return the adapter in service and the one that `roll_back` would take, as far as there are any."""
         pointer = self._pointer()
         previous = [name for name in pointer["previous"] if (self.folder / name / MANIFEST).is_file()]
@@ -181,7 +181,7 @@ class AdapterShelf:
         shutil.rmtree(self.folder / adapter_id)
 
     def _pointer(self) -> dict[str, Any]:
-        path = self.folder / CURRENT
+        path = self.folder / ACTIVE
         if not path.is_file():
             return {"id": None, "previous": []}
         try:

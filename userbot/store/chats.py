@@ -22,7 +22,7 @@ class ChatCount:
     """A chat with its numbers of messages by origin."""
 
     chat: Chat
-    peer: int
+    contact: int
     owner: int
     clone: int
     newest_at: datetime | None
@@ -73,7 +73,7 @@ class ChatRepository:
         )
         with self._engine.connect() as connection:
             return [
-                ChatCount(chat=_chat(r), peer=r.n_peer, owner=r.n_owner, clone=r.n_clone, newest_at=r.newest_at)
+                ChatCount(chat=_chat(r), contact=r.n_peer, owner=r.n_owner, clone=r.n_clone, newest_at=r.newest_at)
                 for r in connection.execute(query)
             ]
 
@@ -141,7 +141,7 @@ class ChatRepository:
         self._update(chat_id, consent_at=None, consent_by=None)
 
     def set_relationship(self, chat_id: int, text: str | None) -> None:
-        """Remember who the peer is to the owner."""
+        """Remember who the contact is to the owner."""
         self._update(chat_id, relationship=text or None)
 
     def pause(self, chat_id: int, until: datetime | None) -> None:

@@ -46,7 +46,7 @@ class TelegramAccount:
 
     Attributes:
         me: Who is logged in.
-        wire: Writes to Telegram; implements `userbot.reply.messenger.Wire`.
+        messenger: Writes to Telegram; implements `userbot.reply.messenger.Messenger`.
         events: What happens, in order. Messages of chats that the owner did not choose come too, with their chat, and
             a message may come more than once (after a crash, or from the reconciler): the store knows which are new.
     """
@@ -63,13 +63,13 @@ class TelegramAccount:
         me: Any,
     ) -> None:
         self.me = Account(id=me.id, name=get_display_name(me), username=me.username)
-        self.wire = Sender(client, traces=traces, me_id=me.id)
+        self.messenger = Sender(client, traces=traces, me_id=me.id)
         self.events = events
         self._client = client
         self._connection = connection
         self._reader = reader
         self._missed = missed
-        self._reconciler = Reconciler(client, reader, sender=self.wire, me_id=me.id, emit=events.put_nowait)
+        self._reconciler = Reconciler(client, reader, sender=self.messenger, me_id=me.id, emit=events.put_nowait)
         self._one_pull = asyncio.Lock()
 
     @property
@@ -214,7 +214,7 @@ class TelegramAccount:
             engine = HistoryPull(
                 self._client,
                 self._reader,
-                sender=self.wire,
+                sender=self.messenger,
                 me_id=self.me.id,
                 store=store,
                 run=_runner(thread),

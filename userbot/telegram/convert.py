@@ -73,7 +73,7 @@ def read_message(message: Any, me_id: int, *, entities: Mapping[int, Any]) -> Me
     return Message(
         chat_id=chat_id,
         id=message.id,
-        origin=Origin.OWNER if sender_id == me_id or message.out else Origin.PEER,
+        origin=Origin.OWNER if sender_id == me_id or message.out else Origin.CONTACT,
         sent_at=_utc(message.date),
         text=text,
         media=media,

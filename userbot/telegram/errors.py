@@ -48,7 +48,7 @@ _WAITS: tuple[Any, ...] = (
     errors.SlowModeWaitError,
     errors.TakeoutInitDelayError,
 )
-_AWAY: tuple[Any, ...] = (errors.ServerError, errors.TimedOutError)
+_UNAVAILABLE: tuple[Any, ...] = (errors.ServerError, errors.TimedOutError)
 _BROKEN: tuple[Any, ...] = (OSError, EOFError, asyncio.TimeoutError, errors.SecurityError, BufferError)
 _FOREIGN: tuple[Any, ...] = (
     errors.RPCError,
@@ -87,7 +87,7 @@ def translate(exc: BaseException, doing: str) -> CloneError:
             "Telegram does not accept the api_id and api_hash. Copy your own from https://my.telegram.org/apps into "
             "CLONE_TELEGRAM__API_ID and CLONE_TELEGRAM__API_HASH."
         )
-    if isinstance(exc, _AWAY):
+    if isinstance(exc, _UNAVAILABLE):
         return OfflineError(f"Telegram has trouble of its own and could not {doing} ({_reason(exc)}). Try again later.")
     if isinstance(exc, OperationalError):
         return SessionBusyError(

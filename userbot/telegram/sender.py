@@ -1,4 +1,4 @@
-"""Write to Telegram as the owner: the Wire of the reply path."""
+"""Write to Telegram as the owner: the Messenger of the reply path."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _random = SystemRandom()
 
 
 class Sender:
-    """Implement `userbot.reply.messenger.Wire` over an open client.
+    """Implement `userbot.reply.messenger.Messenger` over an open client.
 
     Chats are addressed by id and access hash, never by username: looking names up is what Telegram limits hardest.
 
@@ -116,14 +116,14 @@ class Sender:
             with translated(f"delete messages of chat {chat.id}"):
                 await self._client(request)
 
-    async def tell_owner(self, text: str) -> None:
+    async def notify_owner(self, text: str) -> None:
         """Write to the owner's Saved Messages; a long text goes as several messages."""
         for start in range(0, len(text), _TEXT_CHARS_MAX):
             piece = text[start : start + _TEXT_CHARS_MAX]
             random_id = _random.getrandbits(63) or 1
             await self._send(types.InputPeerSelf(), self._me_id, piece, random_id=random_id)
 
-    async def show_owner(self, picture: Path, caption: str) -> None:
+    async def send_picture_to_owner(self, picture: Path, caption: str) -> None:
         """Send a picture to the owner's Saved Messages; a caption that is too long for Telegram is cut."""
         caption = caption[:_CAPTION_CHARS_MAX]
         with translated("upload a picture"):

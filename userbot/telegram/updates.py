@@ -14,7 +14,7 @@ from telethon.tl import types
 from telethon.utils import get_peer_id
 
 from userbot.domain.errors import CloneError
-from userbot.domain.events import Arrived, Deleted, Edited, Event, OwnerActive, OwnerOnline, PeerTyping
+from userbot.domain.events import Arrived, ContactTyping, Deleted, Edited, Event, OwnerActive, OwnerOnline
 from userbot.domain.messages import Chat, Message, Origin
 from userbot.telegram.client import PatientClient
 from userbot.telegram.convert import is_automatic, read_chat, read_message
@@ -168,7 +168,7 @@ class UpdateReader:
         chat_id = _typing_chat_id(update)
         sender_id = chat_id if isinstance(update, types.UpdateUserTyping) else get_peer_id(update.from_id)
         if sender_id != self._me_id:
-            self._emit(PeerTyping(chat_id=chat_id))
+            self._emit(ContactTyping(chat_id=chat_id))
 
     def _read_reading(self, update: Any) -> None:
         peer = update.peer if hasattr(update, "peer") else types.PeerChannel(update.channel_id)

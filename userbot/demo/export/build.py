@@ -53,13 +53,13 @@ def _render_chat(dialogue: Dialogue, ids: list[int]) -> Row:
     if dialogue.kind == "saved_messages":
         return head
     # Telegram Desktop names a personal chat by the first name alone, and its messages by the full name.
-    name = dialogue.peer_name.split(" ")[0] if dialogue.kind == "personal_chat" else dialogue.peer_name
+    name = dialogue.contact_name.split(" ")[0] if dialogue.kind == "personal_chat" else dialogue.contact_name
     return {"name": name, **head}
 
 
 def _render_bubble(dialogue: Dialogue, ids: list[int], row: int) -> Row:
     bubble = dialogue.bubbles[row]
-    name, user_id = (OWNER_NAME, OWNER_ID) if bubble.from_owner else (dialogue.peer_name, dialogue.chat_id)
+    name, user_id = (OWNER_NAME, OWNER_ID) if bubble.from_owner else (dialogue.contact_name, dialogue.chat_id)
     kind = "service" if bubble.action else "message"
     head: Row = {"id": ids[row], "type": kind, **_render_time("date", bubble.at)}
     if bubble.action:

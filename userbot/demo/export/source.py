@@ -4,10 +4,10 @@ The first line names the chat: `@ personal_chat 999000000011 Антон Бело
 
     = 2025-10-04 19:20      a session begins (local time)
     ~ 40                    nobody writes for 40 minutes
-    < Привет!               the peer writes
+    < Привет!               the contact writes
     > привет)))             the owner writes
     > {sticker 😂}          a tag in braces, then the text; tags: see `TAGS`
-    ! < phone_call duration_seconds=312 discard_reason=hangup     a service row, by peer or owner
+    ! < phone_call duration_seconds=312 discard_reason=hangup     a service row, by contact or owner
 """
 
 import random
@@ -44,7 +44,7 @@ class Dialogue:
 
     kind: str
     chat_id: int
-    peer_name: str
+    contact_name: str
     bubbles: tuple[Bubble, ...]
 
 

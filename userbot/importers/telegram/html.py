@@ -14,9 +14,9 @@ from itertools import groupby
 
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
-from userbot.importers.names import choose_by_name, derive_chat_id
-from userbot.importers.parsed import Found, Hints, Notice, Owner, Truncated, gather
-from userbot.importers.source import Source
+from userbot.importers.reading.items import Found, Hints, Notice, Owner, Truncated, gather
+from userbot.importers.reading.names import choose_by_name, derive_chat_id
+from userbot.importers.reading.source import Source
 from userbot.importers.telegram.messages import DELETED
 from userbot.importers.telegram.page import HtmlRow, PageLink, parse_page
 
@@ -150,7 +150,7 @@ def _convert(row: HtmlRow, chat: Chat, owner: str) -> Message | str:
     return Message(
         chat_id=chat.id,
         id=row.id,
-        origin=Origin.OWNER if row.sender == owner else Origin.PEER,
+        origin=Origin.OWNER if row.sender == owner else Origin.CONTACT,
         sent_at=sent_at,
         text=text,
         media=row.media,

@@ -6,9 +6,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind
-from userbot.importers.names import derive_chat_id
-from userbot.importers.parsed import Found, Hints, Notice, Owner, Skipped, Truncated
-from userbot.importers.source import Source
+from userbot.importers.reading.items import Found, Hints, Notice, Owner, Skipped, Truncated
+from userbot.importers.reading.names import derive_chat_id
+from userbot.importers.reading.source import Source
 from userbot.importers.telegram.ids import KINDS, SERVICE_ID, is_shifted, mark_chat, mark_sender
 from userbot.importers.telegram.layout import Event, has_layout, read_layout
 from userbot.importers.telegram.messages import DELETED, ChatRows

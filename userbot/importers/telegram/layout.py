@@ -12,8 +12,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from userbot.domain.errors import ExportFormatError
-from userbot.importers.parsed import Skipped, Truncated
-from userbot.importers.source import MeteredFile
+from userbot.importers.reading.items import Skipped, Truncated
+from userbot.importers.reading.source import MeteredFile
 from userbot.importers.telegram.rows import Account, ChatHead, Row, convert, decode_row, parse, split_rows, try_rows
 
 # Small enough for the processor's cache: larger ones were slower.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from msgspec import UNSET
 
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
-from userbot.importers.parsed import Owner
+from userbot.importers.reading.items import Owner
 from userbot.importers.telegram.ids import mark_sender, read_time
 from userbot.importers.telegram.media import describe_media, join_entities
 from userbot.importers.telegram.owner import OwnerRule
@@ -120,7 +120,7 @@ class ChatRows:
             mine = row.from_ is not None and row.from_ == self._rule.name
         if mine and self.owner is None:
             self.owner = Owner(sender_id or self._rule.id, row.from_)
-        met = (sender_id, Origin.OWNER if mine else Origin.PEER)
+        met = (sender_id, Origin.OWNER if mine else Origin.CONTACT)
         # Without an id, everybody would be one and the same.
         if row.from_id is not None:
             self._senders[row.from_id] = met

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from userbot.domain.errors import OwnerUnknownError
 from userbot.domain.messages import ChatKind
-from userbot.importers.names import list_candidates
-from userbot.importers.parsed import Hints
+from userbot.importers.reading.items import Hints
+from userbot.importers.reading.names import list_candidates
 from userbot.importers.telegram.ids import KINDS, is_shifted, mark_chat, mark_sender
 from userbot.importers.telegram.layout import Event
 from userbot.importers.telegram.rows import Account, ChatHead, Row

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
-from userbot.importers.parsed import Truncated
 from userbot.importers.placeholders import bracket, describe_file
-from userbot.importers.source import MeteredFile
+from userbot.importers.reading.items import Truncated
+from userbot.importers.reading.source import MeteredFile
 
 _CHUNK_BYTES = 64 << 10
 _GO_TO = re.compile(r"go_to_message(-?\d{1,18})$")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from userbot.importers.json_stream import repair
+from userbot.importers.reading.json_stream import repair
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Far from the ends of what the store holds.

@@ -10,9 +10,9 @@ from typing import Any
 
 import ijson
 
-from userbot.importers.json_stream import parse_events
-from userbot.importers.parsed import Truncated
-from userbot.importers.source import MeteredFile
+from userbot.importers.reading.items import Truncated
+from userbot.importers.reading.json_stream import parse_events
+from userbot.importers.reading.source import MeteredFile
 from userbot.importers.telegram.layout import Event
 from userbot.importers.telegram.rows import Account, ChatHead, Row, convert
 

@@ -66,8 +66,8 @@ def test_capped_chat_keeps_its_newest_turns() -> None:
     assert left_out == {Reason.CHAT_SHARE: 10_000 - own[4]}
     oldest = next(s for s in kept if s.chat_id == 4)
     assert oldest.newest_at == WHEN + timedelta(days=67)
-    first = oldest.learn.index(True)
-    assert all(flag for turn, flag in zip(oldest.turns[first:], oldest.learn[first:], strict=True) if turn.mine)
+    first = oldest.supervised.index(True)
+    assert all(flag for turn, flag in zip(oldest.turns[first:], oldest.supervised[first:], strict=True) if turn.mine)
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=20), st.floats(0.01, 0.49))

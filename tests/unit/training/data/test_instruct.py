@@ -61,7 +61,7 @@ def test_instructions_make_up_their_ratio(full: Store, tmp_path: Path) -> None:
     mixed = [sample for sample in data_set.train if sample.chat_id == 0]
     assert len(mixed) == len(data_set.train) / 2 == 8
     assert data_set.report.mixed_samples == 8
-    assert mixed[0].learn == (False, True)
+    assert mixed[0].supervised == (False, True)
     assert len({sample.turns[0].bubbles for sample in mixed}) == 8
     assert not any(sample.chat_id == 0 for sample in data_set.held_out)
 

@@ -31,7 +31,7 @@ def talk(store: Store, days: range) -> None:
             bubble(
                 day * 10 + index,
                 f"text number {day * 10 + index}",
-                origin=Origin.OWNER if index % 2 else Origin.PEER,
+                origin=Origin.OWNER if index % 2 else Origin.CONTACT,
                 at_s=day * DAY_S + index * 30,
             )
             for index in range(1, 5)

@@ -33,7 +33,7 @@ NEW = [sample(number) for number in range(102, 112, 2)]
 
 
 def test_everything_new_is_taken_with_its_share_of_the_old() -> None:
-    found = choose_samples([*OLD, *NEW], KNOWN, replay=0.5, chance=dice(1), parent="a")
+    found = choose_samples([*OLD, *NEW], KNOWN, replay=0.5, rng=dice(1), parent="a")
 
     assert (found.new, found.replayed) == (5, 5)
     assert all(one in found.samples for one in NEW)
@@ -41,17 +41,17 @@ def test_everything_new_is_taken_with_its_share_of_the_old() -> None:
 
 
 def test_no_replay_takes_the_new_alone() -> None:
-    assert choose_samples([*OLD, *NEW], KNOWN, replay=0.0, chance=dice(1), parent="a").samples == tuple(NEW)
+    assert choose_samples([*OLD, *NEW], KNOWN, replay=0.0, rng=dice(1), parent="a").samples == tuple(NEW)
 
 
 def test_a_large_share_takes_all_there_is() -> None:
-    found = choose_samples([*OLD, *NEW], KNOWN, replay=0.9, chance=dice(1), parent="a")
+    found = choose_samples([*OLD, *NEW], KNOWN, replay=0.9, rng=dice(1), parent="a")
 
     assert (found.new, found.replayed) == (5, 20)
 
 
 def test_equal_seeds_replay_the_same() -> None:
-    one, other = (choose_samples([*OLD, *NEW], KNOWN, replay=0.5, chance=dice(3), parent="a") for _ in range(2))
+    one, other = (choose_samples([*OLD, *NEW], KNOWN, replay=0.5, rng=dice(3), parent="a") for _ in range(2))
 
     assert one == other
 
@@ -92,7 +92,7 @@ def test_context_that_is_not_learned_makes_no_sample_new() -> None:
 
 def test_nothing_new_is_refused() -> None:
     with pytest.raises(TooLittleDataError) as caught:
-        choose_samples(OLD, KNOWN, replay=0.5, chance=dice(1), parent="a1")
+        choose_samples(OLD, KNOWN, replay=0.5, rng=dice(1), parent="a1")
 
     assert str(caught.value) == (
         "Nothing that may be learned has come since adapter a1 was trained. Wait for new messages, or train afresh: "

@@ -32,8 +32,8 @@ def session_of(sizes: Sequence[Sequence[int]], *, mine: bool = False, skip: froz
         Turn(mine ^ bool(i % 2), tuple(" ".join([f"{i}.{k}"] + ["w"] * (size - 1)) for k, size in enumerate(bubbles)))
         for i, bubbles in enumerate(sizes)
     )
-    learn = tuple(turn.mine and i not in skip for i, turn in enumerate(turns))
-    return Session(7, turns, learn, WHEN)
+    supervised = tuple(turn.mine and i not in skip for i, turn in enumerate(turns))
+    return Session(7, turns, supervised, WHEN)
 
 
 def cut(
@@ -46,7 +46,7 @@ def cut(
 
 
 def learned_turns(samples: Sequence[Sample]) -> list[Turn]:
-    return [t for s in samples for t, learn in zip(s.turns, s.learn, strict=True) if learn]
+    return [t for s in samples for t, supervised in zip(s.turns, s.supervised, strict=True) if supervised]
 
 
 @st.composite
@@ -62,12 +62,12 @@ def sessions(draw: st.DrawFn) -> Session:
 @given(session=sessions())
 def test_every_learnable_turn_is_in_one_sample_once(count: CountTokens, session: Session) -> None:
     samples, left_out = cut(session, MAX_TOKENS, count=count)
-    expected = [turn for turn, learn in zip(session.turns, session.learn, strict=True) if learn]
+    expected = [turn for turn, supervised in zip(session.turns, session.supervised, strict=True) if supervised]
     found = learned_turns(samples)
     assert len(found) + left_out[Reason.TOO_LONG] == len(expected)
     assert [turn for turn in expected if turn in found] == found
     for sample in samples:
-        assert sample.learn[-1]
+        assert sample.supervised[-1]
         assert sample.turns[-1].mine
         assert count(sample.turns, sample.system) <= MAX_TOKENS
         # Turns are whole, but the first, which may have lost its oldest bubbles, and follow one another.
@@ -79,15 +79,15 @@ def test_every_learnable_turn_is_in_one_sample_once(count: CountTokens, session:
 def test_short_session_is_one_sample() -> None:
     session = session_of([[3], [4], [2], [5]])
     samples, _ = cut(session, 100, system="Chat with Vera.")
-    assert samples == [Sample(session.turns, session.learn, "Chat with Vera.", 7, WHEN)]
+    assert samples == [Sample(session.turns, session.supervised, "Chat with Vera.", 7, WHEN)]
 
 
 def test_later_windows_carry_the_newest_older_turns_as_context() -> None:
     samples, _ = cut(session_of([[4]] * 40), MAX_TOKENS)
     later = samples[1]
-    assert later.learn[:2] == (False, False)
+    assert later.supervised[:2] == (False, False)
     assert later.turns[0].mine is False
-    assert any(not learn and turn.mine for turn, learn in zip(later.turns, later.learn, strict=True))
+    assert any(not supervised and turn.mine for turn, supervised in zip(later.turns, later.supervised, strict=True))
     assert later.turns[0].bubbles[0].split()[0] == "8.0"
     assert samples[0].turns[-1].bubbles[0].split()[0] == "11.0"
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from models import invent_samples, load_reader, make_base
+from models import invent_samples, load_causal_lm, make_base
 
 from training.data.tokens import flatten
 from training.fast.decoder_layer import fuse_layers, list_fused
 from training.kernels import pieces
-from training.loop.loss import learn_row
-from training.model.causal_lm import Reader
-from training.model.packed_sequence import make_row
+from training.loop.loss import backward_pack
+from training.model.causal_lm import CausalLM
+from training.model.packed_sequence import pack
 
 LENGTHS = [23, 7, 40, 12, 31]
 
@@ -24,14 +24,14 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_base(tmp_path_factory.mktemp("base") / "mistral")
 
 
-def collect(reader: Reader, rows: list[list[int]]) -> tuple[float, torch.Tensor]:
+def collect(lm: CausalLM, rows: list[list[int]]) -> tuple[float, torch.Tensor]:
     """Return the loss and all gradients of some rows."""
     tokens = flatten(invent_samples(LENGTHS))
-    reader.model.zero_grad()
-    reader.model.train()
-    made = [make_row(tokens, np.array(row)) for row in rows]
-    total = sum(float(learn_row(reader, row, scale=lambda loss: loss / 100)) for row in made)
-    return total, torch.cat([value.grad.flatten() for value in reader.model.parameters() if value.grad is not None])
+    lm.model.zero_grad()
+    lm.model.train()
+    made = [pack(tokens, np.array(row)) for row in rows]
+    total = sum(float(backward_pack(lm, row, scale=lambda loss: loss / 100)) for row in made)
+    return total, torch.cat([value.grad.flatten() for value in lm.model.parameters() if value.grad is not None])
 
 
 def differ(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -44,43 +44,43 @@ def differ(one: torch.Tensor, other: torch.Tensor) -> float:
 def test_fused_packed_gradients_are_the_sum_over_samples(
     base: Path, attention: str, quantised: bool, recompute: bool
 ) -> None:
-    apart_loss, apart = collect(load_reader(base, quantised=quantised, attention="sdpa"), [[i] for i in range(5)])
-    reader = load_reader(base, quantised=quantised, attention=attention)
-    fused, line = fuse_layers(reader)
+    apart_loss, apart = collect(load_causal_lm(base, quantised=quantised, attention="sdpa"), [[i] for i in range(5)])
+    lm = load_causal_lm(base, quantised=quantised, attention=attention)
+    fused, line = fuse_layers(lm)
     assert fused
     assert line.startswith("layers: fused, weights merged with the adapter at each use (checked, relative error ")
-    for layer in list_fused(reader):
+    for layer in list_fused(lm):
         layer.recompute, layer.keep = recompute, not recompute
-    packed_loss, packed = collect(reader, [[3, 0, 4], [2, 1]])
+    packed_loss, packed = collect(lm, [[3, 0, 4], [2, 1]])
     assert packed_loss == pytest.approx(apart_loss, rel=1e-5)
     assert differ(packed, apart) < 1e-5
 
 
 def test_the_check_leaves_the_adapter_as_it_was(base: Path) -> None:
-    reader = load_reader(base)
-    before = [value.detach().clone() for value in reader.model.parameters()]
-    assert fuse_layers(reader)[0]
-    assert all(torch.equal(one, other) for one, other in zip(before, reader.model.parameters(), strict=True))
+    lm = load_causal_lm(base)
+    before = [value.detach().clone() for value in lm.model.parameters()]
+    assert fuse_layers(lm)[0]
+    assert all(torch.equal(one, other) for one, other in zip(before, lm.model.parameters(), strict=True))
 
 
 def test_layers_that_compute_something_else_are_left_as_written(base: Path) -> None:
-    reader = load_reader(base)
-    reader.model.model.layers[1].input_layernorm.register_forward_hook(lambda *args: args[-1] * 2)
-    fused, line = fuse_layers(reader)
+    lm = load_causal_lm(base)
+    lm.model.model.layers[1].input_layernorm.register_forward_hook(lambda *args: args[-1] * 2)
+    fused, line = fuse_layers(lm)
     assert not fused
     assert line.startswith("layers: not fused, because results differ (relative error ")
-    assert list_fused(reader) == []
+    assert list_fused(lm) == []
 
 
 def test_an_adapter_with_dropout_is_left_as_written(base: Path) -> None:
-    assert fuse_layers(load_reader(base, dropout=0.1)) == (
+    assert fuse_layers(load_causal_lm(base, dropout=0.1)) == (
         False,
         "layers: not fused, because this model or adapter has other parts than ours know",
     )
 
 
 def test_float16_learns_in_fused_layers_through_masks(base: Path) -> None:
-    written = load_reader(base, dtype="float16", attention="sdpa")
+    written = load_causal_lm(base, dtype="float16", attention="sdpa")
     _, expected = collect(written, [[3, 0, 4], [2, 1]])
     assert fuse_layers(written)[0]
     _, found = collect(written, [[3, 0, 4], [2, 1]])

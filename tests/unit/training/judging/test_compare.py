@@ -9,7 +9,7 @@ import pytest
 from fakes import START, bubble
 
 from training.data.samples import DataReport, DataSet, Sample
-from training.judging.compare import Question, list_learned, list_questions, set_exam
+from training.judging.compare import EvalPrompt, list_prompts, list_supervised, make_eval_set
 from userbot.domain.errors import TooLittleDataError
 from userbot.domain.messages import Chat, Origin, Turn
 from userbot.store import Store
@@ -32,24 +32,24 @@ def sample(number: int, *, learn_first: bool = True) -> Sample:
 def test_each_learned_answer_is_a_question_with_what_went_before() -> None:
     one = sample(1)
 
-    assert list_questions([one], limit=10) == (
-        Question(one.turns[:1], one.system, ("a1",)),
-        Question(one.turns[:3], one.system, ("b1", "yes")),
+    assert list_prompts([one], limit=10) == (
+        EvalPrompt(one.turns[:1], one.system, ("a1",)),
+        EvalPrompt(one.turns[:3], one.system, ("b1", "yes")),
     )
 
 
 def test_what_is_not_learned_is_no_question() -> None:
-    assert [question.owner for question in list_questions([sample(1, learn_first=False)], limit=10)] == [("b1", "yes")]
+    assert [question.owner for question in list_prompts([sample(1, learn_first=False)], limit=10)] == [("b1", "yes")]
 
 
 def test_openers_of_the_owner_are_no_question() -> None:
     opener = Sample((Turn(True, ("hi",)),), (True,), None, 101, START)
 
-    assert list_questions([opener], limit=10) == ()
+    assert list_prompts([opener], limit=10) == ()
 
 
 def test_a_limit_spreads_over_all_conversations() -> None:
-    found = list_questions([sample(number, learn_first=False) for number in range(10)], limit=5)
+    found = list_prompts([sample(number, learn_first=False) for number in range(10)], limit=5)
 
     assert [question.owner[0] for question in found] == ["b0", "b2", "b4", "b6", "b8"]
 
@@ -57,7 +57,7 @@ def test_a_limit_spreads_over_all_conversations() -> None:
 def test_learned_turns_are_those_of_training() -> None:
     data = DataSet((sample(1), sample(2, learn_first=False)), (sample(3),), DataReport())
 
-    assert list_learned(data) == (("a1",), ("b1", "yes"), ("b2", "yes"))
+    assert list_supervised(data) == (("a1",), ("b1", "yes"), ("b2", "yes"))
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def talked(store: Store, friend: Chat) -> Store:
             bubble(
                 day * 10 + index,
                 f"text {day * 10 + index}",
-                origin=Origin.OWNER if index % 2 else Origin.PEER,
+                origin=Origin.OWNER if index % 2 else Origin.CONTACT,
                 at_s=day * DAY_S + index * 30,
             )
             for index in range(4)
@@ -86,8 +86,8 @@ def manifest(last_id: int, **gate: Any) -> Manifest:
 
 
 def test_what_either_adapter_has_learned_is_not_asked(talked: Store, tmp_path: Path) -> None:
-    both = set_exam(talked, manifest(300), manifest(393), models=tmp_path)
-    alone = set_exam(talked, manifest(300), None, models=tmp_path)
+    both = make_eval_set(talked, manifest(300), manifest(393), models=tmp_path)
+    alone = make_eval_set(talked, manifest(300), None, models=tmp_path)
 
     assert [sample.turns[-1].messages[-1].id for sample in both.held_out] == [403]
     assert len(alone.held_out) == 4
@@ -96,7 +96,7 @@ def test_what_either_adapter_has_learned_is_not_asked(talked: Store, tmp_path: P
 
 def test_nothing_left_to_ask_is_an_error(talked: Store, tmp_path: Path) -> None:
     with pytest.raises(TooLittleDataError) as caught:
-        set_exam(talked, manifest(500), None, models=tmp_path)
+        make_eval_set(talked, manifest(500), None, models=tmp_path)
 
     assert str(caught.value) == (
         "No held-out conversation is left that a1 and the adapter in service have not learned. Raise data.held_out, or "

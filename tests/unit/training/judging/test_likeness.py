@@ -90,7 +90,7 @@ def test_overlong_is_measured_by_the_owners_own_lengths() -> None:
 
 
 def test_only_long_copies_of_training_turns_count() -> None:
-    learned = [("увидимся завтра вечером", "у входа в парк"), ("ок",)]
+    supervised = [("увидимся завтра вечером", "у входа в парк"), ("ок",)]
     clone: list[Bubbles] = [
         ("Увидимся  завтра вечером", "у входа в парк"),
         ("ок",),
@@ -98,7 +98,7 @@ def test_only_long_copies_of_training_turns_count() -> None:
         ("до встречи в парке у фонтана",),
     ]
 
-    assert likeness.share_copied(clone, learned) == 0.25
+    assert likeness.share_copied(clone, supervised) == 0.25
 
 
 @pytest.mark.parametrize(

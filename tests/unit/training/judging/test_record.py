@@ -12,7 +12,7 @@ from training.config import GateConfig
 from training.judging.gate import Exchange, Figures, judge
 from training.judging.likeness import measure_likeness
 from training.judging.plots import CurvePoint, Delay
-from training.judging.record import TRIAL, collect_delays, read_curve, read_trial, save_trial, write_report
+from training.judging.record import TRIAL, collect_delays, read_comparison, read_curve, save_comparison, write_report
 from userbot.domain.errors import NoAdapterError
 from userbot.domain.messages import Chat, ChatKind, Origin
 from userbot.store import Store
@@ -33,7 +33,7 @@ def home(tmp_path: Path) -> Path:
         for name, side in (("a1", new), ("a0", old))
     ]
     margins = GateConfig()  # type: ignore[call-arg]  # every field has a default
-    save_trial(tmp_path / "reports" / "a1", judge(figures[0], figures[1], margins), EXCHANGES)
+    save_comparison(tmp_path / "reports" / "a1", judge(figures[0], figures[1], margins), EXCHANGES)
     shelf = AdapterShelf(tmp_path / "adapters")
     for name in ("a1", "a2"):
         with shelf.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00")) as folder:
@@ -42,7 +42,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_a_trial_is_read_back_as_it_was_kept(home: Path) -> None:
-    found = read_trial(home / "reports" / "a1")
+    found = read_comparison(home / "reports" / "a1")
 
     assert found is not None
     assert found[1] == EXCHANGES

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 import torch
-from models import invent_samples, load_reader, make_base
+from models import invent_samples, load_causal_lm, make_base
 
 from training.config import TrainConfig, make_config
 from training.data.tokens import flatten
-from training.loop.batches import plan_epochs
+from training.loop.batches import plan_batches
 from training.loop.checkpoint import Checkpoint
 from training.loop.optimizer import shape_rate
-from training.loop.throughput import measure_speed
+from training.loop.throughput import measure_throughput
 from training.loop.trainer import Layout, Trainer
-from training.model.causal_lm import Reader
+from training.model.causal_lm import CausalLM
 from userbot.domain.errors import OutOfMemoryError, TrainingStoppedError
 
 LENGTHS = [23, 7, 40, 12, 31, 18, 26, 35, 9, 14]
@@ -54,23 +54,23 @@ def configure(**values: Any) -> TrainConfig:
 
 
 def make_trainer(
-    reader: Reader,
+    lm: CausalLM,
     progress: Heard,
     *,
     config: TrainConfig | None = None,
     checkpoint: Path | None = None,
-    row_tokens: int = 80,
+    max_pack_tokens: int = 80,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Trainer:
     config = config or configure()
     tokens = flatten(invent_samples(LENGTHS))
-    plan, _ = plan_epochs(config, tokens)
+    plan, _ = plan_batches(config, tokens)
     return Trainer(
-        reader=reader,
+        lm=lm,
         tokens=tokens,
         plan=plan,
         config=config,
-        layout=Layout(row_tokens=row_tokens),
+        layout=Layout(max_pack_tokens=max_pack_tokens),
         progress=progress,
         checkpoint=checkpoint,
         should_stop=should_stop,
@@ -84,7 +84,7 @@ def stop_after(calls: int) -> Callable[[], bool]:
 
 def test_training_lowers_the_loss(base: Path) -> None:
     heard = Heard()
-    make_trainer(load_reader(base), heard, config=configure(epochs=8)).run()
+    make_trainer(load_causal_lm(base), heard, config=configure(epochs=8)).run()
     assert heard.losses[-1] < heard.losses[0] - 0.3
 
 
@@ -92,60 +92,60 @@ def test_training_lowers_the_loss(base: Path) -> None:
 def test_a_resumed_run_has_the_same_curve(base: Path, tmp_path: Path, optimizer: str) -> None:
     config = configure(optimizer=optimizer)
     whole, first, rest = Heard(), Heard(), Heard()
-    reader = load_reader(base, dropout=0.2)
-    make_trainer(reader, whole, config=config).run()
-    expected = [value.clone() for value in reader.model.parameters() if value.requires_grad]
+    lm = load_causal_lm(base, dropout=0.2)
+    make_trainer(lm, whole, config=config).run()
+    expected = [value.clone() for value in lm.model.parameters() if value.requires_grad]
 
     file = tmp_path / "checkpoint.pt"
     with pytest.raises(
         TrainingStoppedError, match=r"^Training stopped after 3 of \d updates\. `clone train --resume` goes"
     ):
         make_trainer(
-            load_reader(base, dropout=0.2), first, config=config, checkpoint=file, should_stop=stop_after(3)
+            load_causal_lm(base, dropout=0.2), first, config=config, checkpoint=file, should_stop=stop_after(3)
         ).run()
-    reader = load_reader(base, dropout=0.2)
-    make_trainer(reader, rest, config=config, checkpoint=file).run(Checkpoint.load(file, "cpu"))
+    lm = load_causal_lm(base, dropout=0.2)
+    make_trainer(lm, rest, config=config, checkpoint=file).run(Checkpoint.load(file, "cpu"))
     assert first.losses + rest.losses == whole.losses
     assert len(first.losses) == 3
-    found = [value for value in reader.model.parameters() if value.requires_grad]
+    found = [value for value in lm.model.parameters() if value.requires_grad]
     assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
 def test_accumulating_small_rows_is_the_same_update(base: Path) -> None:
     one, many = Heard(), Heard()
-    make_trainer(load_reader(base), one, row_tokens=80).run()
-    make_trainer(load_reader(base), many, row_tokens=40).run()
+    make_trainer(load_causal_lm(base), one, max_pack_tokens=80).run()
+    make_trainer(load_causal_lm(base), many, max_pack_tokens=40).run()
     assert many.losses == pytest.approx(one.losses, rel=1e-4)
 
 
-def fail_above(reader: Reader, tokens: int) -> None:
+def fail_above(lm: CausalLM, tokens: int) -> None:
     """Let the memory of a device run out on rows longer than some tokens."""
 
     def check(module: torch.nn.Module, args: Any, inputs: dict[str, Any]) -> None:
         if inputs["input_ids"].shape[1] > tokens:
             raise torch.OutOfMemoryError("injected")
 
-    reader.body.register_forward_pre_hook(check, with_kwargs=True)
+    lm.body.register_forward_pre_hook(check, with_kwargs=True)
 
 
 def test_running_out_of_memory_halves_the_rows_and_keeps_the_updates(base: Path) -> None:
     plain, short = Heard(), Heard()
-    make_trainer(load_reader(base), plain).run()
-    reader = load_reader(base)
-    fail_above(reader, 45)
-    trainer = make_trainer(reader, short)
+    make_trainer(load_causal_lm(base), plain).run()
+    lm = load_causal_lm(base)
+    fail_above(lm, 45)
+    trainer = make_trainer(lm, short)
     trainer.run()
     assert short.losses == pytest.approx(plain.losses, rel=1e-4)
     assert short.notes == ["memory ran out: rows of 40 tokens from here on, the same updates"]
-    assert trainer.layout.row_tokens == 40
+    assert trainer.layout.max_pack_tokens == 40
 
 
 def test_when_rows_can_not_be_smaller_activations_are_recomputed_and_then_it_gives_up(base: Path) -> None:
     heard = Heard()
-    reader = load_reader(base)
-    fail_above(reader, 5)
+    lm = load_causal_lm(base)
+    fail_above(lm, 5)
     with pytest.raises(OutOfMemoryError) as caught:
-        make_trainer(reader, heard).run()
+        make_trainer(lm, heard).run()
     assert heard.notes[-1] == "memory ran out: activations are recomputed from here on"
     assert str(caught.value) == (
         "Memory runs out with one sample of 40 tokens at a time. Use shorter samples (--set data.max_tokens=32), "
@@ -154,14 +154,14 @@ def test_when_rows_can_not_be_smaller_activations_are_recomputed_and_then_it_giv
 
 
 def test_another_error_is_not_taken_for_memory(base: Path) -> None:
-    reader = load_reader(base)
+    lm = load_causal_lm(base)
 
     def fail(*_: Any) -> None:
         raise RuntimeError("something else")
 
-    reader.body.register_forward_pre_hook(fail)
+    lm.body.register_forward_pre_hook(fail)
     with pytest.raises(RuntimeError, match="something else"):
-        make_trainer(reader, Heard()).run()
+        make_trainer(lm, Heard()).run()
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "paged_adamw_8bit"])
@@ -169,11 +169,11 @@ def test_another_error_is_not_taken_for_memory(base: Path) -> None:
 def test_measuring_the_speed_changes_nothing(base: Path, optimizer: str, dtype: str) -> None:
     config, curves = configure(optimizer=optimizer), []
     for measured in (False, True):
-        heard, reader = Heard(), load_reader(base, dtype=dtype, attention="sdpa")
-        trainer = make_trainer(reader, heard, config=config)
+        heard, lm = Heard(), load_causal_lm(base, dtype=dtype, attention="sdpa")
+        trainer = make_trainer(lm, heard, config=config)
         before = [value.clone() for value in trainer.parameters]
         if measured:
-            speed = measure_speed(trainer)
+            speed = measure_throughput(trainer)
             assert speed is not None and speed > 0
             assert all(torch.equal(one, other) for one, other in zip(before, trainer.parameters, strict=True))
         trainer.run()
@@ -184,8 +184,8 @@ def test_measuring_the_speed_changes_nothing(base: Path, optimizer: str, dtype: 
 
 def test_float16_goes_through_the_gradient_scaler(base: Path) -> None:
     heard = Heard()
-    reader = load_reader(base, dtype="float16", attention="sdpa")
-    trainer = make_trainer(reader, heard, config=configure(epochs=6))
+    lm = load_causal_lm(base, dtype="float16", attention="sdpa")
+    trainer = make_trainer(lm, heard, config=configure(epochs=6))
     trainer.run()
     assert trainer.scaler.is_enabled()
     assert heard.losses[-1] < heard.losses[0] - 0.1
@@ -193,8 +193,8 @@ def test_float16_goes_through_the_gradient_scaler(base: Path) -> None:
 
 def test_rows_of_one_sample_where_packing_is_not_possible(base: Path) -> None:
     packed, alone = Heard(), Heard()
-    make_trainer(load_reader(base), packed).run()
-    trainer = make_trainer(load_reader(base), alone)
+    make_trainer(load_causal_lm(base), packed).run()
+    trainer = make_trainer(load_causal_lm(base), alone)
     trainer.layout.packed = False
     trainer.run()
     assert alone.losses == pytest.approx(packed.losses, rel=1e-4)
@@ -209,9 +209,9 @@ def test_the_learning_rate_rises_then_follows_its_schedule() -> None:
 
 def test_epochs_may_be_a_fraction_and_updates_limited() -> None:
     tokens = flatten(invent_samples(LENGTHS))
-    one, _ = plan_epochs(configure(epochs=1), tokens)
-    half, ends = plan_epochs(configure(epochs=1.5), tokens)
+    one, _ = plan_batches(configure(epochs=1), tokens)
+    half, ends = plan_batches(configure(epochs=1.5), tokens)
     assert len(half) == len(one) + -(-len(one) // 2)
     assert ends == [len(one), len(half)]
     assert [samples.tolist() for samples in half[: len(one)]] == [samples.tolist() for samples in one]
-    assert len(plan_epochs(configure(max_steps=2), tokens)[0]) == 2
+    assert len(plan_batches(configure(max_steps=2), tokens)[0]) == 2

@@ -13,7 +13,7 @@ from models import make_base
 
 from training.config import MISTRAL, LoraSettings, adapt_to_base, make_config
 from training.model import hub
-from training.model.base import attach_lora, check_quantised, count_4bit, expand, load_base, resolve_base
+from training.model.base import attach_lora, check_quantised, count_4bit, dequantise_weights, load_base, resolve_base
 from training.model.memory import count_4bit_bytes
 from userbot.domain.errors import BaseMismatchError, ConfigError, NotQuantisedError
 
@@ -68,7 +68,7 @@ def test_without_a_network_the_text_says_so(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ConfigError, match=r"is not on this machine, and the hub can't be reached"):
+    with pytest.raises(ConfigError, match=r"is not on this device, and the hub can't be reached"):
         load_base(resolve_base("someone/something", models_dir=tmp_path), quantised=False, compute_dtype=torch.float32)
 
 
@@ -82,12 +82,12 @@ def test_where_the_hub_is_away_it_is_asked_once(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(hub, "PATIENCE_S", 0)
     monkeypatch.setattr(time, "sleep", sleep)
-    hub.is_hub_away.cache_clear()
+    hub.is_hub_unreachable.cache_clear()
     try:
-        with pytest.raises(ConfigError, match=r"is not on this machine, and the hub can't be reached"):
+        with pytest.raises(ConfigError, match=r"is not on this device, and the hub can't be reached"):
             load_base(resolve_base("one/two", models_dir=tmp_path), quantised=False, compute_dtype=torch.float32)
     finally:
-        hub.is_hub_away.cache_clear()
+        hub.is_hub_unreachable.cache_clear()
     assert constants.HF_HUB_OFFLINE is False
 
 
@@ -123,7 +123,7 @@ def test_a_model_without_4_bit_layers_is_refused(base: Path, tmp_path: Path) -> 
 
 def test_unpacked_values_are_those_of_4_bit(base: Path) -> None:
     packed = load(base, quantised=True)
-    plain = expand(load(base, quantised=True), torch.float32)
+    plain = dequantise_weights(load(base, quantised=True), torch.float32)
     assert count_4bit(plain) == 0
     ids = torch.arange(3, 40)[None]
     with torch.no_grad():

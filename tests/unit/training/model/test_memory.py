@@ -6,24 +6,24 @@ from pathlib import Path
 
 import pytest
 import torch
-from models import load_reader, make_base
+from models import load_causal_lm, make_base
 
 from training.config import make_config
 from training.model.base import resolve_base
-from training.model.device import GIB, Machine, inspect_machine, read_free_memory
+from training.model.device import GIB, Device, inspect_device, read_free_memory
 from training.model.memory import (
-    Anatomy,
+    ModelDims,
     advise,
     count_4bit_bytes,
     count_weight_bytes,
     estimate_memory,
     fit_plan,
-    is_worth_expanding,
-    measure_anatomy,
+    is_worth_dequantising,
+    read_dims,
 )
 
 # Mistral-7B: counted from its published configuration.
-MISTRAL_7B = Anatomy(
+MISTRAL_7B = ModelDims(
     linear=32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336),
     other=2 * 32000 * 4096 + 65 * 4096,
     adapter=32 * 8 * (2 * 8192 + 2 * 5120),
@@ -33,8 +33,8 @@ MISTRAL_7B = Anatomy(
     outputs=2 * 4096 + 2 * 1024 + 2 * 14336 + 4096,
     vocabulary=32000,
 )
-H200 = Machine(device="cuda", name="H200", free_bytes=138 * GIB, bfloat16=True, flash=True)
-T4 = Machine(device="cuda", name="T4", free_bytes=15 * GIB, bfloat16=False)
+H200 = Device(type="cuda", name="H200", free_bytes=138 * GIB, bfloat16=True, flash=True)
+T4 = Device(type="cuda", name="T4", free_bytes=15 * GIB, bfloat16=False)
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +45,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("quantised", [False, True])
 def test_weights_and_adapter_are_counted_as_they_lie_in_memory(base: Path, quantised: bool) -> None:
     config = make_config("default", {"lora": {"r": 4}})
-    anatomy = measure_anatomy(resolve_base(str(base), models_dir=base), config.lora)
-    model = load_reader(base, quantised=quantised).model
+    dims = read_dims(resolve_base(str(base), models_dir=base), config.lora)
+    model = load_causal_lm(base, quantised=quantised).model
     adapter = sum(value.numel() for value in model.parameters() if value.requires_grad)
-    assert anatomy.adapter == adapter
+    assert dims.adapter == adapter
     size = 0
     for value in model.parameters():
         if not value.requires_grad:
@@ -56,14 +56,14 @@ def test_weights_and_adapter_are_counted_as_they_lie_in_memory(base: Path, quant
             if (state := getattr(value, "quant_state", None)) is not None:
                 size += state.absmax.numel() * state.absmax.itemsize
                 size += state.state2.absmax.numel() * state.state2.absmax.itemsize
-    expected = count_weight_bytes(anatomy, quantised=quantised, expanded=False, dtype=torch.float32)
+    expected = count_weight_bytes(dims, quantised=quantised, dequantised=False, dtype=torch.float32)
     assert size == pytest.approx(expected, rel=0.002)
 
 
 def test_the_shape_is_read_from_the_model(base: Path) -> None:
-    anatomy = measure_anatomy(resolve_base(str(base), models_dir=base), make_config().lora)
-    assert (anatomy.layers, anatomy.hidden, anatomy.widest, anatomy.vocabulary) == (2, 64, 128, 259)
-    assert anatomy.outputs == 64 + 2 * 32 + 64 + 2 * 128 + 64
+    dims = read_dims(resolve_base(str(base), models_dir=base), make_config().lora)
+    assert (dims.layers, dims.hidden, dims.widest, dims.vocabulary) == (2, 64, 128, 259)
+    assert dims.outputs == 64 + 2 * 32 + 64 + 2 * 128 + 64
 
 
 def test_4_bit_takes_a_little_more_than_half_a_byte() -> None:
@@ -73,10 +73,10 @@ def test_4_bit_takes_a_little_more_than_half_a_byte() -> None:
 def test_the_model_of_activations_gives_the_figures_it_was_fitted_to() -> None:
     config = make_config("article", {"optimizer": "adamw"})
     written = estimate_memory(
-        MISTRAL_7B, config, row_tokens=9200, checkpointing=False, dtype=torch.bfloat16, compiled=False
+        MISTRAL_7B, config, max_pack_tokens=9200, checkpointing=False, dtype=torch.bfloat16, compiled=False
     )
     compiled = estimate_memory(
-        MISTRAL_7B, config, row_tokens=8192, checkpointing=False, dtype=torch.bfloat16, compiled=True
+        MISTRAL_7B, config, max_pack_tokens=8192, checkpointing=False, dtype=torch.bfloat16, compiled=True
     )
     assert written.total / GIB == pytest.approx(62.1, rel=0.05)
     assert compiled.total / GIB == pytest.approx(31.1, rel=0.05)
@@ -84,7 +84,7 @@ def test_the_model_of_activations_gives_the_figures_it_was_fitted_to() -> None:
 
 def test_a_large_card_runs_an_update_in_one_row_without_recomputing() -> None:
     plan = fit_plan(MISTRAL_7B, make_config(), H200, longest=1024, dtype=torch.bfloat16)
-    assert (plan.row_tokens, plan.checkpointing, plan.fits) == (8192, False, True)
+    assert (plan.max_pack_tokens, plan.checkpointing, plan.fits) == (8192, False, True)
     assert advise(plan, make_config(), H200) is None
 
 
@@ -92,11 +92,11 @@ def test_a_small_card_gets_rows_that_fit() -> None:
     plan = fit_plan(MISTRAL_7B, make_config(), T4, longest=512, dtype=torch.float16, masked=True)
     assert plan.fits
     assert plan.memory.total < T4.free_bytes
-    assert plan.row_tokens < 8192 or plan.checkpointing
+    assert plan.max_pack_tokens < 8192 or plan.checkpointing
 
 
 def test_what_does_not_fit_is_said_with_ways_out() -> None:
-    tight = Machine(device="cuda", name="small", free_bytes=4 * GIB, bfloat16=True)
+    tight = Device(type="cuda", name="small", free_bytes=4 * GIB, bfloat16=True)
     config = make_config("default", {"load_in_4bit": False})
     plan = fit_plan(MISTRAL_7B, config, tight, longest=1024, dtype=torch.bfloat16)
     assert not plan.fits
@@ -110,24 +110,24 @@ def test_what_does_not_fit_is_said_with_ways_out() -> None:
 def test_what_is_configured_is_kept() -> None:
     config = make_config("small")
     plan = fit_plan(MISTRAL_7B, config, H200, longest=512, dtype=torch.bfloat16)
-    assert (plan.row_tokens, plan.checkpointing) == (4096, True)
+    assert (plan.max_pack_tokens, plan.checkpointing) == (4096, True)
 
 
 def test_values_are_unpacked_on_a_cpu_with_memory_to_spare_only() -> None:
-    cpu = Machine(device="cpu", name="", free_bytes=16 * GIB, bfloat16=False)
-    small = Anatomy(
+    cpu = Device(type="cpu", name="", free_bytes=16 * GIB, bfloat16=False)
+    small = ModelDims(
         linear=12 * 10**6, other=10**6, adapter=1, layers=8, hidden=384, widest=1024, outputs=4000, vocabulary=4096
     )
-    assert is_worth_expanding(small, cpu, torch.float32)
-    assert not is_worth_expanding(MISTRAL_7B, cpu, torch.float32)
-    assert not is_worth_expanding(small, H200, torch.bfloat16)
+    assert is_worth_dequantising(small, cpu, torch.float32)
+    assert not is_worth_dequantising(MISTRAL_7B, cpu, torch.float32)
+    assert not is_worth_dequantising(small, H200, torch.bfloat16)
 
 
 def test_this_machine_says_what_it_has() -> None:
-    machine = inspect_machine()
-    assert machine.free_bytes > 0 and read_free_memory() > 0
-    assert machine.choose_dtype("float32") is torch.float32
-    cpu = Machine(device="cpu", name="", free_bytes=1, bfloat16=False)
+    device = inspect_device()
+    assert device.free_bytes > 0 and read_free_memory() > 0
+    assert device.choose_dtype("float32") is torch.float32
+    cpu = Device(type="cpu", name="", free_bytes=1, bfloat16=False)
     assert cpu.choose_dtype() is cpu.choose_dtype("float16") is torch.float32
     assert T4.choose_dtype() is torch.float16
     assert H200.choose_dtype() is torch.bfloat16

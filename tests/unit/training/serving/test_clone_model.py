@@ -75,9 +75,9 @@ def test_the_prompt_keeps_the_newest_turns_within_its_limit(clone: CloneModel) -
 
 def test_a_reloaded_adapter_gives_the_same_logits(clone: CloneModel, base: Path, shelf: AdapterShelf) -> None:
     first = read(clone)
-    clone.use_adapter(shelf.path("two"))
+    clone.activate(shelf.path("two"))
     assert not torch.allclose(read(clone), first, atol=1e-2)
-    clone.use_adapter(shelf.path("one"))
+    clone.activate(shelf.path("one"))
     assert torch.equal(read(clone), first)
     again = CloneModel.load(None, shelf.path("one"), models_dir=base, load_in_4bit=False, compute_dtype="float32")
     assert torch.equal(read(again), first)
@@ -86,10 +86,10 @@ def test_a_reloaded_adapter_gives_the_same_logits(clone: CloneModel, base: Path,
 def test_the_bare_base_can_be_asked_too(clone: CloneModel, base: Path, shelf: AdapterShelf) -> None:
     bare = CloneModel.load(str(base), None, models_dir=base, load_in_4bit=False, compute_dtype="float32")
     adapted = read(clone)
-    clone.use_adapter(None)
+    clone.activate(None)
     assert clone.adapter_id is None
     assert torch.equal(read(clone), read(bare))
-    clone.use_adapter(shelf.path("one"))
+    clone.activate(shelf.path("one"))
     assert torch.equal(read(clone), adapted)
 
 
@@ -99,14 +99,14 @@ def test_one_adapter_at_a_time_takes_memory(clone: CloneModel, shelf: AdapterShe
 
     before = count()
     for name in ("two", "one", "two"):
-        clone.use_adapter(shelf.path(name))
+        clone.activate(shelf.path(name))
     assert count() == before
 
 
 def test_an_adapter_of_another_base_is_refused_and_the_old_one_stays(clone: CloneModel, shelf: AdapterShelf) -> None:
     before = read(clone)
     with pytest.raises(BaseMismatchError, match=r"^The adapter foreign was trained on someone/else, not on "):
-        clone.use_adapter(shelf.path("foreign"))
+        clone.activate(shelf.path("foreign"))
     assert clone.adapter_id == "one"
     assert torch.equal(read(clone), before)
 
@@ -123,15 +123,15 @@ def test_a_damaged_adapter_leaves_what_was_there(base: Path, shelf: AdapterShelf
             (folder / path.name).write_bytes(path.read_bytes()[: 3000 if path.suffix == ".safetensors" else None])
         (folder / "manifest.json").unlink()
     with pytest.raises(AdapterDamagedError, match=r"^The adapter broken can't be read\. "):
-        clone.use_adapter(broken.path("broken"))
+        clone.activate(broken.path("broken"))
     assert torch.equal(read(clone), before)
-    clone.use_adapter(shelf.path("two"))
+    clone.activate(shelf.path("two"))
     assert clone.adapter_id == "two"
 
 
 def test_a_folder_without_a_manifest_is_no_adapter(clone: CloneModel, tmp_path: Path) -> None:
     with pytest.raises(NoAdapterError):
-        clone.use_adapter(tmp_path)
+        clone.activate(tmp_path)
 
 
 def test_a_cancelled_reply_stops_at_the_next_token(clone: CloneModel) -> None:
@@ -195,7 +195,7 @@ def test_the_end_token_ends_a_reply_and_lines_are_bubbles(base: Path) -> None:
     assert (reply.bubbles, reply.finish) == (("fine", "and you?"), "stop")
 
 
-def test_the_peer_is_not_played_in_the_text_format(base: Path, tmp_path: Path) -> None:
+def test_the_contact_is_not_played_in_the_text_format(base: Path, tmp_path: Path) -> None:
     folder = make_base(tmp_path / "plain", template=False)
     clone = CloneModel.load(str(folder), None, models_dir=base, load_in_4bit=False, compute_dtype="float32")
     assert clone.text_format == "text"
@@ -211,5 +211,5 @@ def test_manifests_name_the_renderer(clone: CloneModel, shelf: AdapterShelf, tmp
     with plain.write(Manifest(**{**values, "id": "plain", "text_format": "text"})) as folder:
         for name in ("adapter_model.safetensors", "adapter_config.json"):
             (folder / name).write_bytes((shelf.path("one") / name).read_bytes())
-    clone.use_adapter(plain.path("plain"))
+    clone.activate(plain.path("plain"))
     assert clone.text_format == "text"

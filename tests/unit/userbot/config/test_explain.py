@@ -82,12 +82,17 @@ def test_setting_without_a_value_takes_what_none_means() -> None:
     assert parse_setting("base=mistralai/x") == ("base", "mistralai/x")
 
 
-@pytest.mark.parametrize(("flag", "row_tokens"), [(None, 4096), ("default", None)])
+@pytest.mark.parametrize(("flag", "max_pack_tokens"), [(None, 4096), ("default", None)])
 def test_preset_named_in_a_file_counts_unless_a_flag_names_another(
-    tmp_path: Path, flag: str | None, row_tokens: int | None
+    tmp_path: Path, flag: str | None, max_pack_tokens: int | None
 ) -> None:
     file = tmp_path / "train.toml"
     file.write_text('preset = "small"\nepochs = 2\n', "utf-8")
     given = Namespace(config=file, set=["lora.r=4"], base=None, preset=flag)
     config = configure(load_settings(tmp_path), given)
-    assert (config.preset, config.row_tokens, config.epochs, config.lora.r) == (flag or "small", row_tokens, 2, 4)
+    assert (config.preset, config.max_pack_tokens, config.epochs, config.lora.r) == (
+        flag or "small",
+        max_pack_tokens,
+        2,
+        4,
+    )

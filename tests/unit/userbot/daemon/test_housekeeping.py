@@ -84,8 +84,8 @@ def test_keep_last_spares_the_newest(shelf: AdapterShelf) -> None:
 
 def test_the_one_in_service_and_the_way_back_are_never_deleted(shelf: AdapterShelf) -> None:
     make_adapters(shelf, "a", "b", "c", "d", "e")
-    shelf.promote("a")
-    shelf.promote("b")
+    shelf.activate("a")
+    shelf.activate("b")
 
     prune_adapters(shelf, keep_last=1, budget_bytes=1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from userbot.domain.plural import tell_count
+from userbot.domain.plural import format_count
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ from userbot.domain.plural import tell_count
     ],
 )
 def test_noun_agrees_with_its_number(count: int, noun: str, expected: str) -> None:
-    assert tell_count(count, noun) == expected
+    assert format_count(count, noun) == expected

@@ -61,7 +61,7 @@ class FakeModel:
             time.sleep(0.005)
         return Reply(bubbles=tuple(text.split("\n")), finish=finish)
 
-    def use_adapter(self, folder: Path | None) -> None:
+    def activate(self, folder: Path | None) -> None:
         if folder is not None and folder.name not in ADAPTERS:
             raise AdapterError(f"{folder} does not exist.")
 
@@ -82,7 +82,7 @@ class ContractFake(ScriptedGenerator):
 async def generator(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Generator]:
     if request.param == "fake":
         fake = ContractFake()
-        await fake.use_adapter("first")
+        await fake.activate("first")
         yield fake
     elif request.param == "local":
         local = LocalGenerator(FakeModel(), shelf=_make_shelf(tmp_path), adapter_id="first")
@@ -145,14 +145,14 @@ async def test_event_loop_goes_on_during_a_generation(generator: Generator) -> N
 
 
 async def test_later_replies_are_written_with_another_adapter(generator: Generator) -> None:
-    await generator.use_adapter("second")
+    await generator.activate("second")
     assert generator.adapter_id == "second"
     assert (await generator.generate(_ask("tea?"))).adapter_id == "second"
 
 
 async def test_unusable_adapter_keeps_the_old_one(generator: Generator) -> None:
     with pytest.raises(AdapterError):
-        await generator.use_adapter("missing")
+        await generator.activate("missing")
     assert generator.adapter_id == "first"
     assert (await generator.generate(_ask("tea?"))).adapter_id == "first"
 
@@ -168,12 +168,12 @@ async def test_failure_of_the_model_is_a_generator_error_and_not_the_end(tmp_pat
     await local.close()
 
 
-async def test_adapter_trained_without_a_line_on_the_peer_is_shown_none(tmp_path: Path) -> None:
+async def test_adapter_trained_without_a_line_on_the_contact_is_shown_none(tmp_path: Path) -> None:
     model = FakeModel()
     local = LocalGenerator(model, shelf=_make_shelf(tmp_path), adapter_id="first")
     prompt = Prompt(turns=(Turn(False, ("tea?",)),), system="Chat with Vera.")
     await local.generate(prompt)
-    await local.use_adapter("second")
+    await local.activate("second")
     await local.generate(prompt)
     assert model.systems == ["Chat with Vera.", None]
     await local.close()

@@ -13,7 +13,7 @@ import pytest
 
 from userbot.domain.errors import ExportFormatError, OwnerUnknownError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
-from userbot.domain.plural import tell_count
+from userbot.domain.plural import format_count
 from userbot.importers import ImportSummary, import_file
 from userbot.store import Store
 
@@ -41,11 +41,11 @@ def test_whatsapp_android_in_english_with_half_days(store: Store) -> None:
     assert summary.chats[0].chat.kind is ChatKind.PRIVATE
     assert summary.chats[0].chat.id >= 2**61
     assert [(m.origin, m.content) for m in messages[:5]] == [
-        (Origin.PEER, "Hi, are you there?"),
+        (Origin.CONTACT, "Hi, are you there?"),
         (Origin.OWNER, "yes"),
         (Origin.OWNER, "yes"),
         (Origin.OWNER, "two\nlines: of text"),
-        (Origin.PEER, "[media]"),
+        (Origin.CONTACT, "[media]"),
     ]
     assert [m.content for m in messages[5:]] == [
         "[photo] look at this",
@@ -178,17 +178,17 @@ def test_html_pages_are_one_chat(store: Store, path: Path) -> None:
     summary, messages = load(store, path, me="Olga Test")
     assert summary.format == "telegram-html"
     assert [(m.id, m.origin, m.content) for m in messages] == [
-        (2, Origin.PEER, "Hi & welcome\nsecond line"),
-        (3, Origin.PEER, "joined one"),
+        (2, Origin.CONTACT, "Hi & welcome\nsecond line"),
+        (3, Origin.CONTACT, "joined one"),
         (4, Origin.OWNER, "my words"),
         (5, Origin.OWNER, "[gif]"),
         (6, Origin.OWNER, "somebody else's"),
         (7, Origin.OWNER, "on the next page"),
-        (8, Origin.PEER, "[voice 0:07]"),
-        (9, Origin.PEER, "😀"),
-        (10, Origin.PEER, "[file plan.pdf]"),
-        (11, Origin.PEER, "[contact]"),
-        (12, Origin.PEER, "[poll: Who comes?]"),
+        (8, Origin.CONTACT, "[voice 0:07]"),
+        (9, Origin.CONTACT, "😀"),
+        (10, Origin.CONTACT, "[file plan.pdf]"),
+        (11, Origin.CONTACT, "[contact]"),
+        (12, Origin.CONTACT, "[poll: Who comes?]"),
     ]
     assert messages[0].sent_at == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
     assert [m.id for m in messages if m.reply_to_id] == [4]
@@ -207,7 +207,7 @@ def test_html_page_does_not_make_the_clones_words_the_owners(store: Store) -> No
     summary, messages = load(store, EXPORTS / "html", me="Olga Test")
     assert [m.id for m in messages if m.origin is Origin.CLONE] == [4]
     assert [m.id for m in messages if m.origin is Origin.OWNER] == [5, 6, 7]
-    assert summary.chats[0].counts == {Origin.PEER: 7, Origin.OWNER: 3, Origin.CLONE: 1}
+    assert summary.chats[0].counts == {Origin.CONTACT: 7, Origin.OWNER: 3, Origin.CLONE: 1}
 
 
 def test_html_chats_can_never_be_answered(store: Store) -> None:
@@ -262,10 +262,12 @@ def test_chat_in_html_and_in_json_is_told_to_be_there_twice(store: Store, tmp_pa
 
 def test_html_account_tells_the_owner_as_the_one_in_most_chats(store: Store, tmp_path: Path) -> None:
     page = (EXPORTS / "html" / "messages.html").read_text(encoding="utf-8")
-    for number, peer in enumerate(("Pavel Probe", "Rita", "Zed"), 1):
+    for number, contact in enumerate(("Pavel Probe", "Rita", "Zed"), 1):
         folder = tmp_path / "chats" / f"chat_{number:03}"
         folder.mkdir(parents=True)
-        (folder / "messages.html").write_text(page.replace("Pavel Probe", peer).replace("\nPavel\n", f"\n{peer}\n"))
+        (folder / "messages.html").write_text(
+            page.replace("Pavel Probe", contact).replace("\nPavel\n", f"\n{contact}\n")
+        )
     summary, _ = load(store, tmp_path)
     assert summary.owner_name == "Olga Test"
     assert sorted(row.chat.title for row in summary.chats) == ["Pavel Probe", "Rita", "Zed"]
@@ -300,11 +302,11 @@ def test_instagram_folder_or_zip(store: Store, tmp_path: Path, zipped: bool) -> 
         "crew": ChatKind.GROUP,
     }
     assert [(m.origin, m.content) for m in store.messages.history(by_title["Анна"].id)] == [
-        (Origin.PEER, "[voice 0:07]"),
+        (Origin.CONTACT, "[voice 0:07]"),
         (Origin.OWNER, "привет"),
-        (Origin.PEER, "смотри 😀"),
+        (Origin.CONTACT, "смотри 😀"),
         (Origin.OWNER, "[photo]"),
-        (Origin.PEER, "[link]"),
+        (Origin.CONTACT, "[link]"),
     ]
     assert [m.sender_name for m in store.messages.history(by_title["crew"].id)] == ["Olga", "Boris"]
     assert dict(summary.skipped) == {"reaction": 1, "deleted message": 1}
@@ -323,7 +325,7 @@ def test_messenger_in_its_old_and_its_encrypted_form(store: Store) -> None:
     assert dict(summary.skipped) == {"service message": 1}
     summary, messages = load(store, EXPORTS / "messenger" / "Pavel_4.json")
     assert (summary.format, summary.owner_name) == ("messenger", "Olga")
-    assert [(m.origin, m.content) for m in messages] == [(Origin.PEER, "Тест 😀"), (Origin.OWNER, "[photo]")]
+    assert [(m.origin, m.content) for m in messages] == [(Origin.CONTACT, "Тест 😀"), (Origin.OWNER, "[photo]")]
 
 
 # --- Discord
@@ -333,9 +335,9 @@ def test_discord_direct_messages(store: Store) -> None:
     summary, messages = load(store, EXPORTS / "discord" / "direct.json")
     assert (summary.format, summary.owner_name) == ("discord", "olga")
     assert [(m.id, m.origin, m.content, m.reply_to_id) for m in messages] == [
-        (1001, Origin.PEER, "hi", None),
+        (1001, Origin.CONTACT, "hi", None),
         (1002, Origin.OWNER, "hello", 1001),
-        (1003, Origin.PEER, "[file plan.pdf]", None),
+        (1003, Origin.CONTACT, "[file plan.pdf]", None),
         (1005, Origin.OWNER, "[sticker Wave]", None),
     ]
     assert messages[1].edited_at == datetime(2023, 11, 14, 22, 15, tzinfo=UTC)
@@ -362,7 +364,7 @@ def test_truncated_json_gives_what_is_whole(store: Store, tmp_path: Path, path: 
     torn.write_bytes(raw)
     me = "olga" if "discord" in str(path) else "Olga"
     summary = import_file(store, torn, me=me)
-    assert summary.truncated_after == f"after {tell_count(summary.messages, 'message')}, at byte {len(raw)}"
+    assert summary.truncated_after == f"after {format_count(summary.messages, 'message')}, at byte {len(raw)}"
     assert summary.messages > 0
 
 

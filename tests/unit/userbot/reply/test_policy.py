@@ -11,15 +11,15 @@ import pytest
 from fakes import START, bubble
 
 from userbot.domain.messages import Chat, ChatKind, Mode
-from userbot.reply.policy import Rules, Ruling, Situation, Verdict, end_quiet_hours, judge
+from userbot.reply.policy import PolicyInput, Rules, Ruling, Verdict, end_quiet_hours, judge
 
 FRIEND = Chat(id=101, kind=ChatKind.PRIVATE, title="Vera", mode=Mode.AUTO)
 HOUR = timedelta(hours=1)
 
 
-def _situation(**changes: object) -> Situation:
+def _situation(**changes: object) -> PolicyInput:
     known: dict[str, object] = {"chat": FRIEND, "burst": (bubble(1, "hi"),), "owner_seen_at": START - HOUR}
-    return Situation(**{**known, **changes})  # type: ignore[arg-type]  # a test's shorthand
+    return PolicyInput(**{**known, **changes})  # type: ignore[arg-type]  # a test's shorthand
 
 
 def test_allowed_friend_is_answered() -> None:

@@ -76,7 +76,7 @@ class TestContext:
         assert [turn.bubbles for turn in context.prompt.turns] == [("q1",), ("a1", "a1b"), ("q2",)]
         assert not context.prompt.turns[-1].mine
 
-    def test_context_is_the_running_session_and_says_who_the_peer_is(self) -> None:
+    def test_context_is_the_running_session_and_says_who_the_contact_is(self) -> None:
         day_s = 86400.0
         window = [bubble(1, "old"), _own(2, "old too", 60), bubble(3, "new", at_s=day_s)]
         context = build_context(FRIEND, window, window[2:])
@@ -84,7 +84,7 @@ class TestContext:
         assert context.prompt.system == "Chat with Vera."
 
     def test_media_reach_the_model_as_placeholders(self) -> None:
-        voice = Message(chat_id=101, id=1, origin=Origin.PEER, sent_at=START, text="", media="[voice 0:07]")
+        voice = Message(chat_id=101, id=1, origin=Origin.CONTACT, sent_at=START, text="", media="[voice 0:07]")
         assert build_context(FRIEND, [voice], [voice]).prompt.turns[0].bubbles == ("[voice 0:07]",)
 
     def test_group_shows_names_and_keeps_to_the_topic(self) -> None:
@@ -92,7 +92,7 @@ class TestContext:
             return Message(
                 chat_id=-55,
                 id=message_id,
-                origin=Origin.PEER,
+                origin=Origin.CONTACT,
                 sent_at=START,
                 text="hi",
                 sender_name=name,
@@ -105,7 +105,7 @@ class TestContext:
 
     def test_group_is_addressed_by_name_or_by_an_answer_to_the_owner(self) -> None:
         mine = _own(1, "who comes?")
-        answer = Message(chat_id=101, id=2, origin=Origin.PEER, sent_at=START, text="me", reply_to_id=1)
+        answer = Message(chat_id=101, id=2, origin=Origin.CONTACT, sent_at=START, text="me", reply_to_id=1)
         assert is_addressed([answer], [mine, answer], username=None)
         assert is_addressed([bubble(3, "ask @Vasya_P")], [], username="vasya_p")
         assert not is_addressed([bubble(3, "ask him")], [mine], username="vasya_p")
@@ -175,17 +175,17 @@ class TestGuard:
 
 class TestLoops:
     def _talk(self, *lines: tuple[str, str]) -> list[Message]:
-        made = {"p": Origin.PEER, "c": Origin.CLONE, "o": Origin.OWNER}
+        made = {"p": Origin.CONTACT, "c": Origin.CLONE, "o": Origin.OWNER}
         return [bubble(n, text, origin=made[who]) for n, (who, text) in enumerate(lines, 1)]
 
     def test_machine_that_counts_is_noticed(self) -> None:
         window = self._talk(*[pair for n in range(4) for pair in (("p", f"Ticket {n} is queued"), ("c", f"ok {n}!"))])
-        assert find_loop(window) == "the peer repeats itself like a machine"
+        assert find_loop(window) == "the contact repeats itself like a machine"
 
     def test_echo_is_noticed(self) -> None:
         words = ["where are you", "at home now", "what is for dinner", "some soup I guess"]
         window = self._talk(("p", "start"), *[pair for word in words for pair in (("c", word), ("p", word))])
-        assert find_loop(window) == "the peer gives the clone's words back"
+        assert find_loop(window) == "the contact gives the clone's words back"
 
     def test_owners_word_starts_the_count_anew(self) -> None:
         lines = [pair for n in range(3) for pair in (("p", f"Ticket {n} is queued"), ("c", "ok"))]

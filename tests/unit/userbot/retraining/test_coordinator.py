@@ -14,7 +14,7 @@ from fakes import FakeClock, bubble
 from userbot.config.cron import is_within
 from userbot.domain.errors import OfflineError
 from userbot.domain.messages import Chat, Origin
-from userbot.retraining.coordinator import Retraining, Rules
+from userbot.retraining.coordinator import Conditions, Retraining
 from userbot.retraining.host import GpuLoad
 from userbot.retraining.process import Ended
 from userbot.retraining.state import SEEN_AT, TRAINING, WANTED, describe_training
@@ -77,35 +77,35 @@ class Inbox:
         self.pictures: list[Path] = []
         self.away = False
 
-    async def tell_owner(self, text: str) -> None:
+    async def notify_owner(self, text: str) -> None:
         if self.away:
             raise OfflineError("no connection")
         self.texts.append(text)
 
-    async def show_owner(self, picture: Path, caption: str) -> None:
-        await self.tell_owner(caption)
+    async def send_picture_to_owner(self, picture: Path, caption: str) -> None:
+        await self.notify_owner(caption)
         self.pictures.append(picture)
 
 
-class Machine:
-    """The model that the daemon serves with, and the machine's mood."""
+class FakeHost:
+    """The model that the daemon serves with, and the host's mood."""
 
     def __init__(self, shelf: AdapterShelf) -> None:
         self.shelf = shelf
         self.serves: str | None = None
         self.unloadable: set[str] = set()
-        self.rested: list[str] = []
+        self.suspended: list[str] = []
         self.mains = True
         self.load: GpuLoad | None = None
 
-    async def rest(self) -> None:
-        self.rested.append("rest")
+    async def suspend(self) -> None:
+        self.suspended.append("suspend")
 
-    async def wake(self) -> None:
-        self.rested.append("wake")
+    async def resume(self) -> None:
+        self.suspended.append("resume")
 
-    async def swap(self) -> str | None:
-        current = self.shelf.current()
+    async def activate_adapter(self) -> str | None:
+        current = self.shelf.active()
         if current is not None and current.id not in self.unloadable:
             self.serves = current.id
         return self.serves
@@ -124,27 +124,27 @@ class Bench:
         self.shelf = AdapterShelf(folder / "adapters")
         self.process = ScriptedProcess(self.shelf)
         self.inbox = Inbox()
-        self.machine = Machine(self.shelf)
+        self.host = FakeHost(self.shelf)
         self.thread = StoreThread()
 
-    def make(self, **rules: Any) -> Retraining:
+    def make(self, **conditions: Any) -> Retraining:
         return Retraining(
             store=self.store,
             thread=self.thread,
             shelf=self.shelf,
-            rules=Rules(zone=UTC, **rules),
+            conditions=Conditions(zone=UTC, **conditions),
             process=self.process,
             owner=self.inbox,
-            swap=self.machine.swap,
-            room=self.machine,
-            on_mains=lambda: self.machine.mains,
-            gpu_load=lambda: self.machine.load,
+            activate_adapter=self.host.activate_adapter,
+            suspendable=self.host,
+            on_mains=lambda: self.host.mains,
+            gpu_load=lambda: self.host.load,
         )
 
-    def put_in_service(self, name: str) -> None:
+    def activate(self, name: str) -> None:
         add_adapter(self.shelf, name)
-        self.shelf.promote(name)
-        self.machine.serves = name
+        self.shelf.activate(name)
+        self.host.serves = name
 
     @property
     def state(self) -> str:
@@ -152,7 +152,7 @@ class Bench:
 
     @property
     def in_service(self) -> str | None:
-        current = self.shelf.current()
+        current = self.shelf.active()
         return current.id if current else None
 
 
@@ -183,7 +183,7 @@ async def test_a_better_candidate_goes_into_service_and_the_owner_sees_it(bench:
     await retraining.want("sunday")
     await retraining.wait()
 
-    assert bench.in_service == bench.machine.serves == "a1"
+    assert bench.in_service == bench.host.serves == "a1"
     assert bench.state == "promoted"
     assert bench.inbox.pictures == [Path("/r/summary.png")]
     assert bench.inbox.texts == [
@@ -193,7 +193,7 @@ async def test_a_better_candidate_goes_into_service_and_the_owner_sees_it(bench:
 
 
 async def test_a_worse_candidate_is_kept_and_not_promoted(bench: Bench) -> None:
-    bench.put_in_service("old")
+    bench.activate("old")
     bench.process.gate = Ended(4, {"summary": "Not promoted: too long.", "report": "/r", "picture": "/p"})
 
     retraining = bench.make()
@@ -201,7 +201,7 @@ async def test_a_worse_candidate_is_kept_and_not_promoted(bench: Bench) -> None:
     await retraining.wait()
 
     assert bench.process.compared == [("a1", "old")]
-    assert bench.in_service == bench.machine.serves == "old"
+    assert bench.in_service == bench.host.serves == "old"
     assert bench.shelf.get("a1")
     assert bench.state == "refused"
     assert bench.inbox.texts[-1] == "Adapter a1 was kept out. Not promoted: too long.\nReport: /r"
@@ -225,21 +225,21 @@ async def test_a_slightly_higher_loss_is_for_the_gate_to_judge(bench: Bench) -> 
     ],
 )
 async def test_a_training_that_fails_leaves_the_old_adapter(bench: Bench, ended: Ended, told: str) -> None:
-    bench.put_in_service("old")
+    bench.activate("old")
     bench.process.training = ended
 
     retraining = bench.make()
     await retraining.want()
     await retraining.wait()
 
-    assert bench.in_service == bench.machine.serves == "old"
+    assert bench.in_service == bench.host.serves == "old"
     assert bench.process.compared == []
     assert bench.state == "failed"
     assert bench.inbox.texts[-1] == f"Training failed, the adapter in service stays: {told}"
 
 
 async def test_a_gate_that_crashes_promotes_nothing(bench: Bench) -> None:
-    bench.put_in_service("old")
+    bench.activate("old")
     bench.process.gate = Ended(1)
 
     retraining = bench.make()
@@ -251,14 +251,14 @@ async def test_a_gate_that_crashes_promotes_nothing(bench: Bench) -> None:
 
 
 async def test_an_adapter_that_the_model_cannot_load_is_taken_back(bench: Bench) -> None:
-    bench.put_in_service("old")
-    bench.machine.unloadable.add("a1")
+    bench.activate("old")
+    bench.host.unloadable.add("a1")
 
     retraining = bench.make()
     await retraining.want()
     await retraining.wait()
 
-    assert bench.in_service == bench.machine.serves == "old"
+    assert bench.in_service == bench.host.serves == "old"
     assert bench.state == "failed"
 
 
@@ -310,29 +310,29 @@ async def test_the_clones_own_turns_and_chats_without_consent_never_count(
 
 
 @pytest.mark.parametrize(
-    ("rules", "prepare", "waits"),
+    ("conditions", "prepare", "waits"),
     [
-        ({"hours": (time(1), time(6))}, lambda machine: None, "it is not between 01:00 and 06:00"),
-        ({"only_on_ac": True}, lambda machine: setattr(machine, "mains", False), "the machine runs on its battery"),
+        ({"hours": (time(1), time(6))}, lambda host: None, "it is not between 01:00 and 06:00"),
+        ({"only_on_ac": True}, lambda host: setattr(host, "mains", False), "the machine runs on its battery"),
         (
             {"only_idle_gpu": True},
-            lambda machine: setattr(machine, "load", GpuLoad(80, 1000)),
+            lambda host: setattr(host, "load", GpuLoad(80, 1000)),
             "the GPU is busy (80%)",
         ),
     ],
 )
 async def test_a_wish_waits_until_conditions_allow(
-    bench: Bench, clock: FakeClock, rules: dict[str, Any], prepare: Callable[[Machine], None], waits: str
+    bench: Bench, clock: FakeClock, conditions: dict[str, Any], prepare: Callable[[FakeHost], None], waits: str
 ) -> None:
-    prepare(bench.machine)
-    retraining = bench.make(**rules)
+    prepare(bench.host)
+    retraining = bench.make(**conditions)
 
     await retraining.want("sunday")
     assert not retraining.is_running
     assert describe_training(bench.store) == f"Training waits (sunday): {waits}"
 
     clock.advance(timedelta(hours=14).total_seconds())
-    bench.machine.mains, bench.machine.load = True, GpuLoad(3, 1000)
+    bench.host.mains, bench.host.load = True, GpuLoad(3, 1000)
     await retraining.check()
     await retraining.wait()
 
@@ -389,7 +389,7 @@ async def test_progress_is_in_the_status(bench: Bench) -> None:
 
 
 async def test_cancelling_stops_the_process_and_keeps_the_adapter(bench: Bench) -> None:
-    bench.put_in_service("old")
+    bench.activate("old")
     bench.process.hold.clear()
     retraining = bench.make()
     await retraining.order()
@@ -403,7 +403,7 @@ async def test_cancelling_stops_the_process_and_keeps_the_adapter(bench: Bench) 
 
 
 async def test_after_a_crash_the_next_start_goes_on_with_the_run(bench: Bench) -> None:
-    bench.put_in_service("old")
+    bench.activate("old")
     bench.process.hold.clear()
     died = bench.make()
     await died.order()
@@ -436,8 +436,8 @@ async def test_a_cancelled_training_does_not_come_back_by_itself(bench: Bench) -
 
 
 async def test_going_on_names_the_adapter_in_service_as_parent(bench: Bench) -> None:
-    bench.put_in_service("old")
-    retraining = bench.make(go_on=True)
+    bench.activate("old")
+    retraining = bench.make(continue_from_active=True)
 
     await retraining.want()
     await retraining.wait()
@@ -462,23 +462,23 @@ def test_hours_may_span_midnight(clock_time: time, expected: bool) -> None:
     assert is_within((time(23), time(6)), clock_time) is expected
 
 
-@pytest.mark.parametrize(("free_mb", "rested"), [(4000, ["rest", "wake"]), (9000, [])])
+@pytest.mark.parametrize(("free_mb", "suspended"), [(4000, ["suspend", "resume"]), (9000, [])])
 async def test_the_model_makes_room_where_the_gpu_is_too_small_for_both(
-    bench: Bench, free_mb: int, rested: list[str]
+    bench: Bench, free_mb: int, suspended: list[str]
 ) -> None:
-    bench.machine.load = GpuLoad(0, free_mb)
+    bench.host.load = GpuLoad(0, free_mb)
     retraining = bench.make(gpu_free_mb=8000)
 
     await retraining.want()
     await retraining.wait()
 
-    assert bench.machine.rested == rested
+    assert bench.host.suspended == suspended
     told = "The GPU has 4000 MiB free and training needs 8000: answers wait until it is over."
-    assert (told in bench.inbox.texts) is bool(rested)
+    assert (told in bench.inbox.texts) is bool(suspended)
 
 
 async def test_the_model_comes_back_however_training_ends(bench: Bench) -> None:
-    bench.machine.load = GpuLoad(0, 1)
+    bench.host.load = GpuLoad(0, 1)
     bench.process.hold.clear()
     retraining = bench.make(gpu_free_mb=8000)
     await retraining.order()
@@ -486,4 +486,4 @@ async def test_the_model_comes_back_however_training_ends(bench: Bench) -> None:
 
     await retraining.cancel()
 
-    assert bench.machine.rested == ["rest", "wake"]
+    assert bench.host.suspended == ["suspend", "resume"]

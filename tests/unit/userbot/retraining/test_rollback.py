@@ -23,7 +23,7 @@ def shelf(tmp_path: Path) -> AdapterShelf:
     for name in ("old", "new"):
         with made.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00")) as folder:
             (folder / "adapter_model.safetensors").write_bytes(b"x")
-        made.promote(name)
+        made.activate(name)
     return made
 
 
@@ -68,7 +68,7 @@ def test_a_first_adapter_has_nothing_to_go_back_to(store: Store, friend: Chat, t
     lone = AdapterShelf(tmp_path / "lone")
     with lone.write(Manifest(id="only", base="tiny", created_at="2026-01-05T12:00:00+00:00")) as folder:
         (folder / "adapter_model.safetensors").write_bytes(b"x")
-    lone.promote("only")
+    lone.activate("only")
     answer(store, "only", 50, undone=50)
 
     assert propose_rollback(store, lone, min_replies=10) is None

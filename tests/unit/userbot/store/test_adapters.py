@@ -24,7 +24,7 @@ def shelf(tmp_path: Path) -> AdapterShelf:
 
 def test_no_adapter_at_first(shelf: AdapterShelf) -> None:
     assert shelf.all() == []
-    assert shelf.current() is None
+    assert shelf.active() is None
 
 
 def test_written_adapter_has_checksums_and_is_listed(shelf: AdapterShelf) -> None:
@@ -48,19 +48,19 @@ def test_damaged_adapter_is_not_promoted(shelf: AdapterShelf) -> None:
     _make(shelf, "one")
     (shelf.path("one") / "adapter_model.safetensors").write_bytes(b"other")
     with pytest.raises(AdapterDamagedError) as caught:
-        shelf.promote("one")
+        shelf.activate("one")
     assert str(caught.value) == (
         f"{shelf.path('one') / 'adapter_model.safetensors'} is missing or damaged. "
         f"Take another adapter with `clone adapters use ID`, or train again."
     )
-    assert shelf.current() is None
+    assert shelf.active() is None
 
 
 def test_roll_back_returns_to_the_one_before(shelf: AdapterShelf) -> None:
     for name in ("one", "two", "three"):
         _make(shelf, name)
-        shelf.promote(name)
-    shelf.promote("three")
+        shelf.activate(name)
+    shelf.activate("three")
     assert [shelf.roll_back().id, shelf.roll_back().id] == ["two", "one"]
     with pytest.raises(NoAdapterError, match="no earlier adapter"):
         shelf.roll_back()
@@ -69,14 +69,14 @@ def test_roll_back_returns_to_the_one_before(shelf: AdapterShelf) -> None:
 def test_removed_adapter_is_skipped_by_roll_back(shelf: AdapterShelf) -> None:
     for name in ("one", "two", "three"):
         _make(shelf, name)
-        shelf.promote(name)
+        shelf.activate(name)
     shelf.remove("two")
     assert shelf.roll_back().id == "one"
 
 
 def test_adapter_in_service_is_not_removed(shelf: AdapterShelf) -> None:
     _make(shelf, "one")
-    shelf.promote("one")
+    shelf.activate("one")
     with pytest.raises(NoAdapterError, match="one is in service"):
         shelf.remove("one")
 
@@ -96,12 +96,12 @@ def test_damaged_pointer_says_how_to_repair_it(shelf: AdapterShelf, text: str) -
     pointer = shelf.folder / "current.json"
     pointer.write_text(text)
     with pytest.raises(AdapterDamagedError) as caught:
-        shelf.current()
+        shelf.active()
     assert str(caught.value) == (
         f"{pointer} can't be read, so no adapter is in service. Remove that file, then: clone adapters use ID"
     )
     pointer.unlink()
-    assert shelf.promote("one").id == "one"
+    assert shelf.activate("one").id == "one"
 
 
 def test_ids_differ_within_one_second() -> None:

@@ -43,7 +43,7 @@ def channel(**fields: Any) -> Any:
 
 def test_private_messages_without_a_named_sender_belong_to_the_peer_or_the_owner() -> None:
     theirs, mine = read(), read(out=True)
-    assert (theirs.chat_id, theirs.sender_id, theirs.origin) == (VERA, VERA, Origin.PEER)
+    assert (theirs.chat_id, theirs.sender_id, theirs.origin) == (VERA, VERA, Origin.CONTACT)
     assert (mine.chat_id, mine.sender_id, mine.origin) == (VERA, ME, Origin.OWNER)
 
 
@@ -57,7 +57,11 @@ def test_group_messages_carry_the_senders_name() -> None:
 
 def test_an_anonymous_admin_is_the_group_itself() -> None:
     message = read(peer_id=types.PeerChannel(5))
-    assert (message.chat_id, message.sender_id, message.origin) == (-1_000_000_000_005, -1_000_000_000_005, Origin.PEER)
+    assert (message.chat_id, message.sender_id, message.origin) == (
+        -1_000_000_000_005,
+        -1_000_000_000_005,
+        Origin.CONTACT,
+    )
 
 
 def test_notes_to_oneself_are_the_owners() -> None:

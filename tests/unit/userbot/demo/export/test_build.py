@@ -75,9 +75,9 @@ def test_every_line_of_the_owner_keeps_the_style(chats: list[dict[str, Any]]) ->
     assert [text for text in texts if len(text.split()) > 8] == []
 
 
-def test_peers_do_not_write_like_the_owner(personal: list[dict[str, Any]]) -> None:
-    peer = [row for chat in personal for row in chat["messages"] if row.get("from_id") not in (None, OWNER)]
-    assert not [plain_text(row) for row in peer if ")))" in plain_text(row)]
+def test_contact_do_not_write_like_the_owner(personal: list[dict[str, Any]]) -> None:
+    contact = [row for chat in personal for row in chat["messages"] if row.get("from_id") not in (None, OWNER)]
+    assert not [plain_text(row) for row in contact if ")))" in plain_text(row)]
 
 
 def test_rows_are_in_time_order_with_ids_of_one_account(chats: list[dict[str, Any]]) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from fixtures.exports.shapes import (
+    CONTACT,
     ERAS,
     GROUP_SHIFT,
     OWNER,
     OWNER_ID,
-    PEER,
     PEER_ID,
     account,
     chat,
@@ -27,8 +27,8 @@ from fixtures.exports.shapes import (
 from userbot.domain.errors import ExportFormatError, OwnerUnknownError
 from userbot.domain.messages import ChatKind, Message, Origin
 from userbot.importers import ImportSummary, import_file
-from userbot.importers.parsed import Hints
-from userbot.importers.source import Source
+from userbot.importers.reading.items import Hints
+from userbot.importers.reading.source import Source
 from userbot.importers.telegram import ids, layout
 from userbot.importers.telegram.ids import read_time
 from userbot.importers.telegram.json import read_telegram
@@ -58,9 +58,9 @@ def test_every_era_in_every_layout_gives_the_same_conversation(
     assert (only.chat.id, only.chat.kind, summary.added) == (PEER_ID, ChatKind.PRIVATE, 4)
     messages = list(store.messages.history(PEER_ID))
     assert [(m.id, m.text, m.origin) for m in sorted(messages, key=lambda m: m.id)] == [
-        (1, "text 1", Origin.PEER),
+        (1, "text 1", Origin.CONTACT),
         (2, "text 2", Origin.OWNER),
-        (3, "text 3", Origin.PEER),
+        (3, "text 3", Origin.CONTACT),
         (4, "text 4", Origin.OWNER),
     ]
     assert all(message.edited_at is None for message in messages)
@@ -85,7 +85,7 @@ def test_second_import_and_an_overlapping_one_add_only_what_is_new(store: Store,
 def test_dry_run_stores_nothing(store: Store, tmp_path: Path) -> None:
     summary = load(store, tmp_path, account(chat(conversation())), dry_run=True)
     assert summary.messages == 4
-    assert summary.totals == {Origin.PEER: 2, Origin.OWNER: 2, Origin.CLONE: 0}
+    assert summary.totals == {Origin.CONTACT: 2, Origin.OWNER: 2, Origin.CLONE: 0}
     assert (store.chats.all(), store.facts.get("owner_id")) == ([], None)
 
 
@@ -115,7 +115,7 @@ def test_progress_ends_at_the_size_of_the_file(store: Store, tmp_path: Path) -> 
 def test_single_chat_tells_the_owner_by_the_peers_id(store: Store, tmp_path: Path) -> None:
     rows = [row(1) | {"from": None}, row(2, mine=True)]
     summary = load(store, tmp_path, chat(rows, name=None))
-    assert summary.chats[0].counts == {Origin.PEER: 1, Origin.OWNER: 1}
+    assert summary.chats[0].counts == {Origin.CONTACT: 1, Origin.OWNER: 1}
     assert summary.chats[0].chat.title == "Deleted account"
 
 
@@ -137,7 +137,7 @@ def test_unknown_owner_of_a_group_is_asked_for_with_the_candidates(store: Store,
         load(store, tmp_path, export)
     assert str(caught.value) == (
         f"{tmp_path / 'result.json'}: nothing in this export says which sender is you. "
-        f"Name yourself with --me NAME; the senders are {PEER} (3), {OWNER} (2)."
+        f"Name yourself with --me NAME; the senders are {CONTACT} (3), {OWNER} (2)."
     )
     assert store.chats.all() == []
 
@@ -152,14 +152,14 @@ def test_group_takes_the_owner_that_the_store_knows(store: Store, tmp_path: Path
     export = chat(conversation(), kind="private_group", chat_id=5)
     summary = load(store, tmp_path, export, owner_id=OWNER_ID)
     assert summary.totals[Origin.OWNER] == 2
-    assert {m.sender_name for m in store.messages.history(-5)} == {OWNER, PEER}
+    assert {m.sender_name for m in store.messages.history(-5)} == {OWNER, CONTACT}
 
 
 def test_unknown_me_is_refused_with_the_candidates(store: Store, tmp_path: Path) -> None:
     with pytest.raises(OwnerUnknownError) as caught:
         load(store, tmp_path, chat(conversation()), me="Zed")
     assert str(caught.value) == (
-        f"{tmp_path / 'result.json'}: no sender is 'Zed'. Give --me one of {PEER} (2), {OWNER} (2)."
+        f"{tmp_path / 'result.json'}: no sender is 'Zed'. Give --me one of {CONTACT} (2), {OWNER} (2)."
     )
 
 
@@ -226,13 +226,13 @@ def test_chat_of_an_unknown_kind_is_left_out_and_counted(store: Store, tmp_path:
 
 
 def test_private_chat_is_called_by_the_peers_full_name(store: Store, tmp_path: Path) -> None:
-    assert load(store, tmp_path, account(chat(conversation()))).chats[0].chat.title == PEER
+    assert load(store, tmp_path, account(chat(conversation()))).chats[0].chat.title == CONTACT
 
 
 def test_left_chats_are_imported_too(store: Store, tmp_path: Path) -> None:
     export = account(chat(conversation()))
     export["left_chats"] = {"list": [chat(conversation(), kind="private_supergroup", chat_id=5, name="Old")]}
-    assert [one.chat.title for one in load(store, tmp_path, export).chats] == ["Old", PEER]
+    assert [one.chat.title for one in load(store, tmp_path, export).chats] == ["Old", CONTACT]
 
 
 def test_group_of_own_messages_only_is_marked_and_warned_about(store: Store, tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_words_of_an_inline_bot_are_never_the_owners(store: Store, tmp_path: Pat
 
 def test_anonymous_admin_is_the_group_itself_and_no_owner(store: Store, tmp_path: Path) -> None:
     (message,) = load_rows(store, tmp_path, row(1, from_id="channel5"), kind="private_supergroup")
-    assert (message.sender_id, message.origin) == (-1_000_000_000_005, Origin.PEER)
+    assert (message.sender_id, message.origin) == (-1_000_000_000_005, Origin.CONTACT)
 
 
 def test_time_is_the_unix_time_and_edits_are_dated(store: Store, tmp_path: Path) -> None:
@@ -423,7 +423,7 @@ def test_wrongly_typed_field_costs_that_field_only(store: Store, tmp_path: Path)
 
 def test_finished_draft_is_a_message() -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    values: list[Any] = [1, 2, Origin.PEER, at, "a", "m", 3, "n", 4, 5, True, True, at]
+    values: list[Any] = [1, 2, Origin.CONTACT, at, "a", "m", 3, "n", 4, 5, True, True, at]
     fields: dict[str, Any] = dict(zip(Message.__slots__, values, strict=True))
     made: object = Draft()
     for name, value in fields.items():

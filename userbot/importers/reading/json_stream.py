@@ -9,7 +9,7 @@ from typing import Any
 import ijson
 
 from userbot.domain.errors import ExportFormatError
-from userbot.importers.source import MeteredFile
+from userbot.importers.reading.source import MeteredFile
 
 _CHUNK_BYTES = 64 << 10
 

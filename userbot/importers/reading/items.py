@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from userbot.domain.messages import Chat, Message
-from userbot.importers.source import Source
+from userbot.importers.reading.source import Source
 
 BATCH = 1000
+
+FORMATS: tuple[str, ...] = ("telegram", "telegram-html", "whatsapp", "instagram", "messenger", "discord")
 
 
 @dataclass(frozen=True, slots=True)

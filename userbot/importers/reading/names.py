@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 
 from userbot.domain.errors import OwnerUnknownError
-from userbot.importers.parsed import Hints
+from userbot.importers.reading.items import Hints
 
 FIRST_DERIVED_ID = 2**61
 SHOWN_CANDIDATES = 8
@@ -48,7 +48,7 @@ class MessageIds:
 
 
 def choose_by_name(
-    senders: Mapping[str, int], hints: Hints, *, where: str, peer: str | None = None, usual: str | None = None
+    senders: Mapping[str, int], hints: Hints, *, where: str, contact: str | None = None, usual: str | None = None
 ) -> str:
     """Choose the owner among senders known by name.
 
@@ -56,7 +56,7 @@ def choose_by_name(
         senders: Numbers of messages by name.
         hints: What the user said comes first; his known name next.
         where: The export, for the error text.
-        peer: The other side of a chat of two, if the export tells.
+        contact: The other side of a chat of two, if the export tells.
         usual: Who takes part in most chats, if there is one.
 
     Raises:
@@ -70,8 +70,8 @@ def choose_by_name(
         raise OwnerUnknownError(f"{where}: no sender is {hints.me!r}. Give --me one of {list_candidates(senders)}.")
     if usual is not None:
         return usual
-    if peer in senders and len(senders) == 2:
-        return next(name for name in senders if name != peer)
+    if contact in senders and len(senders) == 2:
+        return next(name for name in senders if name != contact)
     if hints.owner_name in senders:
         return str(hints.owner_name)
     raise OwnerUnknownError(

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
-from userbot.domain.plural import tell_count
+from userbot.domain.plural import format_count
 from userbot.importers.detection import choose_reader
-from userbot.importers.doubles import describe_doubles
-from userbot.importers.parsed import Found, Hints, Notice, Owner, Skipped, Truncated
-from userbot.importers.source import Progress, Source
+from userbot.importers.duplicates import describe_doubles
+from userbot.importers.reading.items import Found, Hints, Notice, Owner, Skipped, Truncated
+from userbot.importers.reading.source import Progress, Source
 from userbot.importers.summary import ChatRow, ImportSummary
 from userbot.importers.telegram.html import SOURCE, is_page
 from userbot.store import Store
@@ -160,7 +160,7 @@ class _Intake:
             return
         mine = [message.origin for message in messages].count(Origin.OWNER)
         counts[Origin.OWNER] += mine
-        counts[Origin.PEER] += len(messages) - mine
+        counts[Origin.CONTACT] += len(messages) - mine
 
     def _meet(self, chat: Chat) -> None:
         self.rows[chat.id] = (chat, Counter())
@@ -192,7 +192,7 @@ class _Intake:
         for chat_id, (chat, counts) in self.rows.items():
             known = self._known.get(chat_id)
             complete_before = known is not None and not known.own_only
-            own_only = chat.kind is ChatKind.GROUP and not counts[Origin.PEER] and bool(counts[Origin.OWNER])
+            own_only = chat.kind is ChatKind.GROUP and not counts[Origin.CONTACT] and bool(counts[Origin.OWNER])
             marked = replace(chat, own_only=own_only and not complete_before)
             self.rows[chat_id] = (marked, counts)
             if marked.own_only:
@@ -210,8 +210,8 @@ class _Intake:
 def _tell_end(torn: list[Truncated], messages: int, *, alone: str) -> str:
     first, more = torn[0], len(torn) - 1
     of = f" of {first.part}" if first.part not in ("", alone) else ""
-    others = f" ({tell_count(more, 'other file')} too)" if more else ""
-    return f"after {tell_count(messages, 'message')}, at byte {first.byte}{of}{others}"
+    others = f" ({format_count(more, 'other file')} too)" if more else ""
+    return f"after {format_count(messages, 'message')}, at byte {first.byte}{of}{others}"
 
 
 def _squeeze(text: str) -> str:

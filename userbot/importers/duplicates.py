@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from userbot.domain.messages import Chat
-from userbot.domain.plural import tell_count
+from userbot.domain.plural import format_count
 from userbot.importers.telegram.html import SOURCE
 from userbot.store import Store
 
@@ -32,9 +32,9 @@ def describe_doubles(store: Store, imported: set[int]) -> Iterator[str]:
             shared = store.messages.count_shared(page.id, other.id)
             if shared:
                 yield (
-                    f"{other.title} is there twice, with {tell_count(shared, 'message')} in common: as {other.id}, and "
-                    f"from HTML as {page.id}. Record consent for one of the two only, or the same words are learned "
-                    f"twice."
+                    f"{other.title} is there twice, with {format_count(shared, 'message')} in common: as {other.id}, "
+                    f"and from HTML as {page.id}. Record consent for one of the two only, or the same words are "
+                    f"learned twice."
                 )
 
 
