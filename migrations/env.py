@@ -16,7 +16,7 @@ def run() -> None:
     """Run the migrations that Alembic asks for."""
     engine: Engine | None = context.config.attributes.get("engine")
     if engine is None:
-        engine = create_engine(f"sqlite:///{load_settings().database}")
+        engine = create_engine(f"sqlite:///{load_settings().paths.database}")
     with engine.connect() as connection:
         context.configure(
             connection=connection, target_metadata=metadata, render_as_batch=True, user_module_prefix="schema."

@@ -19,7 +19,7 @@ from typing import Any
 
 from training.config import PRESETS, TrainConfig, make_config, read_layer
 from training.progress import JsonLines
-from training.run.pipeline import Places, resume, train
+from training.run.pipeline import resume, train
 from userbot.config.settings import Settings, load_settings
 from userbot.domain.errors import CloneError, ConfigError, ExitCode
 from userbot.store import Store
@@ -42,15 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, ask)
     try:
         settings = load_settings(given.home)
-        places = Places(adapters=settings.adapters, runs=settings.runs, models=settings.models)
+        paths = settings.paths
         if given.resume:
-            with Store.open(settings.database) as store:
-                manifest = resume(store, places, progress=progress, should_stop=stop.is_set)
+            with Store.open(paths.database) as store:
+                manifest = resume(store, paths, progress=progress, should_stop=stop.is_set)
         else:
             config = configure(settings, given)
-            with Store.open(settings.database) as store:
+            with Store.open(paths.database) as store:
                 manifest = train(
-                    store, config, places=places, parent=given.parent, progress=progress, should_stop=stop.is_set
+                    store, config, paths=paths, parent=given.parent, progress=progress, should_stop=stop.is_set
                 )
     except CloneError as exc:
         progress.report("error", text=str(exc), exit_code=exc.exit_code)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from daemon_stage import DaemonStage
+from daemon_stage import DaemonStage, read_daemon_state
 from fakes_reply import ScriptedGenerator
 from telegram_stage import wait_until
 
@@ -48,7 +48,7 @@ async def test_burst_of_an_allowed_friend_gets_one_answer_and_a_stranger_gets_no
     with stage.open_store() as store:
         assert store.chats.get(stage.stranger.user_id) is None
         assert (store.messages.count(Origin.CONTACT), store.messages.count(Origin.CLONE)) == (2, 2)
-        assert store.facts.get("daemon")["state"] == "stopped"
+        assert read_daemon_state(store).state == "stopped"
 
 
 async def test_owner_on_the_phone_takes_the_chat_over(stage: DaemonStage) -> None:
@@ -170,7 +170,7 @@ async def test_nobody_is_allowed_by_a_name_that_fits_several(stage: DaemonStage,
 
 
 async def test_command_left_for_an_earlier_daemon_is_not_carried_out(stage: DaemonStage) -> None:
-    with Store.open(stage.settings.database, lambda: datetime.now(UTC) - timedelta(hours=1)) as earlier:
+    with Store.open(stage.settings.paths.database, lambda: datetime.now(UTC) - timedelta(hours=1)) as earlier:
         old = earlier.commands.leave("off", str(stage.vera.user_id))
     async with stage.daemon():
         with stage.open_store() as store:
@@ -230,8 +230,8 @@ async def test_history_is_fetched_while_the_daemon_answers(stage: DaemonStage) -
             assert answer is not None and answer.text == "Fetching the history of Stranger."
             await stage.server.send(stage.vera, stage.owner, "hi")
             await stage.heard(stage.vera, 1)
-            await wait_until(lambda: read_pull(store).get("running") is False)
-            assert read_pull(store)["text"] == "7 new messages from 1 chats."
+            await wait_until(lambda: read_pull(store).text is not None)
+            assert read_pull(store).text == "7 new messages from 1 chats."
             assert store.messages.count(Origin.CONTACT) == 8
             chat = store.chats.find("Stranger")
             assert chat.mode is Mode.OFF

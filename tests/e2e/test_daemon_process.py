@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from daemon_stage import DaemonStage, end_process, start_process
+from daemon_stage import DaemonStage, end_process, read_daemon_state, start_process
 from telegram_stage import wait_until
 
 from userbot.domain.errors import ExitCode
@@ -57,7 +57,7 @@ async def test_stopped_daemon_leaves_within_ten_seconds_and_goes_on_later(stage:
     with stage.open_store() as store:
         await wait_until(store.replies.pending, timeout_s=10)
         assert await asyncio.wait_for(end_process(process), 10) == 0
-        assert store.facts.get("daemon")["state"] == "stopped"
+        assert read_daemon_state(store).state == "stopped"
     process = await start_process(stage.home)
     assert await stage.heard(stage.vera, 2) == ["re: hi [1]", "re: hi [2]"]
     await end_process(process)
@@ -69,7 +69,7 @@ async def test_second_daemon_process_is_refused_and_names_the_first(stage: Daemo
         with pytest.raises(AssertionError, match="ended with code 1"):
             await start_process(stage.home)
         with stage.open_store() as store:
-            assert store.facts.get("daemon")["pid"] == process.pid != os.getpid()
+            assert read_daemon_state(store).pid == process.pid != os.getpid()
     finally:
         await end_process(process)
 
@@ -80,4 +80,4 @@ async def test_revoked_session_stops_the_daemon_with_a_clear_state(stage: Daemon
     assert await asyncio.wait_for(process.wait(), 20) == ExitCode.NEEDS_LOGIN
     await end_process(process)
     with stage.open_store() as store:
-        assert store.facts.get("daemon")["state"] == "session lost"
+        assert read_daemon_state(store).state == "session lost"

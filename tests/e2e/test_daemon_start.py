@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from daemon_stage import DaemonStage, make_settings
+from daemon_stage import DaemonStage, make_settings, read_daemon_state
 from fakes_reply import ScriptedGenerator
 from telegram_stage import wait_until
 
@@ -49,11 +49,11 @@ async def test_daemon_without_an_allowed_chat_starts_and_says_that_it_answers_no
 
 
 async def test_daemon_that_is_not_logged_in_leaves_with_its_state(stage: DaemonStage) -> None:
-    stage.settings.session.unlink()
+    stage.settings.paths.session.unlink()
     with pytest.raises(LoginError, match="clone login"):
         await run_daemon(stage.settings, generator=ScriptedGenerator())
     with stage.open_store() as store:
-        assert store.facts.get("daemon")["state"] == "needs login"
+        assert read_daemon_state(store).state == "needs login"
 
 
 async def test_daemon_that_finds_no_network_can_be_stopped(stage: DaemonStage) -> None:
@@ -65,7 +65,7 @@ async def test_daemon_that_finds_no_network_can_be_stopped(stage: DaemonStage) -
     stop.set()
     assert await asyncio.wait_for(task, 10) == 0
     with stage.open_store() as store:
-        assert store.facts.get("daemon")["state"] == "stopped"
+        assert read_daemon_state(store).state == "stopped"
 
 
 async def test_daemon_that_breaks_leaves_the_state_failed(stage: DaemonStage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ async def test_daemon_that_breaks_leaves_the_state_failed(stage: DaemonStage, mo
     with pytest.raises(RuntimeError, match="a bug"):
         await run_daemon(stage.settings, generator=ScriptedGenerator())
     with stage.open_store() as store:
-        assert store.facts.get("daemon")["state"] == "failed"
+        assert read_daemon_state(store).state == "failed"
 
 
 async def test_health_endpoint_tells_the_state(stage: DaemonStage) -> None:
@@ -101,7 +101,7 @@ async def test_health_endpoint_tells_the_state(stage: DaemonStage) -> None:
 
 async def test_adapter_put_in_service_is_taken_up_while_running(stage: DaemonStage) -> None:
     generator = ScriptedGenerator()
-    shelf = AdapterShelf(stage.settings.adapters)
+    shelf = AdapterShelf(stage.settings.paths.adapters)
     async with stage.daemon(generator):
         with shelf.write(Manifest(id="a2", base="tiny", created_at="2026-01-05T12:00:00+00:00")):
             pass

@@ -53,7 +53,7 @@ async def test_swapping_under_load_drops_and_mixes_nothing(tmp_path: Path) -> No
         friends = [stage.vera, *(server.add_user(f"Friend {number}") for number in range(3))]
         for friend in friends[1:]:
             stage.allow(friend)
-        shelf = AdapterShelf(stage.settings.adapters)
+        shelf = AdapterShelf(stage.settings.paths.adapters)
         for name in ("a1", "a2"):
             with shelf.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00")):
                 pass

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from daemon_stage import DaemonStage
@@ -24,9 +23,9 @@ from userbot.daemon.wiring import load_generator
 from userbot.domain.messages import Message, Origin
 from userbot.loopback import LoopbackTelegram
 from userbot.retraining.process import Ended, Listener, TrainingProcess
-from userbot.retraining.state import TRAINING
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf, Manifest, new_id
+from userbot.store.facts import RETRAIN_SEEN_AT, TRAINING, TrainingState
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -94,7 +93,7 @@ class Circle:
     def __init__(self, stage: DaemonStage) -> None:
         self.stage = stage
         self.home = stage.home
-        self.shelf = AdapterShelf(stage.settings.adapters)
+        self.shelf = AdapterShelf(stage.settings.paths.adapters)
 
     def store_history(self, days: int) -> None:
         """Store a conversation a day, agreed to be learned from."""
@@ -120,7 +119,7 @@ class Circle:
         from training.loop.session import name_base
         from training.model.base import attach_lora, load_base, resolve_base
 
-        base = resolve_base("tiny", models_dir=self.stage.settings.models)
+        base = resolve_base("tiny", models_dir=self.stage.settings.paths.models)
         import torch
 
         model, _ = load_base(base, quantised=False, compute_dtype=torch.float32, device="cpu")
@@ -143,14 +142,14 @@ class Circle:
         finally:
             await generator.close()
 
-    async def wait_for(self, state: str, *, key: str = "state") -> dict[str, Any]:
+    async def wait_for(self, state: str, *, key: str = "state") -> TrainingState:
         """Wait until the training has come to a state, and tells a value; return all that is known of it."""
-        found: dict[str, Any] = {}
+        found = TrainingState(state="none")
 
         def read() -> bool:
-            found.clear()
-            found.update(store.facts.get(TRAINING) or {})
-            return found.get("state") == state and key in found
+            nonlocal found
+            found = store.facts.get(TRAINING) or found
+            return found.state == state and getattr(found, key) is not None
 
         with self.stage.open_store() as store:
             try:
@@ -211,10 +210,11 @@ async def test_the_whole_circle(circle: Circle, monkeypatch: pytest.MonkeyPatch)
             await stage.server.send(stage.vera, stage.owner, f"вопрос {number}")
             await stage.server.send(stage.owner, stage.vera, f"ответ {number}))")
         running = await circle.wait_for("training", key="pid")
-        assert running["reason"] == "33 new turns of yours"
-        os.kill(running["pid"], signal.SIGKILL)
+        assert running.reason == "33 new turns of yours"
+        assert running.pid is not None
+        os.kill(running.pid, signal.SIGKILL)
         failed = await circle.wait_for("failed")
-        assert failed["text"] == "the process ended with code -9"
+        assert failed.text == "the process ended with code -9"
         assert await circle.saved("Training failed, the adapter in service stays: the process ended with code -9")
         assert [manifest.id for manifest in circle.shelf.all()] == [first]
         assert await circle.ask("ты тут?") == first
@@ -223,20 +223,20 @@ async def test_the_whole_circle(circle: Circle, monkeypatch: pytest.MonkeyPatch)
         assert {run.name for run in read_next_runs(circle.home / "schedule.db")} >= {"check", "retrain", "back up"}
         clock.jump_to(3)
         promoted = await circle.wait_for("promoted")
-        second = str(promoted["adapter_id"])
+        second = str(promoted.adapter_id)
         assert circle.shelf.active() == circle.shelf.get(second)
         assert await circle.ask("гулять?") == second
         assert f"Adapter {second} is now in service. Passed:" in await circle.saved("is now in service")
         [picture] = stage.owner.uploads.values()
         assert picture[0].startswith(b"\x89PNG")
-        assert promoted["report"] == str(circle.home / "reports" / second / "report.html")
+        assert promoted.report == str(circle.home / "reports" / second / "report.html")
 
         # A day later, the candidate is damaged. It is kept out, with the reason.
         DamagingProcess.damages = True
         clock.jump_to(3)
         refused = await circle.wait_for("refused")
-        assert "bits per held-out character where" in str(refused["text"])
-        assert circle.shelf.get(str(refused["adapter_id"])).id not in (first, second)
+        assert "bits per held-out character where" in str(refused.text)
+        assert circle.shelf.get(str(refused.adapter_id)).id not in (first, second)
         assert await circle.ask("а завтра?") == second
 
         # The owner goes back.
@@ -247,4 +247,4 @@ async def test_the_whole_circle(circle: Circle, monkeypatch: pytest.MonkeyPatch)
 
 def _forget_old_turns(store: Store) -> None:
     """Take the history as known to the last training."""
-    store.facts.set("retrain_seen_at", datetime.now(UTC).isoformat())
+    store.facts.set(RETRAIN_SEEN_AT, datetime.now(UTC))

@@ -230,8 +230,8 @@ def test_pause_without_an_end_is_shown_as_such(clone: Clone, imported: None) -> 
 
 def test_doctor_finds_a_session_that_others_can_read(clone: Clone, home: Path) -> None:
     home.mkdir()
-    load_settings(home).session.write_bytes(b"")
-    load_settings(home).session.chmod(0o644)
+    load_settings(home).paths.session.write_bytes(b"")
+    load_settings(home).paths.session.chmod(0o644)
     code, out, _ = clone("doctor")
     assert code == 1
     assert f"Repair: chmod 600 {home / 'telegram.session'}" in out

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from userbot.domain.messages import Turn
-from userbot.generator import Prompt, Sampling
+from userbot.domain.sampling import Sampling
+from userbot.generator import Prompt
 from userbot.generator.local import LocalGenerator
 from userbot.store.adapters import AdapterShelf
 

@@ -14,7 +14,8 @@ import pytest
 
 from userbot.domain.errors import GeneratorUnavailableError
 from userbot.domain.messages import Turn
-from userbot.generator import Prompt, Sampling
+from userbot.domain.sampling import Sampling
+from userbot.generator import Prompt
 from userbot.generator.remote import RemoteGenerator
 
 for needed in ("torch", "fastapi", "uvicorn", "openai"):

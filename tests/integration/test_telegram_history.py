@@ -14,6 +14,7 @@ from userbot.domain.errors import OfflineError
 from userbot.domain.messages import Chat, ChatKind, Origin
 from userbot.loopback import LoopbackTelegram
 from userbot.store import Store
+from userbot.store.facts import pull_mark
 from userbot.telegram.history import PAUSE_S, Progress
 
 COUNT = 250
@@ -44,7 +45,7 @@ async def test_a_whole_chat_is_pulled_newest_first(stage: Stage) -> None:
 async def test_a_dropped_connection_does_not_end_a_pull(stage: Stage) -> None:
     chat = stage.chat()
     for held in (True, False):
-        stage.store.facts.set(f"pull:{chat.id}", None)
+        stage.store.facts.set(pull_mark(chat.id), None)
         async with stage.account(held=held) as account:
             stage.server.faults.drop("messages.getHistory", "after")
             report = await account.pull(stage.store, [chat])

@@ -20,8 +20,9 @@ from models import make_base
 from training.config import TrainConfig, make_config
 from training.progress import Progress, read_events
 from training.run import consent
-from training.run.pipeline import Places, resume, train
-from training.serving.clone_model import CloneModel, Sampling
+from training.run.pipeline import resume, train
+from training.serving.clone_model import CloneModel
+from userbot.config.home import HomePaths
 from userbot.domain.errors import (
     BaseMismatchError,
     ConfigError,
@@ -30,6 +31,7 @@ from userbot.domain.errors import (
     TrainingStoppedError,
 )
 from userbot.domain.messages import Chat, ChatKind, Message, Origin, Turn
+from userbot.domain.sampling import Sampling
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
 
@@ -47,8 +49,8 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def places(home: Path) -> Places:
-    return Places(adapters=home / "adapters", runs=home / "runs", models=home / "models")
+def paths(home: Path) -> HomePaths:
+    return HomePaths(home)
 
 
 @pytest.fixture
@@ -97,11 +99,11 @@ class Heard(Progress):
 
 
 def test_a_run_ends_with_an_adapter_that_knows_its_own_history(
-    filled: Store, base: Path, places: Places, clock: FakeClock
+    filled: Store, base: Path, paths: HomePaths, clock: FakeClock
 ) -> None:
     heard = Heard()
-    manifest = train(filled, configure(base), places=places, progress=heard, clock=clock)
-    shelf = AdapterShelf(places.adapters)
+    manifest = train(filled, configure(base), paths=paths, progress=heard, clock=clock)
+    shelf = AdapterShelf(paths.adapters)
     assert shelf.verify(manifest.id) == manifest
     assert set(manifest.files) == {"adapter_config.json", "adapter_model.safetensors"}
     assert shelf.active() is None, "promoting is the caller's decision"
@@ -124,11 +126,11 @@ def test_a_run_ends_with_an_adapter_that_knows_its_own_history(
     assert json.loads(written)["base_model_name_or_path"] == str(base)
     assert "somebody" not in (shelf.path(manifest.id) / "manifest.json").read_text()
 
-    clone = CloneModel.load(None, shelf.path(manifest.id), models_dir=places.models, compute_dtype="float32")
+    clone = CloneModel.load(None, shelf.path(manifest.id), models_dir=paths.models, compute_dtype="float32")
     reply = clone.reply((Turn(False, ("question 1 2 of 101?",)),), sampling=Sampling(temperature=0, max_new_tokens=8))
     assert reply.adapter_id == manifest.id
 
-    run = next(places.runs.iterdir())
+    run = next(paths.runs.iterdir())
     assert read_events(run / "log.jsonl") == json.loads(json.dumps(heard.events, default=str))
     assert (run / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in run.iterdir()) == ["log.jsonl", "loss.png", "run.json"]
@@ -141,19 +143,19 @@ def test_a_run_ends_with_an_adapter_that_knows_its_own_history(
     assert {"loss", "learning_rate", "tokens_per_s", "memory_bytes", "eta_s"} <= set(step)
 
 
-def test_a_stopped_run_goes_on_with_the_same_losses(filled: Store, base: Path, places: Places, home: Path) -> None:
+def test_a_stopped_run_goes_on_with_the_same_losses(filled: Store, base: Path, paths: HomePaths, home: Path) -> None:
     config = configure(base, lora={"r": 4, "dropout": 0.1}, epochs=2)
     whole = Heard()
-    other = Places(adapters=home / "a", runs=home / "r", models=home / "m")
-    expected = train(filled, config, places=other, progress=whole)
+    other = HomePaths(home / "other")
+    expected = train(filled, config, paths=other, progress=whole)
 
     first, rest = Heard(), Heard()
     with pytest.raises(TrainingStoppedError):
-        train(filled, config, places=places, progress=first, should_stop=lambda: len(first.of("step")) >= 3)
+        train(filled, config, paths=paths, progress=first, should_stop=lambda: len(first.of("step")) >= 3)
     filled.messages.add(
         talk(101, first=SESSIONS, last=2 * SESSIONS)
     )  # what comes in later does not change a run that has begun
-    manifest = resume(filled, places, progress=rest)
+    manifest = resume(filled, paths, progress=rest)
 
     def losses(heard: Heard) -> list[float]:
         return [event["loss"] for event in heard.of("step")]
@@ -162,31 +164,31 @@ def test_a_stopped_run_goes_on_with_the_same_losses(filled: Store, base: Path, p
     assert manifest.metrics["after"] == expected.metrics["after"]
     assert manifest.data == expected.data
     with pytest.raises(ConfigError, match=r"^No training run was interrupted"):
-        resume(filled, places)
+        resume(filled, paths)
 
 
-def test_stopped_run_does_not_go_on_without_consent(filled: Store, base: Path, places: Places) -> None:
+def test_stopped_run_does_not_go_on_without_consent(filled: Store, base: Path, paths: HomePaths) -> None:
     with pytest.raises(TrainingStoppedError):
-        train(filled, configure(base), places=places, should_stop=lambda: True)
-    [run] = places.runs.iterdir()
+        train(filled, configure(base), paths=paths, should_stop=lambda: True)
+    [run] = paths.runs.iterdir()
     with (run / "log.jsonl").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(ConfigError, match=f"^Another process works on run {run.name}"):
-            resume(filled, places)
+            resume(filled, paths)
     filled.chats.withdraw_consent(102)
     with pytest.raises(ConsentError) as caught:
-        resume(filled, places)
+        resume(filled, paths)
     assert str(caught.value) == (
         f"Run {run.name} learned from 1 chat whose consent was withdrawn, so it has ended, and its data is deleted. "
         f"Start afresh without it: clone train"
     )
-    assert list(places.runs.iterdir()) == []
+    assert list(paths.runs.iterdir()) == []
     with pytest.raises(ConfigError, match=r"^No training run was interrupted"):
-        resume(filled, places)
+        resume(filled, paths)
 
 
 def test_consent_withdrawn_while_it_trains_ends_the_run_and_deletes_its_data(
-    filled: Store, base: Path, places: Places, monkeypatch: pytest.MonkeyPatch
+    filled: Store, base: Path, paths: HomePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consent, "LOOK_S", 0.0)
 
@@ -198,12 +200,12 @@ def test_consent_withdrawn_while_it_trains_ends_the_run_and_deletes_its_data(
 
     heard = Withdrawing()
     with pytest.raises(ConsentError, match=r"learned from 1 chat whose consent was withdrawn, so it has ended"):
-        train(filled, configure(base, epochs=4), places=places, progress=heard)
+        train(filled, configure(base, epochs=4), paths=paths, progress=heard)
     assert len(heard.of("step")) == 2 < heard.of("step")[0]["total"]
-    assert list(places.runs.iterdir()) == [] and AdapterShelf(places.adapters).all() == []
+    assert list(paths.runs.iterdir()) == [] and AdapterShelf(paths.adapters).all() == []
 
 
-def test_consent_withdrawn_after_the_last_update_leaves_no_adapter(filled: Store, base: Path, places: Places) -> None:
+def test_consent_withdrawn_after_the_last_update_leaves_no_adapter(filled: Store, base: Path, paths: HomePaths) -> None:
     class Withdrawing(Heard):
         def report(self, event: str, /, **values: Any) -> None:
             super().report(event, **values)
@@ -211,68 +213,68 @@ def test_consent_withdrawn_after_the_last_update_leaves_no_adapter(filled: Store
                 filled.chats.withdraw_consent(102)
 
     with pytest.raises(ConsentError):
-        train(filled, configure(base, max_steps=1), places=places, progress=Withdrawing())
-    assert list(places.runs.iterdir()) == [] and AdapterShelf(places.adapters).all() == []
+        train(filled, configure(base, max_steps=1), paths=paths, progress=Withdrawing())
+    assert list(paths.runs.iterdir()) == [] and AdapterShelf(paths.adapters).all() == []
 
 
-def test_interrupted_run_is_deleted_when_a_consent_is_withdrawn(filled: Store, base: Path, places: Places) -> None:
+def test_interrupted_run_is_deleted_when_a_consent_is_withdrawn(filled: Store, base: Path, paths: HomePaths) -> None:
     with pytest.raises(TrainingStoppedError):
-        train(filled, configure(base), places=places, should_stop=lambda: True)
-    [run] = places.runs.iterdir()
-    assert consent.forget_runs(filled, places.runs) == 0
+        train(filled, configure(base), paths=paths, should_stop=lambda: True)
+    [run] = paths.runs.iterdir()
+    assert consent.forget_runs(filled, paths.runs) == 0
     filled.chats.withdraw_consent(102)
     with (run / "log.jsonl").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert consent.forget_runs(filled, places.runs) == 0, "another process works on it, and will notice"
-    assert consent.forget_runs(filled, places.runs) == 1
-    assert list(places.runs.iterdir()) == []
+        assert consent.forget_runs(filled, paths.runs) == 0, "another process works on it, and will notice"
+    assert consent.forget_runs(filled, paths.runs) == 1
+    assert list(paths.runs.iterdir()) == []
 
 
 def test_training_goes_on_from_a_parent_and_is_compared_with_the_one_in_service(
-    filled: Store, base: Path, places: Places, home: Path
+    filled: Store, base: Path, paths: HomePaths, home: Path
 ) -> None:
-    first = train(filled, configure(base, epochs=3), places=places)
-    shelf = AdapterShelf(places.adapters)
+    first = train(filled, configure(base, epochs=3), paths=paths)
+    shelf = AdapterShelf(paths.adapters)
     shelf.activate(first.id)
     filled.messages.add(talk(101, first=SESSIONS, last=SESSIONS + 20))
-    second = train(filled, configure(base, learning_rate=1e-9), places=places, parent=first.id)
+    second = train(filled, configure(base, learning_rate=1e-9), paths=paths, parent=first.id)
     assert second.parent == first.id
     metrics = second.metrics
     assert metrics["parent"]["loss"] < metrics["before"]["loss"] - 0.3
     assert metrics["current"] == metrics["parent"]
     assert metrics["after"]["loss"] == pytest.approx(metrics["parent"]["loss"], rel=1e-4)
 
-    afresh = train(filled, configure(base, max_steps=1, learning_rate=1e-9), places=places)
+    afresh = train(filled, configure(base, max_steps=1, learning_rate=1e-9), paths=paths)
     assert afresh.metrics["current"]["loss"] == pytest.approx(metrics["parent"]["loss"], rel=1e-4)
     assert afresh.metrics["worse"] is True
 
     foreign = make_base(home / "foreign", seed=5)
     with pytest.raises(BaseMismatchError):
-        train(filled, configure(foreign), places=places, parent=first.id)
+        train(filled, configure(foreign), paths=paths, parent=first.id)
 
 
 def test_training_does_not_go_on_from_what_learned_a_chat_without_consent(
-    filled: Store, base: Path, places: Places
+    filled: Store, base: Path, paths: HomePaths
 ) -> None:
-    first = train(filled, configure(base, max_steps=1), places=places)
+    first = train(filled, configure(base, max_steps=1), paths=paths)
     assert set(first.data["train"]["chats"]) == {"101", "102"}
     filled.chats.withdraw_consent(102)
     heard = Heard()
-    second = train(filled, configure(base, max_steps=1), places=places, parent=first.id, progress=heard)
+    second = train(filled, configure(base, max_steps=1), paths=paths, parent=first.id, progress=heard)
     assert second.parent is None
     assert set(second.data["train"]["chats"]) == {"101"}
     texts = [event["text"] for event in heard.of("note")]
     assert f"starting afresh, not from {first.id}, which learned from 1 chat that has no consent now" in texts
 
 
-def test_too_little_data_leaves_no_run_behind(home: Path, places: Places, base: Path, clock: FakeClock) -> None:
+def test_too_little_data_leaves_no_run_behind(home: Path, paths: HomePaths, base: Path, clock: FakeClock) -> None:
     with Store.open(home / "clone.db", clock) as store:
         store.chats.save([Chat(id=101, kind=ChatKind.PRIVATE, title="x")])
         store.chats.record_consent(101, by="them")
         store.messages.add(list(talk(101))[:6])
         with pytest.raises(TooLittleDataError):
-            train(store, configure(base), places=places)
-    assert list(places.runs.iterdir()) == []
+            train(store, configure(base), paths=paths)
+    assert list(paths.runs.iterdir()) == []
 
 
 def start(home: Path, base: Path, *more: str) -> subprocess.Popen[str]:
@@ -293,7 +295,7 @@ def listen(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
 
 
 def test_the_process_stops_on_a_signal_and_its_run_can_be_resumed(
-    filled: Store, home: Path, base: Path, places: Places
+    filled: Store, home: Path, base: Path, paths: HomePaths
 ) -> None:
     filled.close()
     events = []
@@ -308,14 +310,14 @@ def test_the_process_stops_on_a_signal_and_its_run_can_be_resumed(
     assert events[-2]["event"] == "checkpoint"
 
     done = events[-2]["step"]
-    run = next(places.runs.glob("*/run.json"))
+    run = next(paths.runs.glob("*/run.json"))
     values = json.loads(run.read_text())
     values["config"]["max_steps"] = done + 2  # else it would take minutes
     run.write_text(json.dumps(values))
     heard = Heard()
-    manifest = resume(filled, places, progress=heard)
+    manifest = resume(filled, paths, progress=heard)
     assert [event["step"] for event in heard.of("step")] == [done + 1, done + 2]
-    assert AdapterShelf(places.adapters).verify(manifest.id).base == str(base)
+    assert AdapterShelf(paths.adapters).verify(manifest.id).base == str(base)
 
 
 @pytest.mark.parametrize(

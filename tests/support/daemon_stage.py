@@ -21,6 +21,7 @@ from userbot.domain.messages import Chat, ChatKind, Mode
 from userbot.generator import Generator
 from userbot.loopback import LoopbackTelegram, User
 from userbot.store import Store
+from userbot.store.facts import DAEMON, DaemonState
 from userbot.telegram.login import connect_for_login
 
 QUICK = {"quiet_s": 0.15, "burst_max_s": 2.0, "pace": 0.0, "per_chat_per_hour": 1000, "per_day": 100000}
@@ -53,7 +54,7 @@ class DaemonStage:
 
     def open_store(self) -> Store:
         """Open the daemon's database beside it."""
-        return Store.open(self.settings.database)
+        return Store.open(self.settings.paths.database)
 
     def allow(self, user: User, mode: Mode = Mode.AUTO) -> None:
         """Put a user into the store and on the allow-list."""
@@ -147,3 +148,10 @@ async def end_process(process: asyncio.subprocess.Process, number: signal.Signal
     # The transport of a finished process is closed here, or its destructor would warn.
     process._transport.close()  # type: ignore[attr-defined]  # asyncio offers no public way
     return code
+
+
+def read_daemon_state(store: Store) -> DaemonState:
+    """Return what the daemon wrote last."""
+    state = store.facts.get(DAEMON)
+    assert state is not None
+    return state

@@ -33,10 +33,12 @@ from training.model.device import inspect_device
 from training.model.memory import fit_plan, is_worth_dequantising, read_dims
 from training.progress import NoProgress, Progress
 from training.serving.adapter_slot import AdapterSlot
-from training.serving.generation import Sampling, draw_tokens, list_end_ids
+from training.serving.generation import draw_tokens, list_end_ids
 from training.serving.stopping import Watch
+from userbot.config.home import DEFAULT_HOME, HomePaths
 from userbot.domain.errors import TooLittleDataError
 from userbot.domain.messages import Turn
+from userbot.domain.sampling import Sampling
 
 _UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
@@ -61,7 +63,7 @@ class CloneConfig:
     max_length: int = 256
     test_size: float = 0.1
     train: Mapping[str, Any] = field(default_factory=dict)
-    models_dir: str | Path = "~/.telegram-clone/models"
+    models_dir: str | Path = HomePaths(DEFAULT_HOME).models
 
 
 class LLMClone:

@@ -9,10 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from training.data.chat_template import CONTACT_MARK, OWNER_MARK
-from training.data.render import JOINER, LINE_BREAK, join_bubbles, shield_marks
 from userbot.domain.errors import ConfigError, MissingExtraError, OwnerUnknownError, TooLittleDataError
 from userbot.domain.messages import Chat, Message, Origin, Turn, fold_turns, split_sessions
+from userbot.domain.text import CONTACT_MARK, JOINER, LINE_BREAK, OWNER_MARK, break_role_marks, join_bubbles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,9 +108,8 @@ def parse_prompt(text: str) -> tuple[Turn, ...]:
 
 
 def _write(turn: Turn) -> str:
-    return (
-        f"{OWNER_MARK if turn.mine else CONTACT_MARK} {join_bubbles(shield_marks(bubble) for bubble in turn.bubbles)}"
-    )
+    words = join_bubbles(break_role_marks(bubble) for bubble in turn.bubbles)
+    return f"{OWNER_MARK if turn.mine else CONTACT_MARK} {words}"
 
 
 def _read_chats(path: Path, user: str | None) -> Iterator[Sequence[Message]]:

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from userbot.domain.errors import ConfigError
-
-CONTACT_MARK = "User:"
-OWNER_MARK = "Clone:"
+from userbot.domain.text import CONTACT_MARK, OWNER_MARK
 
 _WORDS = ("qpeerza", "qownerzb", "qpeerzc", "qownerzd", "qpeerze")
 # Templates of the Llama 3 family write today's date otherwise, so a reply's prompt would differ from training's.

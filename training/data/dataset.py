@@ -10,7 +10,6 @@ from datetime import timedelta
 from training.config import DataConfig
 from training.data.balance import SENSIBLE_TURNS, cap_chats, split_held_out, thin_by_age, thin_repeats
 from training.data.instruct import mix_instructions
-from training.data.render import join_bubbles
 from training.data.report import make_report
 from training.data.samples import ChatReport, DataReport, DataSet, Reason, Sample
 from training.data.sessions import Session, read_sessions
@@ -18,6 +17,7 @@ from training.data.windows import CountTokens, Measured, cut_windows
 from userbot.domain.errors import ConsentError, TooLittleDataError
 from userbot.domain.messages import Chat, Message, system_line
 from userbot.domain.plural import format_count
+from userbot.domain.text import join_bubbles
 from userbot.store import Store
 
 __all__ = ["ChatReport", "CountTokens", "DataReport", "DataSet", "Reason", "Sample", "build", "describe", "preview"]

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from training.data.render import OPENING, join_bubbles
 from training.data.samples import DataSet, Sample
 from userbot.domain.errors import ConfigError, MissingExtraError
+from userbot.domain.text import OPENING, join_bubbles
 
 HELD_OUT_SUFFIX = ".held_out"
 JSONL = ".jsonl"

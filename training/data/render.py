@@ -14,31 +14,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from training.data.chat_template import CONTACT_MARK, OWNER_MARK, TemplateParts, make_text_parts, read_template_parts
+from training.data.chat_template import TemplateParts, make_text_parts, read_template_parts
 from training.data.tokens import Encoded
 from userbot.domain.errors import ConfigError
 from userbot.domain.messages import Turn
+from userbot.domain.text import (
+    CONTACT_MARK,
+    OPENING,
+    OWNER_MARK,
+    break_at,
+    break_role_marks,
+    join_bubbles,
+    split_bubbles,
+)
 
 if TYPE_CHECKING:
     from training.data.samples import Sample
 
-OPENING = "…"
-LINE_BREAK = "\u2028"
-JOINER = "\u2060"
-
-_BREAKS = re.compile(r"\r\n|[\r\n\u2028\u2029\x85]")
-_MARKS = re.compile(rf"^(\s*(?:{CONTACT_MARK[:-1]}|{OWNER_MARK[:-1]}))(?=\s*:)")
 _MARK_LINE = re.compile(rf"(?:^|\n)\s*(?:{CONTACT_MARK[:-1]}|{OWNER_MARK[:-1]})\s*:")
-
-
-def join_bubbles(bubbles: Iterable[str]) -> str:
-    """Write a turn's bubbles as lines; a line break inside a bubble becomes U+2028."""
-    return "\n".join(_BREAKS.sub(LINE_BREAK, bubble.strip()) for bubble in bubbles).strip()
-
-
-def shield_marks(text: str) -> str:
-    """Break a role mark (`User:`, `Clone:`) at the beginning of a bubble by an invisible character."""
-    return _MARKS.sub(rf"\1{JOINER}", text)
 
 
 class Renderer:
@@ -118,8 +111,7 @@ class Renderer:
         text = text[: found.start()] if found else text
         if self.text_format == "text" and (mark := _MARK_LINE.search(text)):
             text = text[: mark.start()]
-        bubbles = (line.replace(LINE_BREAK, "\n").replace(JOINER, "").strip() for line in text.split("\n"))
-        return tuple(bubble for bubble in bubbles if bubble)
+        return split_bubbles(text)
 
     def _fit(self, turns: Sequence[Turn], system: str | None, max_tokens: int) -> Sequence[Turn]:
         def fits(candidate: Sequence[Turn]) -> bool:
@@ -181,8 +173,8 @@ class Renderer:
         return head + (frame.owner_first if owner_first else frame.opening + words + frame.to_owner), rest
 
     def _escape(self, text: str) -> str:
-        text = self._specials.sub(lambda found: found[0][0] + JOINER + found[0][1:], text)
-        return shield_marks(text) if self.text_format == "text" else text
+        text = break_at(self._specials, text)
+        return break_role_marks(text) if self.text_format == "text" else text
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self._backend.encode_batch_fast(texts, add_special_tokens=False)]

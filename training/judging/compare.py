@@ -23,14 +23,15 @@ from training.data.samples import DataSet, Sample
 from training.data.tokens import Tokens
 from training.judging.gate import Exchange, Figures, Verdict, judge
 from training.judging.likeness import Bubbles, measure_likeness
-from training.judging.record import REPORTS, save_comparison, write_report
-from training.judging.report import SUMMARY
+from training.judging.record import save_comparison, write_report
 from training.loop.evaluate import Score, evaluate
 from training.model.base import load_tokenizer, resolve_base
 from training.progress import JsonLines, Progress
-from training.serving.clone_model import CloneModel, Sampling
+from training.serving.clone_model import CloneModel
+from userbot.config.home import HomePaths
 from userbot.domain.errors import CloneError, ExitCode, TooLittleDataError
 from userbot.domain.messages import Turn
+from userbot.domain.sampling import Sampling
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf, Manifest
 
@@ -61,12 +62,14 @@ class EvalSet:
     margins: GateConfig
 
 
-def compare_adapters(store: Store, home: Path, *, candidate: str, current: str | None, progress: Progress) -> Verdict:
+def compare_adapters(
+    store: Store, paths: HomePaths, *, candidate: str, current: str | None, progress: Progress
+) -> Verdict:
     """Compare two adapters, and write the report; nothing is promoted.
 
     Args:
         store: Where the held-out conversations are.
-        home: The home folder.
+        paths: Of the home folder.
         candidate: The new adapter.
         current: The one in service; None, or one on another base, compares with the bare base.
         progress: Who is told.
@@ -76,15 +79,15 @@ def compare_adapters(store: Store, home: Path, *, candidate: str, current: str |
         AdapterDamagedError: Its files are damaged.
         TooLittleDataError: No held-out conversation is left.
     """
-    shelf = AdapterShelf(home / "adapters")
+    shelf = AdapterShelf(paths.adapters)
     new = shelf.verify(candidate)
     old = shelf.verify(current) if current is not None else None
     if old is not None and old.base != new.base:
         old = None
-    exam = make_eval_set(store, new, old, models=home / "models")
+    exam = make_eval_set(store, new, old, models=paths.models)
     config = TrainConfig.model_validate(new.config)
     model = CloneModel.load(
-        new.base, models_dir=home / "models", load_in_4bit=config.load_in_4bit, compute_dtype=config.compute_dtype
+        new.base, models_dir=paths.models, load_in_4bit=config.load_in_4bit, compute_dtype=config.compute_dtype
     )
     figures: list[Figures] = []
     replies: list[list[Bubbles]] = []
@@ -97,7 +100,7 @@ def compare_adapters(store: Store, home: Path, *, candidate: str, current: str |
         name = manifest.id if manifest else None
         figures.append(Figures(adapter_id=name, loss=score.loss, bits_per_char=score.bits_per_char, likeness=likeness))
     verdict = judge(figures[0], figures[1], exam.margins, owner=_measure_owner(exam))
-    save_comparison(home / REPORTS / candidate, verdict, list_exchanges(exam, *replies))
+    save_comparison(paths.report(candidate), verdict, list_exchanges(exam, *replies))
     return verdict
 
 
@@ -204,11 +207,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     progress = JsonLines(sys.stdout)
     try:
-        with Store.open(given.home / "clone.db") as store:
+        paths = HomePaths(given.home)
+        with Store.open(paths.database) as store:
             verdict = compare_adapters(
-                store, given.home, candidate=given.candidate, current=given.current, progress=progress
+                store, paths, candidate=given.candidate, current=given.current, progress=progress
             )
-            report = write_report(store, given.home, given.candidate)
+            report = write_report(store, paths, given.candidate)
     except CloneError as exc:
         progress.report("error", text=str(exc), exit_code=exc.exit_code)
         return exc.exit_code
@@ -217,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         passed=verdict.passed,
         summary=verdict.summary,
         report=str(report),
-        picture=str(report.with_name(SUMMARY)),
+        picture=str(paths.report(given.candidate).summary),
     )
     return ExitCode.DONE if verdict.passed else ExitCode.WORSE
 

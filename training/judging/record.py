@@ -13,47 +13,45 @@ from training.judging.gate import Exchange, Verdict
 from training.judging.plots import CurvePoint, Delay
 from training.judging.report import ReportData, make_report, measure_delays
 from training.progress import read_events
+from userbot.config.home import HomePaths, ReportPaths
 from userbot.domain.errors import NoAdapterError
 from userbot.domain.messages import Origin
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf, write_json
 
-TRIAL = "trial.json"
-REPORTS = "reports"
 
-
-def save_comparison(folder: Path, verdict: Verdict, exchanges: Sequence[Exchange]) -> None:
+def save_comparison(report: ReportPaths, verdict: Verdict, exchanges: Sequence[Exchange]) -> None:
     """Keep a verdict with the replies that it rests on, so that a report needs no model; 0600, as it holds messages."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_json(folder / TRIAL, {"verdict": verdict.to_json(), "exchanges": [asdict(one) for one in exchanges]})
+    report.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_json(report.comparison, {"verdict": verdict.to_json(), "exchanges": [asdict(one) for one in exchanges]})
 
 
-def read_comparison(folder: Path) -> tuple[Verdict, list[Exchange]] | None:
+def read_comparison(report: ReportPaths) -> tuple[Verdict, list[Exchange]] | None:
     """Read what `save_comparison` kept; None where there is nothing."""
-    if not (folder / TRIAL).is_file():
+    if not report.comparison.is_file():
         return None
-    found = json.loads((folder / TRIAL).read_text("utf-8"))
+    found = json.loads(report.comparison.read_text("utf-8"))
     return Verdict.from_json(found["verdict"]), [Exchange.from_json(one) for one in found["exchanges"]]
 
 
-def write_report(store: Store, home: Path, adapter_id: str) -> Path:
+def write_report(store: Store, paths: HomePaths, adapter_id: str) -> Path:
     """Write the likeness report of an adapter that was at the gate; return the path of the page.
 
     Args:
         store: For the delays of answers.
-        home: The home folder.
+        paths: Of the home folder.
         adapter_id: The adapter.
 
     Raises:
         NoAdapterError: There is no such adapter, or it was never at the gate.
     """
-    manifest = AdapterShelf(home / "adapters").get(adapter_id)
-    folder = home / REPORTS / adapter_id
-    found = read_comparison(folder)
+    manifest = AdapterShelf(paths.adapters).get(adapter_id)
+    report = paths.report(adapter_id)
+    found = read_comparison(report)
     if found is None:
         raise NoAdapterError(
             f"The adapter {adapter_id} was never compared, so there is nothing to report. Compare it: "
-            f"python -m training.judging.compare --home {home} --candidate {adapter_id}"
+            f"python -m training.judging.compare --home {paths.home} --candidate {adapter_id}"
         )
     verdict, exchanges = found
     owner, clone = collect_delays(store)
@@ -63,11 +61,11 @@ def write_report(store: Store, home: Path, adapter_id: str) -> Path:
         created_at=manifest.created_at,
         verdict=verdict,
         exchanges=exchanges,
-        curve=read_curve(home / "runs", adapter_id),
+        curve=read_curve(paths.runs, adapter_id),
         owner_delays=owner,
         clone_delays=clone,
     )
-    return make_report(data, folder)
+    return make_report(data, report)
 
 
 def read_curve(runs: Path, adapter_id: str) -> list[CurvePoint]:

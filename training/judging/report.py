@@ -17,11 +17,9 @@ from training.judging import plots as report_plots
 from training.judging.gate import Exchange, Figures, Verdict
 from training.judging.likeness import Bubbles, Likeness, join
 from training.judging.plots import CurvePoint, Delay
+from userbot.config.home import ReportPaths
 from userbot.domain.messages import Message, Origin, fold_turns, split_sessions
 
-REPORT = "report.html"
-SHEET = "sheet.html"
-SUMMARY = "summary.png"
 MAX_PAIRS = 20
 CONTEXT_TURNS = 4
 
@@ -63,7 +61,7 @@ class Pair:
     key: str
 
 
-def make_report(data: ReportData, folder: Path) -> Path:
+def make_report(data: ReportData, paths: ReportPaths) -> Path:
     """Write the report, the blind sheet and the summary picture; return the path of the report.
 
     All three hold or stem from private messages: the files are 0600. The sheet is the report's blind part alone,
@@ -71,9 +69,9 @@ def make_report(data: ReportData, folder: Path) -> Path:
 
     Args:
         data: What to show.
-        folder: Made if missing; files of an earlier report there are replaced.
+        paths: Where to; the folder is made if missing, and files of an earlier report there are replaced.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    paths.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     pairs = make_pairs(data.exchanges, seed=data.seed)
     environment = Environment(loader=PackageLoader("training.judging"), autoescape=True, undefined=StrictUndefined)
     environment.filters["lines"] = lambda text: text.replace("\u2028", "\n")
@@ -81,10 +79,10 @@ def make_report(data: ReportData, folder: Path) -> Path:
         data=data, rows=list_rows(data.verdict), pairs=pairs, cards=list_cards(data.verdict), plots=_draw(data)
     )
     sheet = environment.get_template("sheet.html.j2").render(pairs=pairs)
-    _write(folder / REPORT, page.encode())
-    _write(folder / SHEET, sheet.encode())
-    save_summary(data.verdict, folder / SUMMARY)
-    return folder / REPORT
+    _write(paths.page, page.encode())
+    _write(paths.sheet, sheet.encode())
+    save_summary(data.verdict, paths.summary)
+    return paths.page
 
 
 def make_pairs(exchanges: Iterable[Exchange], *, seed: int) -> list[Pair]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from training.config import TrainConfig
 from training.extras import check_extras
 from training.progress import Broadcast, JsonLines, NoProgress, Progress, plot_loss, read_events
 from training.run.consent import ConsentWatch, find_withdrawn
+from userbot.config.home import HomePaths
 from userbot.domain.errors import ConfigError
 from userbot.domain.plural import format_count
 from userbot.store.adapters import AdapterShelf, Manifest, check_base
@@ -21,21 +21,6 @@ from userbot.store.adapters import AdapterShelf, Manifest, check_base
 if TYPE_CHECKING:
     from userbot.store import Store
     from userbot.store.runs import RunFolder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Folders of a home.
-
-    Args:
-        adapters: Where the adapter goes.
-        runs: Where run folders are.
-        models: Where the embedded base is unpacked.
-    """
-
-    adapters: Path
-    runs: Path
-    models: Path
 
 
 def _utc_now() -> datetime:
@@ -50,7 +35,7 @@ def train(
     store: Store,
     config: TrainConfig,
     *,
-    places: Places,
+    paths: HomePaths,
     parent: str | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] = _never,
@@ -61,7 +46,7 @@ def train(
     Args:
         store: Chats and messages.
         config: From `make_config`.
-        places: Folders to read and write.
+        paths: Folders to read and write.
         parent: Adapter to go on from; None starts afresh, and so does a parent that has learned from a chat whose
             consent was withdrawn.
         progress: Who is told; the run's log is written in any case.
@@ -89,9 +74,9 @@ def train(
     from training.model.base import load_tokenizer, resolve_base
     from userbot.store.runs import RUNNING, RunFolder
 
-    base = resolve_base(config.base, models_dir=places.models)
+    base = resolve_base(config.base, models_dir=paths.models)
     adapted, note = adapt_to_base(config, base.name)
-    run = RunFolder.create(places.runs, clock())
+    run = RunFolder.create(paths.runs, clock())
     with run.log.open("w", encoding="utf-8") as file:
         run.log.chmod(0o600)
         _claim(run, file)
@@ -100,7 +85,7 @@ def train(
             if line:
                 told.report("note", text=line)
         try:
-            known = None if parent is None else _find_known(store, AdapterShelf(places.adapters), parent, told)
+            known = None if parent is None else _find_known(store, AdapterShelf(paths.adapters), parent, told)
             data = prepare_data(store, adapted, tokenizer=load_tokenizer(base), folder=run.path, parent=known)
         except BaseException:
             shutil.rmtree(run.path)  # nothing to resume
@@ -113,12 +98,12 @@ def train(
             data=data,
         )
         watch = ConsentWatch(store, data, run.path, should_stop=should_stop)
-        return _finish(run, places=places, progress=told, watch=watch, clock=clock)
+        return _finish(run, paths=paths, progress=told, watch=watch, clock=clock)
 
 
 def resume(
     store: Store,
-    places: Places,
+    paths: HomePaths,
     *,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] = _never,
@@ -130,7 +115,7 @@ def resume(
 
     Args:
         store: Knows which chats may still be learned from.
-        places: As for `train`, like everything else.
+        paths: As for `train`, like everything else.
         progress: Who is told.
         should_stop: Asked between forward passes.
         clock: Tells the time, aware.
@@ -142,14 +127,14 @@ def resume(
     check_extras()
     from userbot.store.runs import RunFolder
 
-    run = RunFolder.find_unfinished(places.runs)
+    run = RunFolder.find_unfinished(paths.runs)
     with run.log.open("a", encoding="utf-8") as file:
         _claim(run, file)
         watch = ConsentWatch(store, run.read()["data"], run.path, should_stop=should_stop)
         watch.check()
         told = Broadcast(JsonLines(file), progress or NoProgress())
         told.report("note", text=f"resuming run {run.id}")
-        return _finish(run, places=places, progress=told, watch=watch, clock=clock)
+        return _finish(run, paths=paths, progress=told, watch=watch, clock=clock)
 
 
 def _find_known(store: Store, shelf: AdapterShelf, parent: str, progress: Progress) -> Manifest | None:
@@ -179,7 +164,7 @@ def _claim(run: RunFolder, log: IO[str]) -> None:
 def _finish(
     run: RunFolder,
     *,
-    places: Places,
+    paths: HomePaths,
     progress: Progress,
     watch: ConsentWatch,
     clock: Callable[[], datetime],
@@ -190,13 +175,13 @@ def _finish(
 
     saved = run.read()
     config = TrainConfig.model_validate(saved["config"])
-    shelf = AdapterShelf(places.adapters)
+    shelf = AdapterShelf(paths.adapters)
     progress.report("config", run=run.id, base=saved["base"], parent=saved["parent"], config=saved["config"])
     progress.report("data", **_count(saved["data"]))
     learner = TrainingSession.load(
         config,
         base=saved["base"],
-        models=places.models,
+        models=paths.models,
         run=run,
         parent=_find_parent(shelf, saved["parent"], saved["base"]),
         current=_find_current(shelf, saved["base"]),

@@ -22,15 +22,16 @@ try:
     from training.model.device import inspect_device
     from training.model.memory import is_worth_dequantising, read_dims
     from training.serving.adapter_slot import AdapterSlot
-    from training.serving.generation import Sampling, draw_tokens, list_end_ids
+    from training.serving.generation import draw_tokens, list_end_ids
     from training.serving.stopping import Watch
+    from userbot.domain.sampling import Sampling
 except ImportError as exc:
     from training.extras import describe_missing
 
     raise MissingExtraError(describe_missing(str(exc.name)), name=exc.name) from exc
 
-from training.data.chat_template import CONTACT_MARK, OWNER_MARK
 from training.data.render import Renderer
+from userbot.domain.text import CONTACT_MARK, OWNER_MARK
 from userbot.store.adapters import check_base
 
 __all__ = ["CloneModel", "Sampling"]

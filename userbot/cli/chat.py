@@ -75,7 +75,7 @@ async def open_generator(settings: Settings, *, bare: bool = False) -> Generator
     """
     from userbot.daemon.wiring import load_generator
 
-    shelf = AdapterShelf(settings.adapters)
+    shelf = AdapterShelf(settings.paths.adapters)
     if shelf.active() is None and not bare and settings.generator.kind == "local":
         raise NoAdapterError(
             "There is no adapter yet: the clone has not learned to write like you. Train one with `clone train`, or "

@@ -19,6 +19,7 @@ from userbot.domain.messages import Chat, ChatKind, Mode, Origin
 from userbot.domain.plural import format_count
 from userbot.importers import FORMATS, ImportSummary, import_file
 from userbot.store import Store
+from userbot.store.facts import OWNER_ID
 
 chats = typer.Typer(no_args_is_help=True, help="Who is in the store, who may be answered, who agreed to training.")
 
@@ -54,7 +55,7 @@ def import_export(
                 path,
                 format_name=format_name,
                 me=me,
-                owner_id=store.facts.get("owner_id"),
+                owner_id=store.facts.get(OWNER_ID),
                 dry_run=dry_run,
                 progress=progress,
             )
@@ -161,7 +162,7 @@ def withdraw(context: typer.Context, names: ChatNames) -> None:
         for chat in _find(store, names):
             store.chats.withdraw_consent(chat.id)
             console.print(f"Consent for {escape(chat.title)} withdrawn.")
-        forgotten = forget_runs(store, session.settings.runs)
+        forgotten = forget_runs(store, session.settings.paths.runs)
     if forgotten:
         console.print(f"Deleted: {format_count(forgotten, 'interrupted training')} that learned from it.")
     console.print(

@@ -101,7 +101,7 @@ def _build(context: typer.Context, base: str | None) -> tuple[DataSet, int]:
 
     session = session_of(context)
     settings = session.settings
-    chosen = resolve_base(base or settings.train.get("base") or settings.base, models_dir=settings.models)
+    chosen = resolve_base(base or settings.train.get("base") or settings.base, models_dir=settings.paths.models)
     config, _ = adapt_to_base(make_config(str(settings.train.get("preset", "default")), settings.train), chosen.name)
     with session.store() as store, errors.status("Reading the chats…"):
         renderer = Renderer(load_tokenizer(chosen), config.text_format)

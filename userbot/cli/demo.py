@@ -30,6 +30,7 @@ from userbot.generator import Prompt
 from userbot.importers import import_file
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
+from userbot.store.facts import TERMS_SHOWN
 
 MARK = ".telegram-clone-demo"
 
@@ -48,11 +49,11 @@ def demo(
     began = time.monotonic()
     home = _prepare(folder)
     settings = load_settings(home)
-    with Store.open(settings.database) as store:
+    with Store.open(settings.paths.database) as store:
         _import(store, Path(shutil.copy(EXPORT_PATH, home)))
     _title(f"2. Learning to write like {OWNER_NAME}")
     outcome = run_training(["--home", str(home)])
-    finish_training(home, AdapterShelf(settings.adapters), outcome, gate=True)
+    finish_training(home, AdapterShelf(settings.paths.adapters), outcome, gate=True)
     _title("3. The same questions, before and after")
     asyncio.run(_compare(settings))
     _title("4. A Telegram server on this machine, the real daemon, a friend and a stranger")
@@ -96,12 +97,12 @@ def _import(store: Store, export: Path) -> None:
         if chat.kind is ChatKind.PRIVATE:
             store.chats.record_consent(chat.id, by="an invented person")
     store.chats.set_mode(FRIEND_ID, Mode.AUTO)
-    store.facts.set("terms_shown", store.clock().isoformat())
+    store.facts.set(TERMS_SHOWN, store.clock())
     console.print("Consent to training is recorded for the ten people, and one friend is on the allow-list.")
 
 
 async def _compare(settings: Settings) -> None:
-    with Store.open(settings.database) as store:
+    with Store.open(settings.paths.database) as store:
         contacts = {chat.id: system_line(chat) for chat in store.chats.all()}
     prompts = [Prompt(turns=(Turn(False, (text,)),), system=contacts[peer_id]) for peer_id, text in PROMPTS]
     generator = await open_generator(settings)

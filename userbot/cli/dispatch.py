@@ -28,7 +28,7 @@ def send_command(session: Session, verb: str, argument: str = "") -> str:
             return _leave(store, verb, argument)
         thread = StoreThread()
         try:
-            context = CommandContext(store=store, thread=thread, shelf=AdapterShelf(session.settings.adapters))
+            context = CommandContext(store=store, thread=thread, shelf=AdapterShelf(session.settings.paths.adapters))
             return asyncio.run(execute(verb, argument, context))
         finally:
             thread.close()

@@ -69,7 +69,7 @@ def train(
         pass  # shows the terms once
     home = session.settings.home
     outcome = run_training(["--home", str(home), *flags, *(["--resume"] if resume else [])])
-    finish_training(home, AdapterShelf(session.settings.adapters), outcome, gate=gate)
+    finish_training(home, AdapterShelf(session.settings.paths.adapters), outcome, gate=gate)
 
 
 def _show_settings() -> None:
@@ -133,19 +133,19 @@ def report(
     The files hold private messages: they are readable by you alone, and whom you send the blind sheet is up to you.
     """
     settings = session_of(context).settings
-    shelf = AdapterShelf(settings.adapters)
+    shelf = AdapterShelf(settings.paths.adapters)
     current = shelf.active()
     chosen = adapter_id or (current.id if current else None)
     if chosen is None:
         raise NoAdapterError("There is no adapter to report on. Train one: `clone train`.")
     shelf.get(chosen)
-    folder = settings.home / "reports" / chosen
-    if fresh or not (folder / "trial.json").is_file():
+    report_paths = settings.paths.report(chosen)
+    if fresh or not report_paths.comparison.is_file():
         other = current.id if current is not None and current.id != chosen else None
         console.print(escape(str(run_comparison(settings.home, chosen, other).verdict.get("summary", ""))))
     else:
         _rewrite(settings, chosen)
-    for path in sorted(folder.glob("*.[hp]*")):
+    for path in sorted(report_paths.folder.glob("*.[hp]*")):
         console.print(escape(str(path)), soft_wrap=True)
 
 
@@ -156,14 +156,14 @@ def _rewrite(settings: Settings, adapter_id: str) -> None:
     check_extras()
     from training.judging.record import write_report
 
-    with Store.open(settings.database) as store:
-        write_report(store, settings.home, adapter_id)
+    with Store.open(settings.paths.database) as store:
+        write_report(store, settings.paths, adapter_id)
 
 
 @adapters.command("list")
 def list_adapters(context: typer.Context) -> None:
     """Show all adapters, oldest first."""
-    shelf = AdapterShelf(session_of(context).settings.adapters)
+    shelf = AdapterShelf(session_of(context).settings.paths.adapters)
     known = shelf.all()
     if not known:
         console.print("No adapters yet; `clone train` makes one.")
@@ -184,28 +184,28 @@ def show_adapter(context: typer.Context, adapter_id: AdapterId) -> None:
     """Show everything that the manifest says."""
     from dataclasses import asdict
 
-    manifest = AdapterShelf(session_of(context).settings.adapters).get(adapter_id)
+    manifest = AdapterShelf(session_of(context).settings.paths.adapters).get(adapter_id)
     console.print_json(data=asdict(manifest), ensure_ascii=False)
 
 
 @adapters.command("use")
 def activate(context: typer.Context, adapter_id: AdapterId) -> None:
     """Put an adapter in service; a running daemon takes it over at once."""
-    manifest = AdapterShelf(session_of(context).settings.adapters).activate(adapter_id)
+    manifest = AdapterShelf(session_of(context).settings.paths.adapters).activate(adapter_id)
     console.print(f"{manifest.id} is in service.")
 
 
 @adapters.command("rollback")
 def roll_back(context: typer.Context) -> None:
     """Put the adapter before the current one back in service."""
-    manifest = AdapterShelf(session_of(context).settings.adapters).roll_back()
+    manifest = AdapterShelf(session_of(context).settings.paths.adapters).roll_back()
     console.print(f"{manifest.id} is back in service.")
 
 
 @adapters.command("rm")
 def remove_adapter(context: typer.Context, adapter_id: AdapterId) -> None:
     """Delete an adapter that is not in service."""
-    AdapterShelf(session_of(context).settings.adapters).remove(adapter_id)
+    AdapterShelf(session_of(context).settings.paths.adapters).remove(adapter_id)
     console.print(f"{adapter_id} is deleted.")
 
 

@@ -15,6 +15,7 @@ from rich.segment import Segment
 
 from userbot.config.settings import Settings, load_settings
 from userbot.store import Store
+from userbot.store.facts import TERMS_SHOWN
 
 # What a terminal obeys instead of showing it, and what turns the direction of all text after it.
 _ORDERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -60,21 +61,23 @@ class Session:
         """Return the settings."""
         if self._settings is None:
             self._settings = load_settings(self._home)
+            for note in self._settings.notes:
+                errors.print(f"[yellow]Note:[/] {note}")
         return self._settings
 
     @contextmanager
     def store(self) -> Iterator[Store]:
         """Open the store for the length of a command; show the terms once."""
-        with Store.open(self.settings.database) as store:
+        with Store.open(self.settings.paths.database) as store:
             show_terms_once(store)
             yield store
 
 
 def show_terms_once(store: Store) -> None:
     """Print Telegram's terms in short, the first time that this home folder is used."""
-    if store.facts.get("terms_shown") is None:
+    if store.facts.get(TERMS_SHOWN) is None:
         errors.print(Panel(TERMS, title="Before you start", border_style="yellow"))
-        store.facts.set("terms_shown", store.clock().isoformat())
+        store.facts.set(TERMS_SHOWN, store.clock())
 
 
 def session_of(context: typer.Context) -> Session:

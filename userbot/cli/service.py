@@ -158,11 +158,11 @@ def _pull_by_daemon(session: Session, names: list[str]) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with session.store() as store, Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task("", total=None)
-        while (at := read_pull(store)).get("running") and is_running(store):
-            if "title" in at:
-                bar.update(task, description=escape(at["title"]), completed=at["fetched"], total=at["total"])
+        while (at := read_pull(store)).running and is_running(store):
+            if at.title is not None:
+                bar.update(task, description=escape(at.title), completed=at.fetched, total=at.total)
             time.sleep(PULL_POLL_S)
-    console.print(escape(at.get("text") or "The daemon has stopped; the next pull goes on from there."))
+    console.print(escape(at.text or "The daemon has stopped; the next pull goes on from there."))
 
 
 async def find_chats(account: TelegramAccount, store: Store, names: list[str]) -> list[Chat]:
@@ -197,9 +197,9 @@ def status(context: typer.Context) -> None:
 
 def schedule(context: typer.Context) -> None:
     """Show when the running daemon retrains, backs up and tidies up next. CLONE_SCHEDULE__… settings decide it."""
-    from userbot.daemon.schedule import FILE, read_next_runs
+    from userbot.daemon.schedule import read_next_runs
 
-    runs = read_next_runs(session_of(context).settings.home / FILE)
+    runs = read_next_runs(session_of(context).settings.paths.schedule)
     if not runs:
         console.print("Nothing is scheduled; the daemon plans when it runs: `clone run`.")
     for found in runs:

@@ -47,7 +47,7 @@ def init(context: typer.Context) -> None:
     hours = typer.prompt("Quiet hours, when nothing is answered (23:00-08:00; - for none)", default="23:00-08:00")
     if hours.strip() != "-":
         values["CLONE_REPLY__QUIET_HOURS"] = hours.strip()
-    path = settings.home / ".env"
+    path = settings.paths.env_file
     settings = _save_settings(path, values, home=settings.home)
     console.print(f"Written: {escape(str(path))}, readable by you alone.")
     with Session(settings.home).store() as store:
@@ -132,14 +132,14 @@ def _examine(session: Session) -> list[tuple[str, bool, str]]:
     key = telegram.api_id is not None and telegram.api_hash is not None
     found.append(("api key", key, "set" if key else f"missing; get one at {APPS}, then: clone init"))
     for name, path in (
-        ("session", settings.session),
-        ("database", settings.database),
-        (".env", settings.home / ".env"),
+        ("session", settings.paths.session),
+        ("database", settings.paths.database),
+        (".env", settings.paths.env_file),
     ):
         found.append(_examine_file(name, path))
     try:
-        with Store.open(settings.database) as store:
-            status = read_status(store, AdapterShelf(settings.adapters))
+        with Store.open(settings.paths.database) as store:
+            status = read_status(store, AdapterShelf(settings.paths.adapters))
     except CloneError as exc:
         return [*found, ("database", False, str(exc))]
     adapter = status.adapter_id

@@ -1,9 +1,9 @@
-"""Cron expressions and hours of the day, as people know them."""
+"""Cron expressions as people know them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import time, tzinfo
+from datetime import tzinfo
 
 from apscheduler.triggers.cron import CronTrigger
 
@@ -31,12 +31,6 @@ def read_cron(text: str, zone: tzinfo | None = None) -> CronTrigger:
         return CronTrigger(minute=minute, hour=hour, day=day, month=month, day_of_week=days, timezone=zone)
     except (ValueError, IndexError):
         raise ValueError(f"{text!r} is not a cron expression; write it like 0 3 * * 0") from None
-
-
-def is_within(hours: tuple[time, time], clock: time) -> bool:
-    """Tell whether a time of day lies between two, which may span midnight."""
-    start, end = hours
-    return start <= clock < end if start <= end else clock >= start or clock < end
 
 
 def _name_days(field: str) -> Iterator[str]:

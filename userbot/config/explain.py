@@ -7,10 +7,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+
+from userbot.domain.hours import Hours
 
 _FORMS: dict[Any, str] = {
     bool: "true or false",
@@ -18,6 +21,8 @@ _FORMS: dict[Any, str] = {
     float: "a number",
     str: "a text",
     SecretStr: "a text",
+    Hours: "hours such as 23:00-08:00",
+    ZoneInfo: "a time zone such as Europe/Berlin",
     Path: "a path",
     tuple: 'a list, such as ["a", "b"]',
     dict: "a group of settings",

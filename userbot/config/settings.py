@@ -8,20 +8,61 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import time
+import warnings
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from userbot.config.cron import read_cron
 from userbot.config.explain import explain
+from userbot.config.former_names import FormerNameWarning, accept_former_names
+from userbot.config.home import DEFAULT_HOME, HomePaths
 from userbot.domain.errors import ConfigError
+from userbot.domain.hours import Hours
+from userbot.domain.sampling import Sampling
 
-DEFAULT_HOME = Path("~/.telegram-clone")
+FORMER_NAMES: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("reply", "zone"): ("zone",),
+    ("schedule", "go_on"): ("schedule", "continue_from_active"),
+}
+"""Settings that had another name: the former path of names, and the one of today."""
+
+
+def _read_hours(value: Any) -> Any:
+    if isinstance(value, str):
+        return Hours.parse(value) if value.strip() else None
+    return value
+
+
+def _read_zone(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        return None
+    try:
+        return ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"{value!r} is not a time zone; write it like Europe/Berlin") from None
+
+
+OptionalHours = Annotated[Hours | None, BeforeValidator(_read_hours)]
+OptionalZone = Annotated[ZoneInfo | None, BeforeValidator(_read_zone)]
+
+
+_DRAWN = Sampling()
 
 
 class TelegramSettings(BaseModel):
@@ -42,35 +83,24 @@ class ReplySettings(BaseModel):
     stale_s: float = Field(3600.0, ge=0, description="Messages older than this are read into the store, not answered")
     takeover_s: float = Field(1800.0, ge=0, description="Pause of a chat after you wrote there yourself, seconds")
     context_messages: int = Field(60, ge=1, description="Messages of the chat that the model may see")
-    context_tokens: int = Field(1024, ge=64, description="Tokens of the prompt; whole turns, newest kept")
-    max_new_tokens: int = Field(128, ge=1, description="Longest answer, tokens")
-    temperature: float = Field(0.7, ge=0, description="0 always takes the likeliest word; higher is livelier")
-    top_p: float = Field(0.9, gt=0, le=1, description="Share of probability that words are drawn from")
-    repetition_penalty: float = Field(1.1, ge=1, description="Above 1 makes the model repeat itself less")
+    context_tokens: int = Field(
+        _DRAWN.max_prompt_tokens, ge=64, description="Tokens of the prompt; whole turns, newest kept"
+    )
+    max_new_tokens: int = Field(_DRAWN.max_new_tokens, ge=1, description="Longest answer, tokens")
+    temperature: float = Field(
+        _DRAWN.temperature, ge=0, description="0 always takes the likeliest word; higher is livelier"
+    )
+    top_p: float = Field(_DRAWN.top_p, gt=0, le=1, description="Share of probability that words are drawn from")
+    repetition_penalty: float = Field(
+        _DRAWN.repetition_penalty, ge=1, description="Above 1 makes the model repeat itself less"
+    )
     per_chat_per_hour: int = Field(30, ge=0, description="Most replies to one chat in an hour")
     per_day: int = Field(300, ge=0, description="Most replies in a day, all chats together")
     max_without_owner: int = Field(20, ge=1, description="Replies to one chat after which the owner must write first")
     typing_cps: float = Field(7.0, gt=0, description="Typing speed, characters a second, until it is learned")
     pace: float = Field(1.0, ge=0, description="Scale of all human-like waits; 0 answers at once")
-    quiet_hours: str | None = Field(None, description="No answers in these hours, such as 23:00-08:00")
-    zone: str | None = Field(None, description="Time zone of quiet hours, such as Europe/Berlin; default the machine's")
+    quiet_hours: OptionalHours = Field(None, description="No answers in these hours, such as 23:00-08:00")
     only_offline_min: float | None = Field(None, ge=0, description="Answer only when you were away for these minutes")
-
-    @field_validator("quiet_hours")
-    @classmethod
-    def _check_hours(cls, value: str | None) -> str | None:
-        return _read_hours(value)
-
-    @field_validator("zone")
-    @classmethod
-    def _check_zone(cls, value: str | None) -> str | None:
-        if not value:
-            return None
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"{value!r} is not a time zone; write it like Europe/Berlin") from None
-        return value
 
 
 class GeneratorSettings(BaseModel):
@@ -94,7 +124,7 @@ class ScheduleSettings(BaseModel):
     retrain_turns: int | None = Field(
         None, ge=1, description="Retrain when so many new turns of yours have come; empty: no"
     )
-    hours: str | None = Field(None, description="Start to retrain in these hours only, such as 01:00-06:00")
+    hours: OptionalHours = Field(None, description="Start to retrain in these hours only, such as 01:00-06:00")
     only_on_ac: bool = Field(False, description="Retrain on mains power only")
     only_idle_gpu: bool = Field(False, description="Retrain only while nothing else computes on the GPU")
     gpu_free_mb: int | None = Field(
@@ -113,11 +143,6 @@ class ScheduleSettings(BaseModel):
     adapters_mb: int | None = Field(None, ge=1, description="Disk that adapters may take, MiB; the oldest go first")
     backup_cron: str | None = Field("0 4 * * *", description="When to back up the database; empty: never")
     keep_backups: int = Field(7, ge=1, description="Backups to keep")
-
-    @field_validator("hours")
-    @classmethod
-    def _check_hours(cls, value: str | None) -> str | None:
-        return _read_hours(value)
 
     @field_validator("retrain_cron", "prune_cron", "backup_cron")
     @classmethod
@@ -143,6 +168,9 @@ class Settings(BaseSettings):
     home: Path = Field(DEFAULT_HOME, description="Folder of the database, the session and the adapters")
     log_format: Literal["human", "json"] = Field("human", description="Form of the daemon's log")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much the daemon logs")
+    zone: OptionalZone = Field(
+        None, description="Time zone of quiet hours and schedules, such as Europe/Berlin; default the machine's"
+    )
     base: str | None = Field(
         None,
         description="Base model: tiny, a hub name or a folder; default Mistral-7B-Instruct-v0.3, tiny without CUDA",
@@ -162,29 +190,21 @@ class Settings(BaseSettings):
         return value.expanduser().absolute()
 
     @property
-    def database(self) -> Path:
-        """Return the path of the SQLite database."""
-        return self.home / "clone.db"
+    def paths(self) -> HomePaths:
+        """Return where everything under the home folder lies."""
+        return HomePaths(self.home)
 
     @property
-    def session(self) -> Path:
-        """Return the path of the Telethon session: full access to the account."""
-        return self.home / "telegram.session"
+    def notes(self) -> tuple[str, ...]:
+        """Return lines for the owner about settings that have other names now."""
+        return self._notes
 
-    @property
-    def adapters(self) -> Path:
-        """Return the folder that holds one folder an adapter."""
-        return self.home / "adapters"
+    _notes: tuple[str, ...] = PrivateAttr(default=())
 
-    @property
-    def models(self) -> Path:
-        """Return the folder where the embedded base is unpacked."""
-        return self.home / "models"
-
-    @property
-    def runs(self) -> Path:
-        """Return the folder of training runs: logs, checkpoints, plots."""
-        return self.home / "runs"
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_former_names(cls, values: Any) -> Any:
+        return accept_former_names(values, FORMER_NAMES) if isinstance(values, dict) else values
 
 
 def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
@@ -197,30 +217,24 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
     Raises:
         ConfigError: A value is wrong; the text names the variable, never the value of a secret.
     """
-    folder = (home or Path(os.environ.get("CLONE_HOME") or DEFAULT_HOME)).expanduser()
+    paths = HomePaths((home or Path(os.environ.get("CLONE_HOME") or DEFAULT_HOME)).expanduser())
     if home is not None:
         overrides["home"] = home
     try:
-        return Settings(_env_file=folder / ".env", **overrides)  # type: ignore[call-arg]  # pydantic-settings takes it
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", FormerNameWarning)
+            settings = Settings(_env_file=paths.env_file, **overrides)  # type: ignore[call-arg]  # pydantic-settings takes it
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         name = "CLONE_" + "__".join(str(part) for part in first["loc"]).upper()
         raise ConfigError(
-            f"{name}: {explain(first, Settings)}. Set it in {folder / '.env'} or in the environment; "
+            f"{name}: {explain(first, Settings)}. Set it in {paths.env_file} or in the environment; "
             f".env.example lists every setting."
         ) from None
     except json.JSONDecodeError as exc:
         raise ConfigError(f"A CLONE_… variable holds broken JSON: {exc}. .env.example shows the form.") from None
-
-
-def _read_hours(value: str | None) -> str | None:
-    if value is None or not value.strip():
-        return None
-    try:
-        start, end = (time.fromisoformat(part.strip()) for part in value.split("-"))
-    except ValueError:
-        raise ValueError(f"{value!r} is not a span of hours; write it like 23:00-08:00") from None
-    return f"{start:%H:%M}-{end:%H:%M}"
+    settings._notes = tuple(str(one.message) for one in caught)
+    return settings
 
 
 def write_example() -> str:

@@ -25,11 +25,12 @@ from userbot.generator import Generator
 from userbot.reply.answering import Answering
 from userbot.reply.outbox import Outbox
 from userbot.reply.responder import Responder
-from userbot.reply.situation import OWNER_USERNAME, read_own_drafts
+from userbot.reply.situation import read_own_drafts
 from userbot.reply.timer import WallTimer
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
-from userbot.store.facts import OWNER_ID, OWNER_NAME, Command
+from userbot.store.commands import Command
+from userbot.store.facts import COMMAND_ID, OWNER_ID, OWNER_NAME, OWNER_USERNAME
 from userbot.store.replies import Decision
 from userbot.store.thread import StoreThread
 from userbot.telegram.account import TelegramAccount
@@ -39,7 +40,6 @@ log = logging.getLogger(__name__)
 
 DRAIN_S = 8.0
 POLL_S = 1.0
-COMMAND_ID = "command_id"
 COMMAND_AGE_S = 300.0
 
 
@@ -108,7 +108,7 @@ class Daemon:
         self.is_serving = True
         self._account = account
         self._pulling = Pulling(account, self._store, self.thread)
-        config = make_reply_config(self._settings.reply)
+        config = make_reply_config(self._settings)
         parts: dict[str, Any] = {"store": self._store, "thread": self.thread, "timer": self._timer}
         self._outbox = Outbox(**parts, messenger=account.messenger, stale_s=config.rules.stale_s, metrics=self._metrics)
         answering = Answering(
@@ -183,12 +183,9 @@ class Daemon:
             log.info("answering %d chats", len(allowed))
 
     async def _remember_owner(self, account: TelegramAccount) -> None:
-        for key, value in (
-            (OWNER_ID, account.me.id),
-            (OWNER_NAME, account.me.name),
-            (OWNER_USERNAME, account.me.username),
-        ):
-            await self.thread.run(self._store.facts.set, key, value)
+        await self.thread.run(self._store.facts.set, OWNER_ID, account.me.id)
+        await self.thread.run(self._store.facts.set, OWNER_NAME, account.me.name)
+        await self.thread.run(self._store.facts.set, OWNER_USERNAME, account.me.username)
 
     async def _poll(self) -> None:
         """Carry out commands of other processes, follow the adapter in service, give a sign of life."""
@@ -290,7 +287,7 @@ class Daemon:
     def _accept_command(self, message: Message) -> bool:
         """Accept each command once, and none that lay around while the daemon was away."""
         age_s = (self._timer.now() - message.sent_at).total_seconds()
-        if age_s > COMMAND_AGE_S or message.id <= self._store.facts.get(COMMAND_ID, 0):
+        if age_s > COMMAND_AGE_S or message.id <= (self._store.facts.get(COMMAND_ID) or 0):
             return False
         self._store.facts.set(COMMAND_ID, message.id)
         return True

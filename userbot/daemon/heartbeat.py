@@ -1,47 +1,40 @@
-"""The daemon's sign of life: what it writes about itself to the store, and what others read there."""
+"""The daemon's sign of life: what it writes about itself to the store, and what other processes read there."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from userbot.store import Store
-
-DAEMON = "daemon"
-
-
-NOT_RUNNING = "not running"
-
+from userbot.store.facts import DAEMON, DaemonState
 
 BEAT_S = 15.0
+"""How often the daemon writes its state, as a sign of life."""
+
+NOT_RUNNING = "not running"
+_FINAL = ("stopped", "session lost", "needs login", "failed")
 
 
-def write_state(store: Store, state: str, *, since: datetime, **details: Any) -> None:
-    """Note what this process, the daemon, does now; it is written again every `BEAT_S` as a sign of life."""
-    beat = {"state": state, "since": since.isoformat(), "beat_at": store.clock().isoformat(), "pid": os.getpid()}
-    store.facts.set(DAEMON, {**beat, **details})
+def write_state(store: Store, state: str, *, since: datetime) -> None:
+    """Note what this process, the daemon, does now."""
+    store.facts.set(DAEMON, DaemonState(state=state, since=since, beat_at=store.clock(), pid=os.getpid()))
 
 
-def read_state(store: Store) -> Mapping[str, Any]:
-    """Return what the daemon wrote last, with the state `not running` where its process is gone."""
-    found: dict[str, Any] = store.facts.get(DAEMON) or {}
-    if not found:
-        return {"state": NOT_RUNNING}
+def read_state(store: Store) -> DaemonState | None:
+    """Return what the daemon wrote last, as `not running` where its process is gone; None where it never ran."""
+    written = store.facts.get(DAEMON)
+    if written is None or written.state in _FINAL:
+        return written
     # A process id alone says little: in a container it is the same each time.
-    silent = store.clock() - datetime.fromisoformat(found["beat_at"]) > timedelta(seconds=6 * BEAT_S)
-    if found["state"] not in _FINAL and (silent or not _is_alive(int(found["pid"]))):
-        return {**found, "state": NOT_RUNNING}
-    return found
+    silent = store.clock() - written.beat_at > timedelta(seconds=6 * BEAT_S)
+    return replace(written, state=NOT_RUNNING) if silent or not _is_alive(written.pid) else written
 
 
 def is_running(store: Store) -> bool:
     """Tell whether a daemon serves this store."""
-    return read_state(store)["state"] not in (*_FINAL, NOT_RUNNING)
-
-
-_FINAL = ("stopped", "session lost", "needs login", "failed")
+    state = read_state(store)
+    return state is not None and state.state not in (*_FINAL, NOT_RUNNING)
 
 
 def _is_alive(pid: int) -> bool:

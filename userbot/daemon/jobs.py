@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import time
-from zoneinfo import ZoneInfo
 
 from userbot.config.settings import ScheduleSettings, Settings
 from userbot.daemon.housekeeping import back_up, prune_adapters, prune_reports, prune_runs
-from userbot.daemon.schedule import FILE, Job, Schedule
+from userbot.daemon.schedule import Job, Schedule
 from userbot.generator import Generator
 from userbot.generator.suspendable import SuspendableGenerator
 from userbot.reply.messenger import Messenger
-from userbot.retraining.coordinator import Conditions, Retraining
+from userbot.retraining.conditions import Conditions
+from userbot.retraining.coordinator import Retraining
 from userbot.retraining.process import TrainingProcess
 from userbot.retraining.rollback import propose_rollback
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
 from userbot.store.thread import StoreThread
-
-REPORTS = "reports"
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +51,6 @@ class Upkeep:
         self._thread = thread
         self._shelf = shelf
         self._messenger = messenger
-        zone = ZoneInfo(settings.reply.zone) if settings.reply.zone else None
         self.retraining = Retraining(
             store=store,
             thread=thread,
@@ -65,7 +61,7 @@ class Upkeep:
             activate_adapter=activate_adapter,
             suspendable=generator if isinstance(generator, SuspendableGenerator) else None,
         )
-        self.schedule = Schedule(settings.home / FILE, self._list_jobs(settings.schedule), zone=zone)
+        self.schedule = Schedule(settings.paths.schedule, self._list_jobs(settings.schedule), zone=settings.zone)
 
     async def start(self) -> None:
         """Start the clockwork; a training that died with the last daemon goes on when conditions allow."""
@@ -101,29 +97,26 @@ class Upkeep:
         budget = schedule.adapters_mb * 2**20 if schedule.adapters_mb else None
         gone = await self._thread.run(prune_adapters, self._shelf, keep_last=schedule.keep_last, budget_bytes=budget)
         left = {manifest.id for manifest in await self._thread.run(self._shelf.all)}
-        runs = await self._thread.run(prune_runs, self._settings.runs, adapters=left, keep_last=schedule.keep_last)
-        await self._thread.run(prune_reports, self._settings.home / REPORTS, adapters=left)
+        paths = self._settings.paths
+        runs = await self._thread.run(prune_runs, paths.runs, adapters=left, keep_last=schedule.keep_last)
+        await self._thread.run(prune_reports, paths.reports, adapters=left)
         if gone or runs:
             log.info("pruned %d adapters and %d run folders", len(gone), len(runs))
 
     async def _back_up(self) -> None:
-        folder, now = self._settings.home / "backups", self._store.clock()
+        folder, now = self._settings.paths.backups, self._store.clock()
         keep = self._settings.schedule.keep_backups
-        path = await self._thread.run(back_up, self._settings.database, folder, now=now, keep=keep)
+        path = await self._thread.run(back_up, self._settings.paths.database, folder, now=now, keep=keep)
         log.info("backed up the database to %s", path)
 
 
 def make_conditions(settings: Settings) -> Conditions:
     """Translate the settings of retraining into plain values."""
     schedule = settings.schedule
-    hours = None
-    if schedule.hours:
-        start, end = (time.fromisoformat(part) for part in schedule.hours.split("-"))
-        hours = (start, end)
     return Conditions(
         turns=schedule.retrain_turns,
-        hours=hours,
-        zone=ZoneInfo(settings.reply.zone) if settings.reply.zone else None,
+        hours=schedule.hours,
+        zone=settings.zone,
         only_on_ac=schedule.only_on_ac,
         only_idle_gpu=schedule.only_idle_gpu,
         gpu_free_mb=schedule.gpu_free_mb,

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from userbot.domain.errors import CloneError, ConfigError
 from userbot.domain.messages import Chat
 from userbot.store import Store
+from userbot.store.facts import PULL, PullState
 from userbot.store.thread import StoreThread
 from userbot.telegram.account import TelegramAccount
 from userbot.telegram.history import Progress
 
 log = logging.getLogger(__name__)
-
-PULL = "pull"
-"""Fact that tells how far a pull is: `running`, and per step `title`, `fetched`, `total`, `waiting_s`; then `text`."""
 
 
 class Pulling:
@@ -43,7 +40,7 @@ class Pulling:
         """
         if self._task is not None and not self._task.done():
             raise ConfigError("A pull is under way already; `clone status` shows it. Try again when it is done.")
-        self._tell(running=True)
+        self._note(PullState(running=True))
         self._task = asyncio.create_task(self._pull(chats), name="pull")
         return f"Fetching the history of {', '.join(chat.title for chat in chats)}."
 
@@ -66,16 +63,15 @@ class Pulling:
                 f"The pull failed ({type(exc).__name__}); the daemon's log says more. The next one goes on from there."
             )
         finally:
-            self._tell(running=False, text=text)
+            self._note(PullState(text=text))
 
     def _show(self, at: Progress) -> None:
-        self._tell(running=True, title=at.title, fetched=at.fetched, total=at.total, waiting_s=at.waiting_s)
+        self._note(PullState(running=True, title=at.title, fetched=at.fetched, total=at.total, waiting_s=at.waiting_s))
 
-    def _tell(self, **values: Any) -> None:
-        self._thread.start(self._store.facts.set, PULL, values)
+    def _note(self, state: PullState) -> None:
+        self._thread.start(self._store.facts.set, PULL, state)
 
 
-def read_pull(store: Store) -> Mapping[str, Any]:
-    """Return how far the newest pull is; empty where there was none."""
-    found: dict[str, Any] = store.facts.get(PULL) or {}
-    return found
+def read_pull(store: Store) -> PullState:
+    """Return how far the newest pull is; not running where there was none."""
+    return store.facts.get(PULL) or PullState()

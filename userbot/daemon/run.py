@@ -39,13 +39,13 @@ async def run_daemon(
         SessionLostError: The session was revoked, or the account banned.
     """
     stop = stop or asyncio.Event()
-    shelf = AdapterShelf(settings.adapters)
+    shelf = AdapterShelf(settings.paths.adapters)
     if generator is None and shelf.active() is None and settings.generator.kind == "local":
         raise NoAdapterError(
             "There is no adapter yet: the clone has not learned to write like you. Train one with `clone train`, "
             "or try everything without an account: `clone demo`."
         )
-    with Store.open(settings.database) as store, _signals(stop):
+    with Store.open(settings.paths.database) as store, _signals(stop):
         daemon = Daemon(settings, store, shelf, reconcile_every_s=reconcile_every_s)
         work = asyncio.create_task(daemon.run(generator, ready=ready or asyncio.Event(), stop=stop), name="run")
         stopping = asyncio.create_task(stop.wait(), name="stop")

@@ -21,8 +21,6 @@ from userbot.domain.errors import CloneError
 
 logger = logging.getLogger(__name__)
 
-FILE = "schedule.db"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:

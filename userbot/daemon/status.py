@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from userbot.daemon.heartbeat import read_state
+from userbot.daemon.heartbeat import NOT_RUNNING, read_state
 from userbot.domain.errors import AdapterError
 from userbot.domain.messages import Chat
 from userbot.reply.situation import read_pause
@@ -66,15 +66,15 @@ class Status:
 
 def read_status(store: Store, shelf: AdapterShelf) -> Status:
     """Read how things stand."""
-    found, now = read_state(store), store.clock()
+    daemon, now = read_state(store), store.clock()
     try:
         manifest = shelf.active()
     except AdapterError:
         manifest = None
     return Status(
-        state=found["state"],
-        since=datetime.fromisoformat(found["since"]) if "since" in found else None,
-        pid=found.get("pid"),
+        state=daemon.state if daemon else NOT_RUNNING,
+        since=daemon.since if daemon else None,
+        pid=daemon.pid if daemon else None,
         adapter_id=manifest.id if manifest else None,
         allowed=tuple(store.chats.allowed()),
         paused_until=read_pause(store),

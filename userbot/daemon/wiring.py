@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import time
-from zoneinfo import ZoneInfo
-
-from userbot.config.settings import ReplySettings, Settings
-from userbot.generator import Generator, Sampling
+from userbot.config.settings import Settings
+from userbot.domain.sampling import Sampling
+from userbot.generator import Generator
 from userbot.generator.local import LocalGenerator
 from userbot.generator.remote import RemoteGenerator
 from userbot.generator.suspendable import SuspendableGenerator
@@ -53,25 +51,22 @@ async def _load(settings: Settings, shelf: AdapterShelf) -> Generator:
         base=base,
         adapter_id=manifest.id if manifest else None,
         shelf=shelf,
-        models=settings.models,
+        models=settings.paths.models,
         load_in_4bit=settings.generator.load_in_4bit,
         sampling=sampling,
     )
 
 
-def make_reply_config(reply: ReplySettings) -> ReplyConfig:
+def make_reply_config(settings: Settings) -> ReplyConfig:
     """Translate the settings of the reply path into plain values."""
-    hours = None
-    if reply.quiet_hours:
-        start, end = (time.fromisoformat(part) for part in reply.quiet_hours.split("-"))
-        hours = (start, end)
+    reply = settings.reply
     rules = Rules(
         stale_s=reply.stale_s,
         per_chat_per_hour=reply.per_chat_per_hour,
         per_day=reply.per_day,
         max_without_owner=reply.max_without_owner,
-        quiet_hours=hours,
-        zone=ZoneInfo(reply.zone) if reply.zone else None,
+        quiet_hours=reply.quiet_hours,
+        zone=settings.zone,
         only_offline_s=None if reply.only_offline_min is None else reply.only_offline_min * 60,
     )
     return ReplyConfig(
@@ -88,7 +83,7 @@ def make_telegram_options(settings: Settings) -> ClientOptions:
     """Say how to reach Telegram."""
     telegram = settings.telegram
     return ClientOptions(
-        session=settings.session,
+        session=settings.paths.session,
         api_id=telegram.api_id,
         api_hash=telegram.api_hash.get_secret_value() if telegram.api_hash else None,
         device_model=telegram.device_model,

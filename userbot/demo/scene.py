@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from userbot.config.home import HomePaths
 from userbot.config.settings import Settings
 from userbot.daemon.wiring import make_telegram_options
 from userbot.demo.export import FRIEND_BURST, FRIEND_ID, FRIEND_NAME, OWNER_ID, OWNER_NAME, STRANGER_NAME
@@ -50,7 +51,7 @@ class DemoError(CloneError):
 
 def write_settings(home: Path) -> None:
     """Write the demo's `.env`, with relative paths: its commands run inside `home`."""
-    path = home / ".env"
+    path = HomePaths(home).env_file
     path.touch(mode=0o600)
     path.write_text(_SETTINGS.replace(f"={ENDPOINT}", f"={home / ENDPOINT}"), "utf-8")
 

@@ -21,25 +21,6 @@ class Prompt:
     system: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
-    """How a reply is drawn.
-
-    Args:
-        temperature: 0 always takes the likeliest word; higher is livelier.
-        top_p: Share of probability that words are drawn from.
-        repetition_penalty: Above 1 makes the model repeat itself less.
-        max_new_tokens: Longest reply, tokens.
-        max_prompt_tokens: Longest prompt, tokens; whole turns, newest kept.
-    """
-
-    temperature: float = 0.7
-    top_p: float = 0.9
-    repetition_penalty: float = 1.1
-    max_new_tokens: int = 128
-    max_prompt_tokens: int = 1024
-
-
 class Generator(Protocol):
     """Continues a conversation as the owner. One object serves all chats; calls may overlap."""
 

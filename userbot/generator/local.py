@@ -13,7 +13,8 @@ from typing import Any, Protocol, Self
 
 from userbot.domain.errors import CloneError, GeneratorError
 from userbot.domain.messages import Reply, Turn
-from userbot.generator import Prompt, Sampling
+from userbot.domain.sampling import Sampling
+from userbot.generator import Prompt
 from userbot.store.adapters import AdapterShelf
 
 

@@ -16,7 +16,8 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from userbot.domain.errors import AdapterError, GeneratorError, GeneratorUnavailableError
 from userbot.domain.messages import Reply
-from userbot.generator import Prompt, Sampling
+from userbot.domain.sampling import Sampling
+from userbot.generator import Prompt
 
 LINE_BREAK = "\u2028"
 """Stands for a line break inside a bubble, as in training; a real one ends the bubble."""

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from userbot.domain.messages import Reply
+from userbot.domain.text import MAX_MESSAGE_CHARS
 
 MAX_BUBBLES = 8
-MAX_CHARACTERS = 4096
-"""Telegram refuses longer messages."""
-
 LOOP_CHARACTERS = 40
 """A short piece repeated over this length is a loop; laughter and rows of brackets in chats stay below it."""
 
@@ -59,7 +57,7 @@ def _check_cut(draft: Draft) -> str | None:
 
 
 def _check_length(draft: Draft) -> str | None:
-    long = any(len(bubble) > MAX_CHARACTERS for bubble in draft.reply.bubbles)
+    long = any(len(bubble) > MAX_MESSAGE_CHARS for bubble in draft.reply.bubbles)
     return "a bubble that is too long for Telegram" if long else None
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from userbot.domain.events import Arrived, Deleted, Edited
 from userbot.domain.messages import Chat, Message, Mode, Origin
-from userbot.reply.policy import SERVICE_IDS
+from userbot.domain.telegram_ids import SERVICE_IDS
 from userbot.store import Store
 
 

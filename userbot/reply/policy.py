@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 
+from userbot.domain.hours import Hours
 from userbot.domain.messages import Chat, ChatKind, Message, Mode
+from userbot.domain.telegram_ids import SERVICE_IDS
 from userbot.reply.loops import find_loop
-
-SERVICE_IDS = frozenset({777000, 42777})
-"""Telegram's own accounts, which send login codes and notices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +22,7 @@ class Rules:
         per_chat_per_hour: Most replies to one chat in an hour.
         per_day: Most replies in 24 hours, all chats together.
         max_without_owner: Replies to one chat after which the owner must write first.
-        quiet_hours: Start and end on the clock of `zone`; may span midnight.
+        quiet_hours: Nothing is answered in these, on the clock of `zone`.
         zone: Time zone of the quiet hours; None is the machine's.
         only_offline_s: Answer only when the owner has been away for so long, seconds; None does not ask.
     """
@@ -32,7 +31,7 @@ class Rules:
     per_chat_per_hour: int = 30
     per_day: int = 300
     max_without_owner: int = 20
-    quiet_hours: tuple[time, time] | None = None
+    quiet_hours: Hours | None = None
     zone: tzinfo | None = None
     only_offline_s: float | None = None
 
@@ -159,7 +158,7 @@ def _hold_paused(situation: PolicyInput, _rules: Rules, now: datetime) -> Iterat
 
 
 def _hold_quiet(_situation: PolicyInput, rules: Rules, now: datetime) -> Iterator[tuple[str, datetime]]:
-    end = end_quiet_hours(rules, now)
+    end = rules.quiet_hours.end_after(now, rules.zone) if rules.quiet_hours else None
     if end is not None:
         yield "quiet hours", end
 
@@ -182,19 +181,3 @@ def _hold_caps(situation: PolicyInput, rules: Rules, now: datetime) -> Iterator[
 
 _Hold = Callable[[PolicyInput, Rules, datetime], Iterator[tuple[str, datetime]]]
 _HOLDS: tuple[_Hold, ...] = (_hold_paused, _hold_quiet, _hold_online, _hold_caps)
-
-
-def end_quiet_hours(rules: Rules, now: datetime) -> datetime | None:
-    """Return when the quiet hours that hold now will end, in UTC; None outside of them."""
-    if rules.quiet_hours is None:
-        return None
-    start, end = rules.quiet_hours
-    local = now.astimezone(rules.zone)
-    clock = local.time()
-    within = start <= clock < end if start <= end else clock >= start or clock < end
-    if not within:
-        return None
-    day = local.date() + timedelta(days=1) if clock >= end else local.date()
-    # Combined anew rather than added up: the offset may change overnight. Without a zone it is the machine's.
-    finish = datetime.combine(day, end, tzinfo=rules.zone)
-    return finish.astimezone(now.tzinfo)

@@ -9,10 +9,7 @@ from userbot.domain.messages import ChatKind, Origin
 from userbot.reply.context import find_burst, is_addressed
 from userbot.reply.policy import PolicyInput
 from userbot.store import Store
-
-PAUSED_UNTIL = "paused_until"
-OWNER_USERNAME = "owner_username"
-OWN_DRAFTS = "own_drafts"
+from userbot.store.facts import OWN_DRAFTS, OWNER_USERNAME, PAUSED_UNTIL
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -67,21 +64,19 @@ def read_situation(
 
 def read_pause(store: Store) -> datetime | None:
     """Return when the pause of all chats ends; None without one."""
-    text = store.facts.get(PAUSED_UNTIL)
-    return None if text is None else datetime.fromisoformat(text)
+    return store.facts.get(PAUSED_UNTIL)
 
 
 def write_pause(store: Store, until: datetime | None) -> None:
     """Pause all chats; None ends the pause."""
-    store.facts.set(PAUSED_UNTIL, None if until is None else until.isoformat())
+    store.facts.set(PAUSED_UNTIL, until)
 
 
 def read_own_drafts(store: Store) -> dict[int, str]:
     """Return the texts that the clone left in draft boxes, by chat: these it may replace, the owner's never."""
-    return {int(chat_id): text for chat_id, text in (store.facts.get(OWN_DRAFTS) or {}).items()}
+    return store.facts.get(OWN_DRAFTS) or {}
 
 
 def note_own_draft(store: Store, chat_id: int, text: str) -> None:
     """Remember what the clone left in a chat's draft box."""
-    drafts = {**read_own_drafts(store), chat_id: text}
-    store.facts.set(OWN_DRAFTS, {str(key): value for key, value in drafts.items()})
+    store.facts.set(OWN_DRAFTS, {**read_own_drafts(store), chat_id: text})

@@ -6,19 +6,19 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, time, tzinfo
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from userbot.config.cron import is_within
 from userbot.domain.errors import AdapterError, ExitCode, TelegramError
 from userbot.domain.plural import format_count
-from userbot.retraining.host import IDLE_PERCENT, GpuLoad, is_on_mains, read_gpu_load
+from userbot.retraining.conditions import Conditions, Host, find_obstacle
 from userbot.retraining.process import Ended
-from userbot.retraining.state import SEEN_AT, TRAINING, UNDER_WAY, WANTED, read_training
+from userbot.retraining.state import UNDER_WAY
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
+from userbot.store.facts import RETRAIN_SEEN_AT, RETRAIN_WISH, TRAINING, RetrainWish, TrainingState
 from userbot.store.thread import StoreThread
 
 log = logging.getLogger(__name__)
@@ -27,30 +27,6 @@ log = logging.getLogger(__name__)
 _READY = (ExitCode.DONE, ExitCode.WORSE)
 _SAVE_S = 2.0
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conditions:
-    """When to retrain, and how.
-
-    Args:
-        turns: New owner turns that start a training; None counts none.
-        hours: Only start within these, on the clock of `zone`; may span midnight.
-        zone: Time zone of the hours; None is the machine's.
-        only_on_ac: Only start on mains power.
-        only_idle_gpu: Only start while the GPU has nothing else to compute.
-        gpu_free_mb: GPU memory that training needs, MiB: where less is free, the clone pauses and its model makes
-            suspendable.
-        go_on: Train on from the adapter in service rather than afresh.
-    """
-
-    turns: int | None = None
-    hours: tuple[time, time] | None = None
-    zone: tzinfo | None = None
-    only_on_ac: bool = False
-    only_idle_gpu: bool = False
-    gpu_free_mb: int | None = None
-    continue_from_active: bool = False
 
 
 class Owner(Protocol):
@@ -114,8 +90,7 @@ class Retraining:
         owner: Hears of beginnings and ends.
         swap: Makes the daemon write with the adapter that is in service now; returns the id it then writes with.
         suspendable: Releases the model that serves while training needs its memory; None leaves it serving.
-        on_mains: Tells whether the machine is on mains power.
-        gpu_load: Tells how busy the GPU is.
+        host: The machine, for its conditions.
     """
 
     def __init__(
@@ -129,8 +104,7 @@ class Retraining:
         owner: Owner,
         activate_adapter: Callable[[], Awaitable[str | None]],
         suspendable: Suspendable | None = None,
-        on_mains: Callable[[], bool] = is_on_mains,
-        gpu_load: Callable[[], GpuLoad | None] = read_gpu_load,
+        host: Host | None = None,
     ) -> None:
         self._store = store
         self._thread = thread
@@ -140,11 +114,10 @@ class Retraining:
         self._owner = owner
         self._activate_adapter = activate_adapter
         self._suspendable = suspendable
-        self._on_mains = on_mains
-        self._gpu_load = gpu_load
+        self._host = host or Host()
         self._deciding = asyncio.Lock()  # two jobs may come at once, and only one training may come of it
         self._task: asyncio.Task[None] | None = None
-        self._shown: dict[str, Any] = {}
+        self._state = TrainingState(state="none")
         self._saved_at = _LONG_AGO
         self._saving: asyncio.Future[None] | None = None
 
@@ -155,21 +128,19 @@ class Retraining:
 
     async def recover(self) -> None:
         """After a start: if the last training died with the daemon, go on with it when conditions allow."""
-        found = await self._thread.run(read_training, self._store)
-        if found.get("state") in UNDER_WAY:
-            log.warning("the last training was interrupted; it goes on when conditions allow")
-            if found.get("pid"):
-                await asyncio.to_thread(self._process.end_orphan, found["pid"])
-            await self._thread.run(self._store.facts.set, TRAINING, {**found, "state": "interrupted"})
-            await self._thread.run(
-                self._store.facts.set, WANTED, {"reason": "the last one was interrupted", "resume": True}
-            )
+        last = await self._thread.run(self._store.facts.get, TRAINING)
+        if last is not None and last.state in UNDER_WAY:
+            log.warning("the last training was interrupted; it continues when conditions allow")
+            if last.pid is not None:
+                await asyncio.to_thread(self._process.end_orphan, last.pid)
+            await self._thread.run(self._store.facts.set, TRAINING, replace(last, state="interrupted"))
+            await self._wish(RetrainWish(reason="the last one was interrupted", resume=True))
 
     async def want(self, reason: str = "it is time") -> None:
         """Wish for a training; it starts now or when conditions allow."""
         async with self._deciding:
             if not self.is_running:
-                await self._thread.run(self._store.facts.set, WANTED, {"reason": reason})
+                await self._wish(RetrainWish(reason=reason))
                 await self._decide()
 
     async def check(self) -> None:
@@ -181,11 +152,11 @@ class Retraining:
         wish = None if self.is_running else await self._thread.run(self._find_wish)
         if wish is None:
             return
-        obstacle = await asyncio.to_thread(self._find_obstacle)
+        obstacle = await asyncio.to_thread(find_obstacle, self._conditions, self._host, self._store.clock())
         if obstacle is not None:
-            await self._thread.run(self._store.facts.set, WANTED, {**wish, "waits": obstacle})
+            await self._wish(replace(wish, waits=obstacle))
             return
-        self.start(wish["reason"], resume=bool(wish.get("resume")))
+        self.start(wish.reason, resume=wish.resume)
 
     async def order(self) -> str:
         """Start now, whatever the hour, because the owner says so; return what to tell him."""
@@ -221,29 +192,16 @@ class Retraining:
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    def _find_obstacle(self) -> str | None:
-        """Return why a training may not start now, or None. It may ask the GPU's tool, which takes a moment."""
-        conditions = self._conditions
-        if conditions.hours is not None and not is_within(
-            conditions.hours, self._store.clock().astimezone(conditions.zone).time()
-        ):
-            return f"it is not between {conditions.hours[0]:%H:%M} and {conditions.hours[1]:%H:%M}"
-        if conditions.only_on_ac and not self._on_mains():
-            return "the machine runs on its battery"
-        if conditions.only_idle_gpu:
-            load = self._gpu_load()
-            if load is not None and load.percent > IDLE_PERCENT:
-                return f"the GPU is busy ({load.percent}%)"
-        return None
+    async def _wish(self, wish: RetrainWish | None) -> None:
+        await self._thread.run(self._store.facts.set, RETRAIN_WISH, wish)
 
-    def _find_wish(self) -> dict[str, Any] | None:
-        wish: dict[str, Any] | None = self._store.facts.get(WANTED)
+    def _find_wish(self) -> RetrainWish | None:
+        wish = self._store.facts.get(RETRAIN_WISH)
         if wish is not None or self._conditions.turns is None:
             return wish
-        text = self._store.facts.get(SEEN_AT)
-        since = datetime.fromisoformat(text) if text else self._find_last_training()
+        since = self._store.facts.get(RETRAIN_SEEN_AT) or self._find_last_training()
         new = self._store.messages.count_new_turns(since)
-        return {"reason": format_count(new, "new turn of yours")} if new >= self._conditions.turns else None
+        return RetrainWish(reason=format_count(new, "new turn of yours")) if new >= self._conditions.turns else None
 
     def _find_last_training(self) -> datetime:
         made = [datetime.fromisoformat(manifest.created_at) for manifest in self._shelf.all()]
@@ -252,10 +210,10 @@ class Retraining:
     async def _run(self, reason: str, *, resume: bool) -> None:
         started = self._store.clock()
         # Whatever comes of it, the same messages don't start the next one: a training that fails would never end.
-        await self._thread.run(self._store.facts.set, WANTED, None)
-        await self._thread.run(self._store.facts.set, SEEN_AT, started.isoformat())
-        self._shown = {"reason": reason, "started_at": started.isoformat()}
-        await self._show(state="training")
+        await self._wish(None)
+        await self._thread.run(self._store.facts.set, RETRAIN_SEEN_AT, started)
+        self._state = TrainingState(state="training", reason=reason, started_at=started)
+        await self._show()
         await self._tell(f"Training a new adapter, because: {reason}.")
         try:
             current = await self._thread.run(self._shelf.active)
@@ -264,7 +222,7 @@ class Retraining:
                 await self._finish("refused", ended)
             elif ended.code != ExitCode.DONE:
                 await self._fail(_tell_cause(ended))
-            elif await self._activate(str(self._shown["adapter_id"])):
+            elif await self._activate(str(self._state.adapter_id)):
                 await self._finish("promoted", ended)
         except Exception as exc:
             log.exception("retraining failed")
@@ -288,7 +246,11 @@ class Retraining:
 
     async def _make_room(self) -> bool:
         needed = self._conditions.gpu_free_mb
-        load = await asyncio.to_thread(self._gpu_load) if self._suspendable is not None and needed is not None else None
+        load = (
+            await asyncio.to_thread(self._host.read_gpu_load)
+            if self._suspendable is not None and needed is not None
+            else None
+        )
         if self._suspendable is None or needed is None or load is None or load.free_mb >= needed:
             return False
         await self._tell(
@@ -312,7 +274,7 @@ class Retraining:
     async def _finish(self, state: str, ended: Ended) -> None:
         text = str(ended.values.get("summary", ""))
         await self._show(state=state, text=text, report=ended.values.get("report"))
-        name = self._shown.get("adapter_id")
+        name = self._state.adapter_id
         told = f"Adapter {name} is now in service." if state == "promoted" else f"Adapter {name} was kept out."
         told += f" {text}\nReport: {ended.values.get('report')}"
         picture = ended.values.get("picture")
@@ -331,17 +293,17 @@ class Retraining:
     def _handle_event(self, event: dict[str, Any]) -> None:
         """Take an event of the process; what changes is saved now and then, as steps may be many a second."""
         wanted = ("step", "total", "loss", "eta_s", "answered", "prompts")
-        self._shown |= {key: event[key] for key in wanted if event.get(key) is not None}
+        self._state = replace(self._state, **{key: event[key] for key in wanted if event.get(key) is not None})
         now = self._store.clock()
         if (now - self._saved_at).total_seconds() >= _SAVE_S:
             self._saved_at = now
-            shown = {**self._shown, "pid": self._process.pid}
+            shown = replace(self._state, pid=self._process.pid)
             # The thread keeps the order of writes, so nobody needs to wait for this one.
             self._saving = asyncio.ensure_future(self._thread.run(self._store.facts.set, TRAINING, shown))
 
     async def _show(self, **values: Any) -> None:
-        self._shown |= values
-        await self._thread.run(self._store.facts.set, TRAINING, dict(self._shown))
+        self._state = replace(self._state, **values)
+        await self._thread.run(self._store.facts.set, TRAINING, self._state)
 
     async def _tell(self, text: str) -> None:
         try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from userbot.config.home import HomePaths
 from userbot.domain.errors import ExitCode
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class TrainingProcess:
             on_event: Called with each event, on the event loop.
         """
         arguments = ["-P", "-m", "training", "--home", str(self._home)]
-        if resume and has_unfinished(self._home / "runs"):
+        if resume and has_unfinished(HomePaths(self._home).runs):
             arguments.append("--resume")
         else:
             arguments += [*self._extra, *(["--parent", parent] if parent else [])]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
+from userbot.store.facts import ROLLBACK_PROPOSED
 
-PROPOSED = "rollback_proposed"
 MIN_REGRETS = 3
 """Fewer replies taken back prove nothing, however few the other adapter had."""
 
@@ -50,12 +50,12 @@ def propose_rollback(store: Store, shelf: AdapterShelf, *, min_replies: int) -> 
         min_replies: Replies of the adapter in service below which it is too early to tell.
     """
     adapters = shelf.active_and_previous()
-    if len(adapters) < 2 or store.facts.get(PROPOSED) == adapters[0]:
+    if len(adapters) < 2 or store.facts.get(ROLLBACK_PROPOSED) == adapters[0]:
         return None
     new, old = (Regrets(*store.replies.count_regrets(name)) for name in adapters)
     if new.replies < min_replies or not is_worse(new, old):
         return None
-    store.facts.set(PROPOSED, adapters[0])
+    store.facts.set(ROLLBACK_PROPOSED, adapters[0])
     return (
         f"Since adapter {adapters[0]} took over you have taken back {new.regretted} of its {new.replies} replies; of "
         f"the {old.replies} before, by {adapters[1]}, it was {old.regretted}. To go back to that one: /clone rollback"

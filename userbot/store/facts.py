@@ -1,96 +1,229 @@
-"""Small things to remember: single facts, and commands left for the running daemon."""
+"""Facts: single values that outlive a process, each with its name and its type in one place.
+
+============================  =====================  ==================================================================
+name in the database          type                   what it says
+============================  =====================  ==================================================================
+`owner_id`                    int                    Telegram id of the owner
+`owner_name`                  str                    their name, as Telegram shows it
+`owner_username`              str                    their public name, without `@`
+`terms_shown`                 datetime               when this home folder's owner was shown Telegram's terms
+`paused_until`                datetime               end of a pause of all chats
+`own_drafts`                  dict[int, str]         texts that the clone left in draft boxes, by chat
+`command_id`                  int                    newest command of Saved Messages that was carried out
+`daemon`                      DaemonState            what the daemon does
+`pull`                        PullState              how far the newest pull is
+`pull:<chat id>`              PullMark               how far a chat's history was pulled
+`reconciled:<chat id>`        int                    up to this message, all that Telegram has is stored
+`training`                    TrainingState          the training under way, or the last one
+`retrain_wanted`              RetrainWish            a training that waits for its conditions
+`retrain_seen_at`             datetime               messages stored before it started a training already
+`rollback_proposed`           str                    adapter whose rollback was proposed
+============================  =====================  ==================================================================
+
+Values are JSON in the table `facts`; times are ISO texts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from userbot.store.schema import commands, facts
+from userbot.store.schema import facts
 
-OWNER_ID = "owner_id"
-OWNER_NAME = "owner_name"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact(Generic[T]):
+    """One fact: its name in the database, and how its value is read from and written to JSON."""
+
+    name: str
+    read: Callable[[Any], T]
+    write: Callable[[T], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonState:
+    """What the daemon says of itself.
+
+    Args:
+        state: Such as `connected` or `stopped`.
+        since: When that began.
+        beat_at: Its last sign of life.
+        pid: Its process.
+    """
+
+    state: str
+    since: datetime
+    beat_at: datetime
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullState:
+    """How far the newest pull is.
+
+    Args:
+        running: It is under way.
+        title: Chat being fetched.
+        fetched: Messages seen in it.
+        total: Messages that it has.
+        waiting_s: Seconds that Telegram asks to wait.
+        text: What came of it, for the owner.
+    """
+
+    running: bool = False
+    title: str | None = None
+    fetched: int = 0
+    total: int = 0
+    waiting_s: float = 0.0
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullMark:
+    """How far a chat was pulled: everything from `newest` down to `oldest`, and to the beginning if `done`."""
+
+    newest: int = 0
+    oldest: int = 0
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingState:
+    """The training under way, or the last one.
+
+    Args:
+        state: `training`, `judging`, `promoted`, `refused`, `failed`, `cancelled` or `interrupted`.
+        reason: Why it was started.
+        started_at: When.
+        step: Updates done.
+        total: Updates in all.
+        loss: Nats a supervised token.
+        eta_s: Seconds left.
+        answered: Prompts answered at the gate.
+        prompts: Prompts in all.
+        pid: Process of the training.
+        adapter_id: The new adapter.
+        text: What came of it.
+        report: Path of the likeness report.
+    """
+
+    state: str
+    reason: str = ""
+    started_at: datetime | None = None
+    step: int | None = None
+    total: int | None = None
+    loss: float | None = None
+    eta_s: float | None = None
+    answered: int | None = None
+    prompts: int | None = None
+    pid: int | None = None
+    adapter_id: str | None = None
+    text: str | None = None
+    report: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainWish:
+    """A training that waits for its conditions.
+
+    Args:
+        reason: Why it is wanted.
+        waits: What it waits for; None before that was looked at.
+        resume: It goes on with the run that was interrupted.
+    """
+
+    reason: str
+    waits: str | None = None
+    resume: bool = False
+
+
+def _write_values(value: Any) -> dict[str, Any]:
+    plain = {name: found.isoformat() if isinstance(found, datetime) else found for name, found in asdict(value).items()}
+    return {name: found for name, found in plain.items() if found is not None}
+
+
+def _read_values(kind: type[T], stored: dict[str, Any]) -> T:
+    # Names that this version does not know, of a newer or older one, are left out.
+    known = {field.name: "datetime" in str(field.type) for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    values = {name: found for name, found in stored.items() if name in known and found is not None}
+    return kind(**{name: datetime.fromisoformat(found) if known[name] else found for name, found in values.items()})
+
+
+def _of_values(name: str, kind: type[T]) -> Fact[T]:
+    return Fact(name, partial(_read_values, kind), _write_values)
+
+
+def _of_number(name: str) -> Fact[int]:
+    return Fact(name, int, int)
+
+
+def _of_text(name: str) -> Fact[str]:
+    return Fact(name, str, str)
+
+
+def _of_time(name: str) -> Fact[datetime]:
+    return Fact(name, datetime.fromisoformat, datetime.isoformat)
+
+
+def _read_by_chat(stored: dict[str, str]) -> dict[int, str]:
+    return {int(chat_id): text for chat_id, text in stored.items()}
+
+
+def _write_by_chat(value: dict[int, str]) -> dict[str, str]:
+    return {str(chat_id): text for chat_id, text in value.items()}
+
+
+OWNER_ID = _of_number("owner_id")
+OWNER_NAME = _of_text("owner_name")
+OWNER_USERNAME = _of_text("owner_username")
+TERMS_SHOWN = _of_time("terms_shown")
+PAUSED_UNTIL = _of_time("paused_until")
+OWN_DRAFTS: Fact[dict[int, str]] = Fact("own_drafts", _read_by_chat, _write_by_chat)
+COMMAND_ID = _of_number("command_id")
+DAEMON = _of_values("daemon", DaemonState)
+PULL = _of_values("pull", PullState)
+TRAINING = _of_values("training", TrainingState)
+RETRAIN_WISH = _of_values("retrain_wanted", RetrainWish)
+RETRAIN_SEEN_AT = _of_time("retrain_seen_at")
+ROLLBACK_PROPOSED = _of_text("rollback_proposed")
+
+
+def pull_mark(chat_id: int) -> Fact[PullMark]:
+    """Return the fact that tells how far a chat's history was pulled."""
+    return _of_values(f"pull:{chat_id}", PullMark)
+
+
+def reconciled_up_to(chat_id: int) -> Fact[int]:
+    """Return the fact that names the message up to which a chat is complete."""
+    return _of_number(f"reconciled:{chat_id}")
 
 
 class FactRepository:
-    """Single values by name, such as the owner's id; JSON."""
+    """Reads and writes facts."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return a fact, or `default`."""
+    def get(self, fact: Fact[T]) -> T | None:
+        """Return a fact's value; None where nothing is remembered."""
         with self._engine.connect() as connection:
-            row = connection.execute(select(facts.c.value).where(facts.c.key == key)).first()
-        return default if row is None else row.value
+            row = connection.execute(select(facts.c.value).where(facts.c.key == fact.name)).first()
+        return None if row is None else fact.read(row.value)
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, fact: Fact[T], value: T | None) -> None:
         """Remember a fact; None forgets it."""
         with self._engine.begin() as connection:
             if value is None:
-                connection.execute(delete(facts).where(facts.c.key == key))
+                connection.execute(delete(facts).where(facts.c.key == fact.name))
                 return
-            statement = upsert(facts).values(key=key, value=value)
-            connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """An order to the daemon, given on the command line."""
-
-    id: int
-    verb: str
-    argument: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the daemon says to an order: what it did, or why it could not."""
-
-    text: str
-    failed: bool
-
-
-class CommandRepository:
-    """Orders that other processes leave for the daemon, and its answers."""
-
-    def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
-        self._engine = engine
-        self._clock = clock
-
-    def leave(self, verb: str, argument: str) -> int:
-        """Leave an order; return its id."""
-        row = {"verb": verb, "argument": argument, "created_at": self._clock()}
-        with self._engine.begin() as connection:
-            return int(connection.execute(insert(commands).values(row).returning(commands.c.id)).scalar_one())
-
-    def waiting(self) -> list[Command]:
-        """Return the orders not carried out, oldest first."""
-        query = select(commands.c.id, commands.c.verb, commands.c.argument).where(commands.c.done_at.is_(None))
-        with self._engine.connect() as connection:
-            return [Command(**row) for row in connection.execute(query.order_by(commands.c.id)).mappings()]
-
-    def give_up(self, before: datetime, *, text: str) -> None:
-        """Answer the orders not carried out that were left before a time: nobody waits for them any more."""
-        with self._engine.begin() as connection:
-            statement = update(commands).where(commands.c.done_at.is_(None), commands.c.created_at < before)
-            connection.execute(statement.values(done_at=self._clock(), answer=text, failed=True))
-
-    def answer(self, command_id: int, text: str, *, failed: bool = False) -> None:
-        """Record that an order was carried out, or why it can't be."""
-        with self._engine.begin() as connection:
-            statement = update(commands).where(commands.c.id == command_id)
-            connection.execute(statement.values(done_at=self._clock(), answer=text, failed=failed))
-
-    def read_answer(self, command_id: int) -> Answer | None:
-        """Return the daemon's answer, or None while there is none."""
-        query = select(commands.c.answer, commands.c.failed).where(
-            commands.c.id == command_id, commands.c.done_at.is_not(None)
-        )
-        with self._engine.connect() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else Answer(row.answer, row.failed)
+            statement = upsert(facts).values(key=fact.name, value=fact.write(value))
+            changed = {"value": statement.excluded.value}
+            connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=changed))

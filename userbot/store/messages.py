@@ -12,6 +12,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from userbot.domain.messages import Message, Origin
+from userbot.domain.telegram_ids import CHANNEL_MARK, FIRST_DERIVED_ID
 from userbot.store.schema import chats, messages
 
 BATCH = 5000
@@ -165,10 +166,10 @@ class MessageRepository:
         """Find the private or basic-group chats of message ids, as Telegram's deletions of these don't name the chat.
 
         Returns:
-            Chat id by message id. Supergroups and channels (ids below -10¹²) number their messages on their own.
+            Chat id by message id. Supergroups and channels number their messages on their own.
         """
         query = select(messages.c.id, messages.c.chat_id).where(
-            messages.c.id.in_(message_ids), messages.c.chat_id > -1_000_000_000_000, messages.c.chat_id < 2**61
+            messages.c.id.in_(message_ids), messages.c.chat_id > CHANNEL_MARK, messages.c.chat_id < FIRST_DERIVED_ID
         )
         with self._engine.connect() as connection:
             return {row.id: row.chat_id for row in connection.execute(query)}

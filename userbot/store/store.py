@@ -11,8 +11,9 @@ from typing import Self
 from sqlalchemy import Engine
 
 from userbot.store.chats import ChatRepository
+from userbot.store.commands import CommandRepository
 from userbot.store.engine import open_engine
-from userbot.store.facts import CommandRepository, FactRepository
+from userbot.store.facts import FactRepository
 from userbot.store.messages import MessageRepository
 from userbot.store.replies import ReplyRepository
 

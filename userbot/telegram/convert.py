@@ -15,10 +15,7 @@ from telethon.utils import get_display_name, get_peer_id
 
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
 from userbot.domain.placeholders import bracket, describe_audio, format_duration
-
-# Telegram's notices and login codes, support, forwarded replies, verification codes: accounts, but nobody to talk to.
-# Source for the first two: Telegram Desktop, data/data_peer.h, isNotificationsUser.
-SERVICE_IDS = frozenset({333000, 777000, 42777, 1271266957, 489000})
+from userbot.domain.telegram_ids import SERVICE_IDS
 
 _ALONE = {
     types.MessageMediaPhoto: "[photo]",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from telethon.errors import RPCError, TakeoutInitDelayError
 from userbot.domain.errors import OfflineError, SessionLostError, TelegramError
 from userbot.domain.messages import Chat, Message
 from userbot.store import Store
+from userbot.store.facts import PullMark, pull_mark
 from userbot.telegram.client import PatientClient
 from userbot.telegram.convert import read_message
 from userbot.telegram.errors import translated
@@ -70,15 +71,6 @@ class PullReport:
     refused: tuple[str, ...] = ()
     takeout: bool = False
     takeout_from: datetime | None = None
-
-
-@dataclass(slots=True)
-class _Mark:
-    """How far a chat was pulled: everything from `newest` down to `oldest`, and to the beginning if `done`."""
-
-    newest: int = 0
-    oldest: int = 0
-    done: bool = False
 
 
 class HistoryPull:
@@ -155,21 +147,20 @@ class HistoryPull:
 
     async def _pull_chat(self, source: Any, chat: Chat) -> None:
         peer = await self._sender.address(chat)
-        key = f"pull:{chat.id}"
-        mark = _Mark(**(await self._run(self._store.facts.get, key, {})))
+        fact = pull_mark(chat.id)
+        mark = await self._run(self._store.facts.get, fact) or PullMark()
         if mark.newest:
             # What came since the last pull. Until it is whole the mark stays, so a broken pull repeats this part.
             top = 0
             async for page in self._pages(source, chat, peer, below=0, down_to=mark.newest):
                 top = top or page[0].id
-            mark.newest = max(mark.newest, top)
-            await self._run(self._store.facts.set, key, asdict(mark))
+            mark = replace(mark, newest=max(mark.newest, top))
+            await self._run(self._store.facts.set, fact, mark)
         if not mark.done:
             async for page in self._pages(source, chat, peer, below=mark.oldest, down_to=0):
-                mark.newest, mark.oldest = mark.newest or page[0].id, page[-1].id
-                await self._run(self._store.facts.set, key, asdict(mark))
-            mark.done = True
-            await self._run(self._store.facts.set, key, asdict(mark))
+                mark = replace(mark, newest=mark.newest or page[0].id, oldest=page[-1].id)
+                await self._run(self._store.facts.set, fact, mark)
+            await self._run(self._store.facts.set, fact, replace(mark, done=True))
 
     async def _pages(self, source: Any, chat: Chat, peer: Any, *, below: int, down_to: int) -> AsyncIterator[list[Any]]:
         """Yield pages from `below` (0: the newest) down to `down_to`, each when it is stored."""

@@ -18,7 +18,9 @@ from telethon.utils import get_peer_id
 from userbot.domain.errors import FloodError, OfflineError, SessionLostError, TelegramError
 from userbot.domain.events import Arrived, Event
 from userbot.domain.messages import Chat, Message, Mode
+from userbot.domain.telegram_ids import is_basic_group
 from userbot.store import Store
+from userbot.store.facts import reconciled_up_to
 from userbot.telegram.client import PatientClient
 from userbot.telegram.convert import is_automatic, read_message
 from userbot.telegram.errors import translated
@@ -32,7 +34,6 @@ Run = Callable[..., Awaitable[Any]]
 # How many messages of a chat that was never looked at: enough for a context, without pulling its history.
 FIRST_LOOK = 50
 _CHATS_AT_ONCE = 50
-_SUPERGROUPS_BELOW = -1_000_000_000_000
 
 
 class Reconciler:
@@ -81,7 +82,7 @@ class Reconciler:
             group = chats[start : start + _CHATS_AT_ONCE]
             tops = await self._read_tops(group)
             for chat in group:
-                cursor = await run(store.facts.get, _key(chat))
+                cursor = await run(store.facts.get, reconciled_up_to(chat.id))
                 if cursor is not None and tops.get(chat.id, cursor + 1) <= cursor:
                     continue
                 try:
@@ -116,7 +117,7 @@ class Reconciler:
         for event in missing:
             self._emit(event)
         if not missing:
-            await run(store.facts.set, _key(chat), max([start, *(raw.id for raw in raws)]))
+            await run(store.facts.set, reconciled_up_to(chat.id), max([start, *(raw.id for raw in raws)]))
         return len(missing)
 
     async def _find_start(self, store: Store, chat: Chat, peer: Any, *, run: Run) -> int:
@@ -160,8 +161,4 @@ def choose_chats(store: Store) -> list[Chat]:
 
 
 def _is_addressable(chat: Chat) -> bool:
-    return chat.access_hash is not None or _SUPERGROUPS_BELOW < chat.id < 0
-
-
-def _key(chat: Chat) -> str:
-    return f"reconciled:{chat.id}"
+    return chat.access_hash is not None or is_basic_group(chat.id)

@@ -16,6 +16,7 @@ from telethon.utils import resolve_id
 
 from userbot.domain.errors import OfflineError, TelegramError
 from userbot.domain.messages import Chat, Message, Origin
+from userbot.domain.text import MAX_MESSAGE_CHARS
 from userbot.telegram.client import PatientClient
 from userbot.telegram.convert import read_message
 from userbot.telegram.dialogs import list_dialogs
@@ -29,7 +30,6 @@ messages, channels = functions.messages, functions.channels
 # A duplicate is among the newest of its chat: only what came while it was under way is newer.
 _SEARCHED_FOR_DUPLICATE = 50
 _DELETED_AT_ONCE = 100
-_TEXT_CHARS_MAX = 4096
 _CAPTION_CHARS_MAX = 1024
 _random = SystemRandom()
 
@@ -118,8 +118,8 @@ class Sender:
 
     async def notify_owner(self, text: str) -> None:
         """Write to the owner's Saved Messages; a long text goes as several messages."""
-        for start in range(0, len(text), _TEXT_CHARS_MAX):
-            piece = text[start : start + _TEXT_CHARS_MAX]
+        for start in range(0, len(text), MAX_MESSAGE_CHARS):
+            piece = text[start : start + MAX_MESSAGE_CHARS]
             random_id = _random.getrandbits(63) or 1
             await self._send(types.InputPeerSelf(), self._me_id, piece, random_id=random_id)
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from hashlib import blake2b
 
 from userbot.domain.errors import OwnerUnknownError
+from userbot.domain.telegram_ids import FIRST_DERIVED_ID
 from userbot.importers.reading.items import Hints
 
-FIRST_DERIVED_ID = 2**61
 SHOWN_CANDIDATES = 8
 
 _PHONE = re.compile(r"\W*\d[\d\s()\u00a0\u202f‑-]{5,}\d\W*")

@@ -12,12 +12,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
 from userbot.domain.messages import ChatKind
+from userbot.domain.telegram_ids import CHANNEL_MARK
 from userbot.importers.telegram.rows import EPOCH, ChatHead, Row
 
 USER_SHIFT = 2**32
 GROUP_SHIFT = 2**33
-CHANNEL_MARK = -1_000_000_000_000
-SERVICE_ID = 777000
 # Larger numbers than Telegram gives, and still far from the ids of other messengers.
 MAX_ID = 2**52
 

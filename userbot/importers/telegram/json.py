@@ -6,10 +6,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind
+from userbot.domain.telegram_ids import SERVICE_IDS
 from userbot.importers.reading.items import Found, Hints, Notice, Owner, Skipped, Truncated
 from userbot.importers.reading.names import derive_chat_id
 from userbot.importers.reading.source import Source
-from userbot.importers.telegram.ids import KINDS, SERVICE_ID, is_shifted, mark_chat, mark_sender
+from userbot.importers.telegram.ids import KINDS, is_shifted, mark_chat, mark_sender
 from userbot.importers.telegram.layout import Event, has_layout, read_layout
 from userbot.importers.telegram.messages import DELETED, ChatRows
 from userbot.importers.telegram.owner import OwnerRule, choose_owner, find_owner, take_survey
@@ -81,7 +82,7 @@ class _Conversion:
         if self._shifted is None:
             self._shifted = is_shifted(rows)
         chat_id = mark_chat(head, shifted=self._shifted)
-        if chat_id == SERVICE_ID:
+        if chat_id in SERVICE_IDS:
             kind = ChatKind.SERVICE
         title = head.name or _UNNAMED.get(head.type or "", DELETED)
         if kind is ChatKind.PRIVATE:

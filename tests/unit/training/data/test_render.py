@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from training import tiny
-from training.data.render import LINE_BREAK, OPENING, Renderer
+from training.data.render import Renderer
 from training.data.samples import Sample
 from userbot.domain.errors import ConfigError
 from userbot.domain.messages import Turn
+from userbot.domain.text import LINE_BREAK, OPENING
 
 SHELF = tokenizers.shelf()
 RENDERERS = {name: Renderer(tokenizer) for name, tokenizer in SHELF.items()}

@@ -12,7 +12,8 @@ from training.config import GateConfig
 from training.judging.gate import Exchange, Figures, judge
 from training.judging.likeness import measure_likeness
 from training.judging.plots import CurvePoint, Delay
-from training.judging.record import TRIAL, collect_delays, read_comparison, read_curve, save_comparison, write_report
+from training.judging.record import collect_delays, read_comparison, read_curve, save_comparison, write_report
+from userbot.config.home import HomePaths
 from userbot.domain.errors import NoAdapterError
 from userbot.domain.messages import Chat, ChatKind, Origin
 from userbot.store import Store
@@ -33,7 +34,7 @@ def home(tmp_path: Path) -> Path:
         for name, side in (("a1", new), ("a0", old))
     ]
     margins = GateConfig()  # type: ignore[call-arg]  # every field has a default
-    save_comparison(tmp_path / "reports" / "a1", judge(figures[0], figures[1], margins), EXCHANGES)
+    save_comparison(HomePaths(tmp_path).report("a1"), judge(figures[0], figures[1], margins), EXCHANGES)
     shelf = AdapterShelf(tmp_path / "adapters")
     for name in ("a1", "a2"):
         with shelf.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00")) as folder:
@@ -41,21 +42,21 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_trial_is_read_back_as_it_was_kept(home: Path) -> None:
-    found = read_comparison(home / "reports" / "a1")
+def test_a_comparison_is_read_back_as_it_was_kept(home: Path) -> None:
+    found = read_comparison(HomePaths(home).report("a1"))
 
     assert found is not None
     assert found[1] == EXCHANGES
     assert found[0].candidate.adapter_id == "a1"
 
 
-def test_a_trial_is_for_the_owner_only(home: Path) -> None:
-    assert (home / "reports" / "a1" / TRIAL).stat().st_mode & 0o777 == 0o600
+def test_a_comparison_is_for_the_owner_only(home: Path) -> None:
+    assert HomePaths(home).report("a1").comparison.stat().st_mode & 0o777 == 0o600
     assert (home / "reports" / "a1").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_report_is_made_without_a_model(home: Path, store: Store) -> None:
-    page = write_report(store, home, "a1")
+    page = write_report(store, HomePaths(home), "a1")
 
     assert page == home / "reports" / "a1" / "report.html"
     assert "12 turns of your newest conversations" in page.read_text("utf-8")
@@ -63,7 +64,7 @@ def test_a_report_is_made_without_a_model(home: Path, store: Store) -> None:
 
 def test_an_adapter_that_was_never_at_the_gate_has_no_report(home: Path, store: Store) -> None:
     with pytest.raises(NoAdapterError) as caught:
-        write_report(store, home, "a2")
+        write_report(store, HomePaths(home), "a2")
 
     assert str(caught.value) == (
         "The adapter a2 was never compared, so there is nothing to report. Compare it: "

@@ -17,7 +17,8 @@ from training.config import GateConfig
 from training.judging.gate import Exchange, Figures, judge
 from training.judging.likeness import Bubbles, measure_likeness
 from training.judging.plots import CurvePoint, Delay
-from training.judging.report import REPORT, SHEET, SUMMARY, ReportData, make_pairs, make_report, measure_delays
+from training.judging.report import ReportData, make_pairs, make_report, measure_delays
+from userbot.config.home import ReportPaths
 from userbot.domain.messages import Origin
 
 PLACES = ("кино", "парк", "бар", "дом", "спорт", "каток")
@@ -90,7 +91,7 @@ class Links(HTMLParser):
 
 
 def test_the_page_is_self_contained(data: ReportData, tmp_path: Path) -> None:
-    page = make_report(data, tmp_path).read_text("utf-8")
+    page = make_report(data, ReportPaths(tmp_path)).read_text("utf-8")
 
     links = Links()
     links.feed(page)
@@ -101,13 +102,13 @@ def test_the_page_is_self_contained(data: ReportData, tmp_path: Path) -> None:
 
 
 def test_ids_of_the_drawings_do_not_collide(data: ReportData, tmp_path: Path) -> None:
-    found = re.findall(r'\bid="([^"]+)"', make_report(data, tmp_path).read_text("utf-8"))
+    found = re.findall(r'\bid="([^"]+)"', make_report(data, ReportPaths(tmp_path)).read_text("utf-8"))
 
     assert sorted(found) == sorted(set(found))
 
 
 def test_the_three_numbers_are_those_of_the_verdict(data: ReportData, tmp_path: Path) -> None:
-    page = make_report(data, tmp_path).read_text("utf-8")
+    page = make_report(data, ReportPaths(tmp_path)).read_text("utf-8")
 
     numbers = re.findall(r'<div class="number">([^<]+)</div>', page)
     new = data.verdict.candidate
@@ -115,8 +116,8 @@ def test_the_three_numbers_are_those_of_the_verdict(data: ReportData, tmp_path: 
 
 
 def test_the_sheet_holds_the_questions_and_no_key(data: ReportData, tmp_path: Path) -> None:
-    make_report(data, tmp_path)
-    sheet = (tmp_path / SHEET).read_text("utf-8")
+    make_report(data, ReportPaths(tmp_path))
+    sheet = (ReportPaths(tmp_path).sheet).read_text("utf-8")
 
     assert sheet.count('class="card pair"') == 20
     assert 'id="key"' not in sheet
@@ -144,9 +145,9 @@ def test_message_text_cannot_become_markup(data: ReportData, tmp_path: Path) -> 
     )
     changed = ReportData(adapter_id="x", base="tiny", created_at="", verdict=data.verdict, exchanges=[nasty])
 
-    make_report(changed, tmp_path)
+    make_report(changed, ReportPaths(tmp_path))
 
-    for name in (REPORT, SHEET):
+    for name in ("report.html", "sheet.html"):
         page = (tmp_path / name).read_text("utf-8")
         assert "alert(1)</script>" not in page
         assert "</style><b>" not in page
@@ -154,15 +155,15 @@ def test_message_text_cannot_become_markup(data: ReportData, tmp_path: Path) -> 
 
 
 def test_files_are_for_the_owner_only(data: ReportData, tmp_path: Path) -> None:
-    make_report(data, tmp_path / "new")
+    make_report(data, ReportPaths(tmp_path / "new"))
 
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()}
-    assert modes == {REPORT: 0o600, SHEET: 0o600, SUMMARY: 0o600}
+    assert modes == {"report.html": 0o600, "sheet.html": 0o600, "summary.png": 0o600}
 
 
 def test_the_summary_is_a_picture(data: ReportData, tmp_path: Path) -> None:
-    make_report(data, tmp_path)
-    head = (tmp_path / SUMMARY).read_bytes()[:24]
+    make_report(data, ReportPaths(tmp_path))
+    head = (ReportPaths(tmp_path).summary).read_bytes()[:24]
 
     assert head[:8] == b"\x89PNG\r\n\x1a\n"
     assert (int.from_bytes(head[16:20]), int.from_bytes(head[20:24])) == (1200, 480)
@@ -196,7 +197,7 @@ def open_in_browser(page: Path, *options: str) -> str:
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on PATH; `apt-get install chromium` brings it")
 def test_a_browser_shows_the_report_and_scores_a_friends_answers(data: ReportData, tmp_path: Path) -> None:
-    page = make_report(data, tmp_path)
+    page = make_report(data, ReportPaths(tmp_path))
     # A reader who always takes the reply that the key names.
     reader = """<script>for (const one of key) document.querySelector(
         `input[name=pair${one.slice(0, -1)}][value=${one.slice(-1)}]`).click();

@@ -14,9 +14,10 @@ from models import make_base
 
 from training.config import make_config
 from training.model.base import attach_lora, load_base, resolve_base
-from training.serving.clone_model import CloneModel, Sampling
+from training.serving.clone_model import CloneModel
 from userbot.domain.errors import AdapterDamagedError, BaseMismatchError, NoAdapterError
 from userbot.domain.messages import Turn
+from userbot.domain.sampling import Sampling
 from userbot.store.adapters import AdapterShelf, Manifest
 
 TURNS = (Turn(False, ("hello",)), Turn(True, ("hi",)), Turn(False, ("how are you?",)))

@@ -58,7 +58,7 @@ def test_preset_that_does_not_exist_names_those_that_do() -> None:
     [
         ({"telegram": {"api_id": "abc"}}, "CLONE_TELEGRAM__API_ID: must be a whole number."),
         ({"reply": {"top_p": 3}}, "CLONE_REPLY__TOP_P: must be a number above 0 and at most 1."),
-        ({"reply": {"zone": "Mars"}}, "CLONE_REPLY__ZONE: 'Mars' is not a time zone; write it like Europe/Berlin."),
+        ({"reply": {"zone": "Mars"}}, "CLONE_ZONE: 'Mars' is not a time zone; write it like Europe/Berlin."),
         ({"log_level": "loud"}, "CLONE_LOG_LEVEL: must be one of debug, info, warning, error."),
     ],
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from userbot.config.settings import load_settings
 from userbot.domain.errors import ConfigError
+from userbot.domain.hours import Hours
 
 
 @pytest.fixture(autouse=True)
@@ -37,9 +40,35 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("CLONE_REPLY__ZONE", "Mars/Base"), ("CLONE_REPLY__TOP_P", "1.5"), ("CLONE_HEALTH__PORT", "99999")],
+    [("CLONE_ZONE", "Mars/Base"), ("CLONE_REPLY__TOP_P", "1.5"), ("CLONE_HEALTH__PORT", "99999")],
 )
 def test_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=rf"^{name}: .*Set it in .*\.env or in the environment"):
         load_settings(tmp_path)
+
+
+def test_former_name_of_a_setting_works_with_a_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("CLONE_REPLY__ZONE=Europe/Moscow\nCLONE_REPLY__PACE=0.5\n", "utf-8")
+    monkeypatch.setenv("CLONE_SCHEDULE__GO_ON", "true")
+    settings = load_settings(tmp_path)
+    assert (settings.zone, settings.reply.pace) == (ZoneInfo("Europe/Moscow"), 0.5)
+    assert settings.schedule.continue_from_active is True
+    assert settings.notes == (
+        "CLONE_REPLY__ZONE is called CLONE_ZONE now; the former name still works.",
+        "CLONE_SCHEDULE__GO_ON is called CLONE_SCHEDULE__CONTINUE_FROM_ACTIVE now; the former name still works.",
+    )
+
+
+def test_todays_name_of_a_setting_wins_over_its_former_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CLONE_REPLY__ZONE", "Europe/Moscow")
+    monkeypatch.setenv("CLONE_ZONE", "Asia/Tbilisi")
+    assert load_settings(tmp_path).zone == ZoneInfo("Asia/Tbilisi")
+
+
+def test_hours_are_values_and_not_texts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CLONE_REPLY__QUIET_HOURS", "23:00-08:00")
+    monkeypatch.setenv("CLONE_SCHEDULE__HOURS", " 01:00 - 06:00 ")
+    settings = load_settings(tmp_path)
+    assert settings.reply.quiet_hours == Hours(time(23), time(8))
+    assert str(settings.schedule.hours) == "01:00-06:00"

@@ -16,6 +16,7 @@ from userbot.domain.messages import Chat, ChatKind, Mode, Origin
 from userbot.reply.situation import read_pause
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf, Manifest
+from userbot.store.facts import DAEMON
 from userbot.store.replies import Bubble, Decision, ReplyState
 from userbot.store.thread import StoreThread
 
@@ -269,17 +270,21 @@ class TestStatus:
         write_state(store, "connected", since=clock.now)
         assert is_running(store)
         clock.advance(300)
-        assert read_state(store)["state"] == "not running"
+        state = read_state(store)
+        assert state is not None and state.state == "not running"
 
     def test_daemon_whose_process_is_gone_does_not_run(self, store: Store, clock: FakeClock) -> None:
         write_state(store, "connected", since=clock.now)
-        store.facts.set("daemon", {**store.facts.get("daemon"), "pid": 2**22 + 1})
+        written = store.facts.get(DAEMON)
+        assert written is not None
+        store.facts.set(DAEMON, replace(written, pid=2**22 + 1))
         assert not is_running(store)
 
     def test_final_state_is_kept(self, store: Store, clock: FakeClock) -> None:
         write_state(store, "session lost", since=clock.now)
         clock.advance(3000)
-        assert read_state(store)["state"] == "session lost"
+        state = read_state(store)
+        assert state is not None and state.state == "session lost"
         assert not is_running(store)
 
 

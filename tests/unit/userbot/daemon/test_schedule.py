@@ -13,7 +13,7 @@ import pytest
 from fakes import START, FakeClock
 from timing import clocked_datetime
 
-from userbot.daemon.schedule import FILE, Job, Schedule, read_next_runs
+from userbot.daemon.schedule import Job, Schedule, read_next_runs
 from userbot.domain.errors import StoreError
 
 DAY_S = 86_400.0
@@ -54,7 +54,7 @@ async def settle() -> None:
 
 async def test_a_cron_job_fires_at_its_time(tmp_path: Path, clock: FakeClock) -> None:
     calls = Calls()
-    async with running(tmp_path / FILE, Job(name="back up", run=calls, cron="0 4 * * *")) as schedule:
+    async with running(tmp_path / "schedule.db", Job(name="back up", run=calls, cron="0 4 * * *")) as schedule:
         clock.advance(15 * 3600)
         schedule.wake()
         await settle()
@@ -68,12 +68,12 @@ async def test_a_cron_job_fires_at_its_time(tmp_path: Path, clock: FakeClock) ->
 
 async def test_a_restart_keeps_the_next_run(tmp_path: Path, clock: FakeClock) -> None:
     job = Job(name="check", run=Calls(), every_s=3600)
-    async with running(tmp_path / FILE, job):
-        before = read_next_runs(tmp_path / FILE)
+    async with running(tmp_path / "schedule.db", job):
+        before = read_next_runs(tmp_path / "schedule.db")
     clock.advance(1800)
 
-    async with running(tmp_path / FILE, job):
-        after = read_next_runs(tmp_path / FILE)
+    async with running(tmp_path / "schedule.db", job):
+        after = read_next_runs(tmp_path / "schedule.db")
 
     assert [run.at for run in before] == [START + timedelta(hours=1)]
     assert after == before
@@ -82,34 +82,34 @@ async def test_a_restart_keeps_the_next_run(tmp_path: Path, clock: FakeClock) ->
 async def test_missed_runs_are_made_up_for_once(tmp_path: Path, clock: FakeClock) -> None:
     calls = Calls()
     job = Job(name="back up", run=calls, cron="0 4 * * *")
-    async with running(tmp_path / FILE, job):
+    async with running(tmp_path / "schedule.db", job):
         pass
     clock.advance(5 * DAY_S)
 
-    async with running(tmp_path / FILE, job):
+    async with running(tmp_path / "schedule.db", job):
         assert calls.count == 1
-        assert [run.at for run in read_next_runs(tmp_path / FILE)] == [START + timedelta(days=5, hours=16)]
+        assert [run.at for run in read_next_runs(tmp_path / "schedule.db")] == [START + timedelta(days=5, hours=16)]
 
 
 async def test_changed_times_replace_the_stored_ones(tmp_path: Path) -> None:
-    async with running(tmp_path / FILE, Job(name="back up", run=Calls(), cron="0 4 * * *")):
+    async with running(tmp_path / "schedule.db", Job(name="back up", run=Calls(), cron="0 4 * * *")):
         pass
 
-    async with running(tmp_path / FILE, Job(name="back up", run=Calls(), cron="0 5 * * *")):
-        assert [run.at.hour for run in read_next_runs(tmp_path / FILE)] == [5]
+    async with running(tmp_path / "schedule.db", Job(name="back up", run=Calls(), cron="0 5 * * *")):
+        assert [run.at.hour for run in read_next_runs(tmp_path / "schedule.db")] == [5]
 
 
 async def test_a_job_that_is_configured_away_does_not_run_again(tmp_path: Path, clock: FakeClock) -> None:
     gone = Calls()
     async with running(
-        tmp_path / FILE, Job(name="old", run=gone, every_s=60), Job(name="new", run=Calls(), every_s=60)
+        tmp_path / "schedule.db", Job(name="old", run=gone, every_s=60), Job(name="new", run=Calls(), every_s=60)
     ):
         pass
     clock.advance(DAY_S)
 
-    async with running(tmp_path / FILE, Job(name="new", run=Calls(), every_s=60)):
+    async with running(tmp_path / "schedule.db", Job(name="new", run=Calls(), every_s=60)):
         assert gone.count == 0
-        assert [run.name for run in read_next_runs(tmp_path / FILE)] == ["new"]
+        assert [run.name for run in read_next_runs(tmp_path / "schedule.db")] == ["new"]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ async def test_a_failing_job_is_logged_and_comes_again(
         raise failure
 
     with caplog.at_level(logging.WARNING, logger="userbot.daemon.schedule"):
-        async with running(tmp_path / FILE, Job(name="check", run=fail, every_s=60)) as schedule:
+        async with running(tmp_path / "schedule.db", Job(name="check", run=fail, every_s=60)) as schedule:
             for _ in range(2):
                 clock.advance(60)
                 schedule.wake()
@@ -141,18 +141,18 @@ async def test_a_failing_job_is_logged_and_comes_again(
 
 
 async def test_the_file_is_for_the_owner_only(tmp_path: Path) -> None:
-    async with running(tmp_path / FILE, Job(name="check", run=Calls(), every_s=60)):
-        assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+    async with running(tmp_path / "schedule.db", Job(name="check", run=Calls(), every_s=60)):
+        assert (tmp_path / "schedule.db").stat().st_mode & 0o777 == 0o600
 
 
 def test_before_the_first_start_nothing_is_planned(tmp_path: Path) -> None:
-    assert read_next_runs(tmp_path / FILE) == []
+    assert read_next_runs(tmp_path / "schedule.db") == []
 
 
 @pytest.mark.parametrize("damage", [b"no database" * 500, b"SQLite format 3\0" + b"\xff" * 5000])
 async def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: bytes) -> None:
-    (tmp_path / FILE).write_bytes(damage)
-    assert read_next_runs(tmp_path / FILE) == []
-    async with running(tmp_path / FILE, Job(name="check", run=Calls(), every_s=60)):
-        assert [found.name for found in read_next_runs(tmp_path / FILE)] == ["check"]
-        assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+    (tmp_path / "schedule.db").write_bytes(damage)
+    assert read_next_runs(tmp_path / "schedule.db") == []
+    async with running(tmp_path / "schedule.db", Job(name="check", run=Calls(), every_s=60)):
+        assert [found.name for found in read_next_runs(tmp_path / "schedule.db")] == ["check"]
+        assert (tmp_path / "schedule.db").stat().st_mode & 0o777 == 0o600

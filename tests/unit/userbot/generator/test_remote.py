@@ -11,7 +11,8 @@ from telegram_stage import wait_until
 
 from userbot.domain.errors import GeneratorError, GeneratorUnavailableError
 from userbot.domain.messages import Turn
-from userbot.generator import Prompt, Sampling
+from userbot.domain.sampling import Sampling
+from userbot.generator import Prompt
 from userbot.generator.remote import RemoteGenerator
 
 ASKED = Prompt(

@@ -16,6 +16,7 @@ from userbot.domain.messages import Chat, ChatKind, Message, Origin
 from userbot.domain.plural import format_count
 from userbot.importers import ImportSummary, import_file
 from userbot.store import Store
+from userbot.store.facts import OWNER_NAME
 
 EXPORTS = Path(__file__).parents[3] / "support" / "fixtures" / "exports"
 WHATSAPP = EXPORTS / "whatsapp"
@@ -166,7 +167,7 @@ def test_whatsapp_owner_is_asked_for_with_masked_numbers(store: Store, tmp_path:
 
 
 def test_known_owner_name_is_taken_where_it_fits(store: Store) -> None:
-    store.facts.set("owner_name", "Olga")
+    store.facts.set(OWNER_NAME, "Olga")
     assert import_file(store, WHATSAPP / "ios_group_chat.txt").owner_name == "Olga"
 
 

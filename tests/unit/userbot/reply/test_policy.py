@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
-from time import tzset
-from zoneinfo import ZoneInfo
 
 import pytest
 from fakes import START, bubble
 
+from userbot.domain.hours import Hours
 from userbot.domain.messages import Chat, ChatKind, Mode
-from userbot.reply.policy import PolicyInput, Rules, Ruling, Verdict, end_quiet_hours, judge
+from userbot.reply.policy import PolicyInput, Rules, Ruling, Verdict, judge
 
 FRIEND = Chat(id=101, kind=ChatKind.PRIVATE, title="Vera", mode=Mode.AUTO)
 HOUR = timedelta(hours=1)
@@ -56,7 +55,7 @@ def test_group_that_addresses_the_owner_is_answered() -> None:
     [
         ({"paused_until": START + HOUR}, Rules(), "everything is paused", START + HOUR),
         ({"chat": replace(FRIEND, paused_until=START + HOUR)}, Rules(), "the chat is paused", START + HOUR),
-        ({}, Rules(quiet_hours=(time(11), time(14)), zone=UTC), "quiet hours", START + 2 * HOUR),
+        ({}, Rules(quiet_hours=Hours(time(11), time(14)), zone=UTC), "quiet hours", START + 2 * HOUR),
         (
             {"owner_seen_at": None},
             Rules(only_offline_s=600),
@@ -90,43 +89,3 @@ def test_owner_away_for_long_enough_is_no_hindrance() -> None:
 
 def test_pause_that_is_over_is_no_hindrance() -> None:
     assert judge(_situation(paused_until=START - HOUR), Rules(), START).ruling is Ruling.ANSWER
-
-
-@pytest.mark.parametrize(
-    ("now", "end"),
-    [
-        ("2026-01-05T22:59:59+03:00", None),
-        ("2026-01-05T23:00:00+03:00", "2026-01-06T08:00:00+03:00"),
-        ("2026-01-06T03:00:00+03:00", "2026-01-06T08:00:00+03:00"),
-        ("2026-01-06T08:00:00+03:00", None),
-    ],
-)
-def test_quiet_hours_span_midnight_in_the_owners_zone(now: str, end: str | None) -> None:
-    rules = Rules(quiet_hours=(time(23), time(8)), zone=ZoneInfo("Europe/Moscow"))
-    expected = None if end is None else datetime.fromisoformat(end)
-    assert end_quiet_hours(rules, datetime.fromisoformat(now).astimezone(UTC)) == expected
-
-
-def test_quiet_hours_end_on_the_clock_when_summer_time_begins() -> None:
-    rules = Rules(quiet_hours=(time(23), time(8)), zone=ZoneInfo("Europe/Berlin"))
-    before = datetime(2026, 3, 28, 22, 30, tzinfo=UTC)  # 23:30; clocks go forward at night
-    assert end_quiet_hours(rules, before) == datetime(2026, 3, 29, 6, 0, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("now", "end"),
-    [
-        (datetime(2026, 3, 28, 22, 30, tzinfo=UTC), datetime(2026, 3, 29, 6, 0, tzinfo=UTC)),
-        (datetime(2026, 10, 24, 22, 30, tzinfo=UTC), datetime(2026, 10, 25, 7, 0, tzinfo=UTC)),
-    ],
-)
-def test_quiet_hours_of_the_machines_zone_end_on_its_clock_when_the_offset_changes(
-    now: datetime, end: datetime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    try:
-        with monkeypatch.context() as changed:
-            changed.setenv("TZ", "Europe/Berlin")
-            tzset()
-            assert end_quiet_hours(Rules(quiet_hours=(time(23), time(8))), now) == end
-    finally:
-        tzset()

@@ -17,7 +17,8 @@ from sqlalchemy.exc import IntegrityError
 from userbot.domain.errors import ChatNotFoundError, ConsentError, StoreError, StoreNewerError
 from userbot.domain.messages import Chat, ChatKind, Mode, Origin
 from userbot.store import Store
-from userbot.store.facts import Answer
+from userbot.store.commands import Answer
+from userbot.store.facts import OWNER_ID
 from userbot.store.replies import Bubble, Decision, OutboxState, ReplyState, SentCounts
 from userbot.store.schema import metadata
 
@@ -29,7 +30,7 @@ def test_upgrade_from_empty_equals_the_metadata(store: Store) -> None:
 
 
 def test_database_and_its_side_files_are_private(store: Store, tmp_path: Path) -> None:
-    store.facts.set("owner_id", 1)
+    store.facts.set(OWNER_ID, 1)
     files = sorted(path.name for path in (tmp_path / "home").iterdir())
     assert files == ["clone.db", "clone.db-shm", "clone.db-wal"]
     for path in (tmp_path / "home").iterdir():
@@ -251,11 +252,11 @@ def test_message_text_stands_in_no_error_of_the_database(store: Store) -> None:
 
 
 def test_facts_are_remembered_and_forgotten(store: Store) -> None:
-    store.facts.set("owner_id", 42)
-    store.facts.set("owner_id", 43)
-    assert store.facts.get("owner_id") == 43
-    store.facts.set("owner_id", None)
-    assert store.facts.get("owner_id", "none") == "none"
+    store.facts.set(OWNER_ID, 42)
+    store.facts.set(OWNER_ID, 43)
+    assert store.facts.get(OWNER_ID) == 43
+    store.facts.set(OWNER_ID, None)
+    assert store.facts.get(OWNER_ID) is None
 
 
 def test_command_that_lay_around_is_given_up(store: Store, clock: FakeClock) -> None:

@@ -33,7 +33,7 @@ from userbot.importers.telegram import ids, layout
 from userbot.importers.telegram.ids import read_time
 from userbot.importers.telegram.json import read_telegram
 from userbot.importers.telegram.quick import Draft
-from userbot.store import Store
+from userbot.store import Store, facts
 
 LAYOUTS = ("desktop", "minified", "sorted")
 
@@ -70,8 +70,8 @@ def test_every_era_in_every_layout_gives_the_same_conversation(
 @pytest.mark.parametrize("era", ERAS)
 def test_owner_is_remembered_by_his_id(store: Store, tmp_path: Path, era: str) -> None:
     load(store, tmp_path, ERAS[era])
-    assert store.facts.get("owner_id") == OWNER_ID
-    assert store.facts.get("owner_name") == OWNER
+    assert store.facts.get(facts.OWNER_ID) == OWNER_ID
+    assert store.facts.get(facts.OWNER_NAME) == OWNER
 
 
 def test_second_import_and_an_overlapping_one_add_only_what_is_new(store: Store, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_dry_run_stores_nothing(store: Store, tmp_path: Path) -> None:
     summary = load(store, tmp_path, account(chat(conversation())), dry_run=True)
     assert summary.messages == 4
     assert summary.totals == {Origin.CONTACT: 2, Origin.OWNER: 2, Origin.CLONE: 0}
-    assert (store.chats.all(), store.facts.get("owner_id")) == ([], None)
+    assert (store.chats.all(), store.facts.get(facts.OWNER_ID)) == ([], None)
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 100, 1000])
@@ -128,7 +128,7 @@ def test_saved_messages_tell_the_owner_where_the_account_is_left_out(store: Stor
 def test_writer_in_most_private_chats_is_the_owner(store: Store, tmp_path: Path) -> None:
     chats = [chat(conversation(), chat_id=PEER_ID), chat([row(9, mine=True)], chat_id=77)]
     load(store, tmp_path, account(*chats, with_owner=False))
-    assert store.facts.get("owner_id") == OWNER_ID
+    assert store.facts.get(facts.OWNER_ID) == OWNER_ID
 
 
 def test_unknown_owner_of_a_group_is_asked_for_with_the_candidates(store: Store, tmp_path: Path) -> None:

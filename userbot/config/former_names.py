@@ -1,0 +1,42 @@
+"""Settings that were renamed: the former names still work, with a note that says today's."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+Path = tuple[str, ...]
+
+
+class FormerNameWarning(UserWarning):
+    """A setting was given under its former name."""
+
+
+def accept_former_names(values: Mapping[str, Any], renamed: Mapping[Path, Path]) -> dict[str, Any]:
+    """Return settings under today's names; a value that was given under both keeps the one of today.
+
+    Args:
+        values: Nested settings, as they were read.
+        renamed: Former path of names to the one of today.
+    """
+    moved = dict(values)
+    for former, today in renamed.items():
+        group = moved.get(former[0])
+        if len(former) != 2 or not isinstance(group, Mapping) or former[1] not in group:
+            continue
+        said = f"{_name(former)} is called {_name(today)} now; the former name still works."
+        warnings.warn(FormerNameWarning(said), stacklevel=2)
+        kept = {name: value for name, value in group.items() if name != former[1]}
+        moved[former[0]] = kept
+        *above, last = today
+        target = moved
+        for name in above:
+            target[name] = dict(target.get(name) or {})
+            target = target[name]
+        target.setdefault(last, group[former[1]])
+    return moved
+
+
+def _name(path: Path) -> str:
+    return "CLONE_" + "__".join(path).upper()

@@ -1,0 +1,45 @@
+"""Telegram's ids: how chats are marked, which accounts are nobody to talk to, and where other messengers' ids begin.
+
+A marked id says what it names: users are positive, basic groups `-id`, channels and supergroups `-100…id`.
+"""
+
+from __future__ import annotations
+
+LOGIN_CODES_ID = 777000
+"""Telegram's own account, which sends login codes and notices."""
+
+SERVICE_IDS = frozenset({LOGIN_CODES_ID, 42777, 333000, 489000, 1271266957})
+"""Accounts of Telegram that nobody converses with: login codes and notices, support, forwarded replies, verification
+codes.
+
+Source for 777000 and 333000: Telegram Desktop, data/data_peer.h, isNotificationsUser.
+"""
+
+CHANNEL_MARK = -1_000_000_000_000
+"""Channels and supergroups are this less their id."""
+
+FIRST_DERIVED_ID = 2**61
+"""Chats of other messengers have ids from here up, derived from their names."""
+
+
+def mark_basic_group(number: int) -> int:
+    """Return the marked id of a basic group."""
+    return -number
+
+
+def mark_channel(number: int) -> int:
+    """Return the marked id of a channel or supergroup."""
+    return CHANNEL_MARK - number
+
+
+def is_basic_group(chat_id: int) -> bool:
+    """Tell whether a marked id is that of a basic group."""
+    return CHANNEL_MARK < chat_id < 0
+
+
+def shares_numbering(chat_id: int) -> bool:
+    """Tell whether a chat's messages are numbered together with the account's other private chats and basic groups.
+
+    Supergroups and channels, and the chats of other messengers, number their messages on their own.
+    """
+    return CHANNEL_MARK < chat_id < FIRST_DERIVED_ID

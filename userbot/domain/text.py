@@ -1,0 +1,48 @@
+"""Conventions of text that every renderer shares: in training, in this process, and for a model server.
+
+A bubble is a line. What is inside one, or looks like the model's own marks, is written so that it can't be mistaken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+LINE_BREAK = "\u2028"
+"""Stands for a line break inside a bubble; a real one ends the bubble."""
+
+JOINER = "\u2060"
+"""An invisible character that breaks what looks like a token or mark of the model's."""
+
+OPENING = "…"
+"""Stands for a contact's turn where the owner begins a conversation."""
+
+CONTACT_MARK = "User:"
+OWNER_MARK = "Clone:"
+
+MAX_MESSAGE_CHARS = 4096
+"""Telegram refuses longer messages."""
+
+_BREAKS = re.compile(r"\r\n|[\r\n\u2028\u2029\x85]")
+_MARKS = re.compile(rf"^(\s*(?:{CONTACT_MARK[:-1]}|{OWNER_MARK[:-1]}))(?=\s*:)")
+
+
+def join_bubbles(bubbles: Iterable[str]) -> str:
+    """Write a turn's bubbles as lines; a line break inside a bubble becomes U+2028."""
+    return "\n".join(_BREAKS.sub(LINE_BREAK, bubble.strip()) for bubble in bubbles).strip()
+
+
+def split_bubbles(text: str) -> tuple[str, ...]:
+    """Read lines back as bubbles; empty ones are left out."""
+    bubbles = (line.replace(LINE_BREAK, "\n").replace(JOINER, "").strip() for line in text.split("\n"))
+    return tuple(bubble for bubble in bubbles if bubble)
+
+
+def break_at(pattern: re.Pattern[str], text: str) -> str:
+    """Break whatever a pattern finds by an invisible character after its first letter."""
+    return pattern.sub(lambda match: match[0][0] + JOINER + match[0][1:], text)
+
+
+def break_role_marks(text: str) -> str:
+    """Break a role mark (`User:`, `Clone:`) at the beginning of a bubble by an invisible character."""
+    return _MARKS.sub(rf"\1{JOINER}", text)
