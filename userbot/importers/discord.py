@@ -13,7 +13,7 @@ from typing import Any
 
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
-from userbot.importers.placeholders import bracket, describe_file
+from userbot.domain.placeholders import Kind, write_file, write_placeholder
 from userbot.importers.reading.items import Found, Hints, Owner, Truncated, gather
 from userbot.importers.reading.json_stream import parse_events, parse_items
 from userbot.importers.reading.names import choose_by_name, derive_chat_id
@@ -150,9 +150,9 @@ def _read_time(value: Any) -> datetime | None:
 
 def _describe_media(row: dict[str, Any]) -> str | None:
     for key, name_key in (("attachments", "fileName"), ("stickers", "name")):
-        found = row.get(key)
-        if isinstance(found, list) and found and isinstance(found[0], dict):
-            name = found[0].get(name_key)
+        items = row.get(key)
+        if isinstance(items, list) and items and isinstance(items[0], dict):
+            name = items[0].get(name_key)
             shown = name if isinstance(name, str) else None
-            return bracket("sticker", shown) if key == "stickers" else describe_file(shown)
-    return "[embed]" if row.get("embeds") and not row.get("content") else None
+            return write_placeholder(Kind.STICKER, shown) if key == "stickers" else write_file(shown)
+    return write_placeholder(Kind.EMBED) if row.get("embeds") and not row.get("content") else None

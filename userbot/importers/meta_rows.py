@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
-from userbot.importers.placeholders import bracket, describe_file, format_duration
+from userbot.domain.placeholders import Kind, write_file, write_placeholder, write_timed
 from userbot.importers.reading.names import MessageIds
 
-_MEDIA = {"photos": "photo", "videos": "video", "gifs": "gif", "sticker": "sticker"}
+_MEDIA = {"photos": Kind.PHOTO, "videos": Kind.VIDEO, "gifs": Kind.GIF, "sticker": Kind.STICKER}
 _CALLS = ("call", "subscribe", "unsubscribe")
 # What the app writes in the sender's name, in English exports; nobody typed it.
 _SHARED = (
@@ -58,7 +58,7 @@ def convert_row(row: Any, chat: Chat, owner: str | None, ids: MessageIds) -> Mes
         return "reaction"
     media = _describe_media(row)
     if text.endswith(_SHARED):
-        media, text = media or "[attachment]", ""
+        media, text = media or write_placeholder(Kind.ATTACHMENT), ""
     if not text and media is None:
         return "empty message"
     return Message(
@@ -84,13 +84,13 @@ def _read_time(value: Any) -> datetime | None:
 def _describe_media(row: dict[str, Any]) -> str | None:
     for key, kind in _MEDIA.items():
         if row.get(key):
-            return bracket(kind)
+            return write_placeholder(kind)
     for key in ("audio_files", "files", "media"):
-        found = row.get(key)
-        if isinstance(found, list) and found and isinstance(found[0], dict):
+        files = row.get(key)
+        if isinstance(files, list) and files and isinstance(files[0], dict):
             if key == "audio_files":
-                seconds = found[0].get("duration")
-                return bracket("voice", format_duration(seconds if isinstance(seconds, int) else None))
-            return describe_file(mend(found[0].get("uri")).rsplit("/", 1)[-1])
+                seconds = files[0].get("duration")
+                return write_timed(Kind.VOICE, seconds if isinstance(seconds, int) else None)
+            return write_file(mend(files[0].get("uri")).rsplit("/", 1)[-1])
     share = row.get("share")
-    return "[link]" if isinstance(share, dict) and share else None
+    return write_placeholder(Kind.LINK) if isinstance(share, dict) and share else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from userbot.importers.placeholders import bracket, describe_file
+from userbot.domain.placeholders import Kind, write_file, write_placeholder
 
 _ATTACHED = re.compile(r"^[\u200e\s]*<[^<>:]{1,30}: (?P<name>[^<>]+)>")
 _FILE = re.compile(r"^[\u200e\s]*(?P<name>[^\n/]{1,120}\.\w{2,5}) \([^()\n]{3,40}\)")
@@ -35,12 +35,12 @@ _OMISSION_WORDS = (
     "ausente",
 )
 _KINDS = {
-    "photo": ("photo", "image", "изображение", "фото", "bild", "imagen", "imagem", "immagine", "img"),
-    "video": ("video", "видео", "vidéo", "vídeo", "vid"),
-    "voice": ("audio", "voice", "аудио", "голос", "áudio", "ptt", "aud"),
-    "sticker": ("sticker", "стикер", "autocollant", "figurinha", "stk"),
-    "gif": ("gif",),
-    "contact": ("contact", "контакт", "kontakt", "contacto", "contato"),
+    Kind.PHOTO: ("photo", "image", "изображение", "фото", "bild", "imagen", "imagem", "immagine", "img"),
+    Kind.VIDEO: ("video", "видео", "vidéo", "vídeo", "vid"),
+    Kind.VOICE: ("audio", "voice", "аудио", "голос", "áudio", "ptt", "aud"),
+    Kind.STICKER: ("sticker", "стикер", "autocollant", "figurinha", "stk"),
+    Kind.GIF: ("gif",),
+    Kind.CONTACT: ("contact", "контакт", "kontakt", "contacto", "contato"),
 }
 _DELETED = frozenset({
     "this message was deleted", "you deleted this message", "this message was deleted by admin",
@@ -59,26 +59,30 @@ def is_deleted_mark(text: str) -> bool:
 
 def describe_attachment(raw: str) -> tuple[str | None, str]:
     """Split what a line says into placeholder and caption; the placeholder is None for plain text."""
-    for pattern in (_ATTACHED, _FILE):
-        found = pattern.match(raw)
-        if found is not None:
-            name = found["name"].strip("\u200e ")
-            return "[sticker]" if name.endswith(".webp") else describe_file(name), _clean(raw[found.end() :])
-    found = _IOS_OMITTED.match(raw) or _OMITTED.match(raw)
-    if found is not None and (raw.startswith("\u200e") or any(w in found["what"].casefold() for w in _OMISSION_WORDS)):
-        return _name_kind(found["what"]), ""
+    attached = _ATTACHED.match(raw) or _FILE.match(raw)
+    if attached is not None:
+        return _describe_file(attached["name"].strip("\u200e ")), _clean(raw[attached.end() :])
+    omitted = _IOS_OMITTED.match(raw) or _OMITTED.match(raw)
+    if omitted is not None:
+        what = omitted["what"].casefold()
+        if raw.startswith("\u200e") or any(words in what for words in _OMISSION_WORDS):
+            return write_placeholder(_find_kind(what)), ""
     if _PLACE.match(raw):
-        return "[location]", ""
-    found = _POLL.match(raw)
-    if found is not None:
-        return bracket("poll:", found["question"]), ""
+        return write_placeholder(Kind.LOCATION), ""
+    poll = _POLL.match(raw)
+    if poll is not None:
+        return write_placeholder(Kind.POLL, poll["question"]), ""
     return None, _clean(raw)
+
+
+def _describe_file(name: str) -> str:
+    # WhatsApp's pictures are JPEG, and only its stickers are WebP.
+    return write_placeholder(Kind.STICKER) if name.endswith(".webp") else write_file(name)
 
 
 def _clean(text: str) -> str:
     return text.replace("\u200e", "").strip()
 
 
-def _name_kind(what: str) -> str:
-    words = what.casefold()
-    return next((bracket(kind) for kind, parts in _KINDS.items() if any(part in words for part in parts)), "[media]")
+def _find_kind(what: str) -> Kind:
+    return next((kind for kind, parts in _KINDS.items() if any(part in what for part in parts)), Kind.MEDIA)

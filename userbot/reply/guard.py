@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from userbot.domain.messages import Reply
+from userbot.domain.placeholders import find_placeholder
 from userbot.domain.text import MAX_MESSAGE_CHARS
 
 MAX_BUBBLES = 8
@@ -20,10 +21,6 @@ _ROLE_MARKERS = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _CHARACTER_LOOP = re.compile(r"(.{1,16}?)\1{3,}", re.DOTALL)
-_PLACEHOLDER = re.compile(
-    r"^\[(?:photo|gif|location|contact|game|invoice|giveaway|story|to-do list|dice|attachment|voice|video message|video"
-    r"|audio|file|sticker|poll)(?:[ :][^\]]*)?\]$"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ def _check_roles(draft: Draft) -> str | None:
 
 def _check_placeholders(draft: Draft) -> str | None:
     # The model has read placeholders of media; it can't attach any.
-    shown = any(_PLACEHOLDER.match(bubble.strip()) for bubble in draft.reply.bubbles)
+    shown = any(find_placeholder(bubble) is not None for bubble in draft.reply.bubbles)
     return "a placeholder of media instead of words" if shown else None
 
 

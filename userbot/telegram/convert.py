@@ -14,21 +14,20 @@ from telethon.tl import types
 from telethon.utils import get_display_name, get_peer_id
 
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
-from userbot.domain.placeholders import bracket, describe_audio, format_duration
+from userbot.domain.placeholders import Kind, write_audio, write_placeholder, write_sticker, write_timed
 from userbot.domain.telegram_ids import SERVICE_IDS
 
-_ALONE = {
-    types.MessageMediaPhoto: "[photo]",
-    types.MessageMediaGeo: "[location]",
-    types.MessageMediaGeoLive: "[live location]",
-    types.MessageMediaContact: "[contact]",
-    types.MessageMediaInvoice: "[invoice]",
-    types.MessageMediaPaidMedia: "[paid media]",
-    types.MessageMediaGiveaway: "[giveaway]",
-    types.MessageMediaGiveawayResults: "[giveaway]",
-    types.MessageMediaStory: "[story]",
+_WITHOUT_DETAIL = {
+    types.MessageMediaPhoto: Kind.PHOTO,
+    types.MessageMediaGeo: Kind.LOCATION,
+    types.MessageMediaGeoLive: Kind.LIVE_LOCATION,
+    types.MessageMediaContact: Kind.CONTACT,
+    types.MessageMediaInvoice: Kind.INVOICE,
+    types.MessageMediaPaidMedia: Kind.PAID_MEDIA,
+    types.MessageMediaGiveaway: Kind.GIVEAWAY,
+    types.MessageMediaGiveawayResults: Kind.GIVEAWAY,
+    types.MessageMediaStory: Kind.STORY,
 }
-_OTHER = "[attachment]"
 
 
 def read_chat(entity: Any, me_id: int) -> Chat:
@@ -79,9 +78,7 @@ def read_message(message: Any, me_id: int, *, entities: Mapping[int, Any]) -> Me
         reply_to_id=reply_to_id,
         topic_id=topic_id,
         forwarded=message.fwd_from is not None,
-        via_bot=bool(
-            message.via_bot_id or message.via_business_bot_id or message.offline or message.guestchat_via_from
-        ),
+        via_bot=_is_by_bot(message),
         edited_at=_utc(message.edit_date) if message.edit_date and not message.edit_hide else None,
     )
 
@@ -99,16 +96,16 @@ def describe_media(media: Any) -> str | None:
         case types.MessageMediaDocument():
             return _describe_document(media)
         case types.MessageMediaVenue():
-            return bracket("location", media.title)
+            return write_placeholder(Kind.LOCATION, media.title)
         case types.MessageMediaGame():
-            return bracket("game", media.game.title)
+            return write_placeholder(Kind.GAME, media.game.title)
         case types.MessageMediaPoll():
-            return bracket("poll:", media.poll.question.text)
+            return write_placeholder(Kind.POLL, media.poll.question.text)
         case types.MessageMediaToDo():
-            return bracket("to-do:", media.todo.title.text)
+            return write_placeholder(Kind.TO_DO, media.todo.title.text)
         case types.MessageMediaDice():
             return str(media.emoticon)
-    return _ALONE.get(type(media), _OTHER)
+    return write_placeholder(_WITHOUT_DETAIL.get(type(media), Kind.ATTACHMENT))
 
 
 def _describe_document(media: Any) -> str:
@@ -117,23 +114,23 @@ def _describe_document(media: Any) -> str:
     audio = attributes.get(types.DocumentAttributeAudio)
     video = attributes.get(types.DocumentAttributeVideo)
     if types.DocumentAttributeSticker in attributes:
-        return attributes[types.DocumentAttributeSticker].alt or "[sticker]"
+        return write_sticker(attributes[types.DocumentAttributeSticker].alt)
     if media.round or (video is not None and video.round_message):
-        return _timed("video message", video)
+        return _write_timed(Kind.VIDEO_MESSAGE, video)
     if media.voice or (audio is not None and audio.voice):
-        return _timed("voice", audio)
+        return _write_timed(Kind.VOICE, audio)
     if types.DocumentAttributeAnimated in attributes:
-        return "[gif]"
+        return write_placeholder(Kind.GIF)
     if video is not None or media.video:
-        return _timed("video", video)
+        return _write_timed(Kind.VIDEO, video)
     if audio is not None:
-        return describe_audio(audio.performer, audio.title, seconds=int(audio.duration))
+        return write_audio(audio.performer, audio.title, seconds=int(audio.duration))
     name = attributes.get(types.DocumentAttributeFilename)
-    return bracket("file", name and name.file_name)
+    return write_placeholder(Kind.FILE, name and name.file_name)
 
 
-def _timed(kind: str, attribute: Any) -> str:
-    return bracket(kind, None if attribute is None else format_duration(int(attribute.duration)))
+def _write_timed(kind: Kind, attribute: Any) -> str:
+    return write_timed(kind, None if attribute is None else int(attribute.duration))
 
 
 def _is_by_bot(message: Any) -> bool:

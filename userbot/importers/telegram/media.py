@@ -1,4 +1,4 @@
-"""Compact placeholders for what is not text: short enough to learn from, and never a phone number."""
+"""Attachments of a row as placeholders."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from userbot.domain.placeholders import bracket, describe_audio, format_duration
+from userbot.domain.placeholders import Kind, write_audio, write_placeholder, write_sticker, write_timed
 from userbot.importers.telegram.rows import Row, join_text
+
+_TIMED = {"voice_message": Kind.VOICE, "video_message": Kind.VIDEO_MESSAGE, "video_file": Kind.VIDEO}
 
 
 def describe_media(row: Row) -> str | None:
@@ -16,17 +18,19 @@ def describe_media(row: Row) -> str | None:
     if row.media_type is not None:
         return _describe_typed(row)
     if row.photo is not None:
-        return "[photo]"
+        return write_placeholder(Kind.PHOTO)
     if row.file is not None or row.file_name is not None:
-        return bracket("file", _file_name(row))
+        return write_placeholder(Kind.FILE, _file_name(row))
     if row.contact_information is not UNSET:
-        return "[contact]"
+        return write_placeholder(Kind.CONTACT)
     if row.location_information is not UNSET or row.place_name is not None:
-        return "[live location]" if row.live_location_period_seconds else bracket("location", row.place_name)
+        if row.live_location_period_seconds:
+            return write_placeholder(Kind.LIVE_LOCATION)
+        return write_placeholder(Kind.LOCATION, row.place_name)
     if row.poll is not None:
-        return bracket("poll:", _nested(row.poll, "question"))
+        return write_placeholder(Kind.POLL, _nested(row.poll, "question"))
     if row.todo_list is not None:
-        return bracket("to-do:", _nested(row.todo_list, "title"))
+        return write_placeholder(Kind.TO_DO, _nested(row.todo_list, "title"))
     return _describe_rare(row)
 
 
@@ -38,26 +42,25 @@ def join_entities(row: Row) -> str:
 def _describe_typed(row: Row) -> str:
     kind = row.media_type or ""
     if kind == "sticker":
-        return row.sticker_emoji or "[sticker]"
+        return write_sticker(row.sticker_emoji)
     if kind == "audio_file":
-        return describe_audio(row.performer, row.title, seconds=row.duration_seconds)
+        return write_audio(row.performer, row.title, seconds=row.duration_seconds)
     if kind == "animation":
-        return "[gif]"
-    words = {"voice_message": "voice", "video_message": "video message", "video_file": "video"}
-    if kind in words:
-        return bracket(words[kind], format_duration(row.duration_seconds))
-    return bracket("file", _file_name(row))
+        return write_placeholder(Kind.GIF)
+    if kind in _TIMED:
+        return write_timed(_TIMED[kind], row.duration_seconds)
+    return write_placeholder(Kind.FILE, _file_name(row))
 
 
 def _describe_rare(row: Row) -> str | None:
     if row.game_title is not None:
-        return bracket("game", row.game_title)
+        return write_placeholder(Kind.GAME, row.game_title)
     if row.invoice_information is not UNSET:
-        return "[invoice]"
+        return write_placeholder(Kind.INVOICE)
     if row.giveaway_information is not UNSET or row.giveaway_results is not UNSET:
-        return "[giveaway]"
+        return write_placeholder(Kind.GIVEAWAY)
     if row.paid_stars_amount is not None:
-        return "[paid media]"
+        return write_placeholder(Kind.PAID_MEDIA)
     return None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
-from userbot.importers.placeholders import bracket, describe_file
+from userbot.domain.placeholders import Kind, write_file, write_placeholder, write_sticker
 from userbot.importers.reading.items import Truncated
 from userbot.importers.reading.source import MeteredFile
 
@@ -21,25 +21,30 @@ _ROW_ID = re.compile(r"message(-?\d{1,18})$")
 _DURATION = re.compile(r"\b0?(\d+:\d{2}(?::\d{2})?)\b")
 _VOID = frozenset({"br", "img", "meta", "link", "hr", "input", "source"})
 _MEDIA = {
-    "media_photo": "photo",
-    "media_voice_message": "voice",
-    "media_video": "video",
-    "media_audio_file": "audio",
-    "media_file": "file",
-    "media_contact": "contact",
-    "media_location": "location",
-    "media_live_location": "live location",
-    "media_venue": "location",
-    "media_poll": "poll:",
-    "media_game": "game",
-    "media_invoice": "invoice",
-    "media_call": "call",
-    "photo_wrap": "photo",
-    "sticker_wrap": "sticker",
-    "video_file_wrap": "video",
-    "animated_wrap": "gif",
+    "media_photo": Kind.PHOTO,
+    "media_voice_message": Kind.VOICE,
+    "media_video": Kind.VIDEO,
+    "media_audio_file": Kind.AUDIO,
+    "media_file": Kind.FILE,
+    "media_contact": Kind.CONTACT,
+    "media_location": Kind.LOCATION,
+    "media_live_location": Kind.LIVE_LOCATION,
+    "media_venue": Kind.LOCATION,
+    "media_poll": Kind.POLL,
+    "media_game": Kind.GAME,
+    "media_invoice": Kind.INVOICE,
+    "media_call": Kind.CALL,
+    "photo_wrap": Kind.PHOTO,
+    "sticker_wrap": Kind.STICKER,
+    "video_file_wrap": Kind.VIDEO,
+    "animated_wrap": Kind.GIF,
 }
-_TITLES = {"Sticker": "sticker", "Video message": "video message", "Animation": "gif", "GIF": "gif"}
+_TITLES = {
+    "Sticker": Kind.STICKER,
+    "Video message": Kind.VIDEO_MESSAGE,
+    "Animation": Kind.GIF,
+    "GIF": Kind.GIF,
+}
 
 
 @dataclass(slots=True)
@@ -55,7 +60,7 @@ class HtmlRow:
     forwarded: bool = False
     via_bot: bool = False
     reply_to_id: int | None = None
-    kind: str | None = None
+    kind: Kind | None = None
     title: str = ""
     status: str = ""
     question: str = ""
@@ -65,18 +70,17 @@ class HtmlRow:
         """Placeholder of the attachment."""
         if self.kind is None:
             return None
-        kind = _TITLES.get(self.title.strip(), self.kind)
-        if kind == "sticker":
+        title = self.title.strip()
+        kind = _TITLES.get(title, self.kind)
+        if kind is Kind.STICKER:
             emoji = self.status.split(",")[0].strip()
-            return emoji if emoji and not emoji.isascii() else "[sticker]"
-        if kind in ("voice", "video", "video message"):
-            found = _DURATION.search(self.status)
-            return bracket(kind, found[1] if found else None)
-        if kind == "file":
-            return describe_file(self.title.strip() or None) if self.title.strip() != "File" else "[file]"
-        if kind == "poll:":
-            return bracket(kind, self.question)
-        return bracket(kind)
+            return write_sticker(None if emoji.isascii() else emoji)
+        if kind in (Kind.VOICE, Kind.VIDEO, Kind.VIDEO_MESSAGE):
+            duration = _DURATION.search(self.status)
+            return write_placeholder(kind, duration[1] if duration else None)
+        if kind is Kind.FILE:
+            return write_file(None if title == "File" else title)
+        return write_placeholder(kind, self.question if kind is Kind.POLL else None)
 
 
 @dataclass(frozen=True, slots=True)
