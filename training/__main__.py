@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from training.config import PRESETS, TrainConfig, make_config, read_layer
+from training.events import Failed
 from training.progress import JsonLines
 from training.run.pipeline import resume, train
 from userbot.config.settings import Settings, load_settings
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     store, config, paths=paths, parent=given.parent, progress=progress, should_stop=stop.is_set
                 )
     except CloneError as exc:
-        progress.report("error", text=str(exc), exit_code=exc.exit_code)
+        progress.report(Failed(text=str(exc), exit_code=exc.exit_code))
         return exc.exit_code
     return ExitCode.WORSE if manifest.metrics["worse"] else ExitCode.DONE
 

@@ -1,56 +1,65 @@
-"""What a training run tells while it goes on: one stream of events, for a person, a file, or another process.
-
-Events, each with its values:
-
-==============  ======================================================================================================
-`note`          `text`: a line for the owner, such as which attention runs
-`config`        the whole configuration, base, parent, run
-`data`          samples, tokens, supervised tokens, updates, held-out samples
-`estimate`      memory by part, time, what to change
-`step`          step, total, loss (nats a supervised token), learning_rate, tokens_per_s, memory_bytes, eta_s
-`evaluation`    step, loss, bits_per_char on the held-out samples; name: `before`, `current`, `during`, `after`
-`checkpoint`    step
-`done`          adapter_id, worse, metrics
-`error`         text, exit_code
-==============  ======================================================================================================
-"""
+"""Where the events of a run go: nowhere, into memory, to a stream as JSON lines; and how a log is read again."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Protocol, TextIO, TypeVar
+
+from training.events import Evaluated, EvaluationName, Event, Stepped, parse_event
+
+E = TypeVar("E")
 
 
 class Progress(Protocol):
-    """Whoever wants to know."""
+    """Receives the events of a run."""
 
-    def report(self, event: str, /, **values: Any) -> None:
-        """Take an event; its values can be written as JSON."""
+    def report(self, event: Event) -> None:
+        """Take an event."""
         ...
 
 
 class NoProgress:
-    """Progress that nobody wants to know."""
+    """Progress that drops every event."""
 
-    def report(self, event: str, /, **values: Any) -> None:
+    def report(self, event: Event) -> None:
         """Do nothing."""
 
 
-class JsonLines:
-    """Progress as a line of JSON an event.
+class RecordedProgress:
+    """Progress that is kept in memory, for tests and benchmarks.
 
     Args:
-        stream: Where to; each line is flushed.
+        events: All events, oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def report(self, event: Event) -> None:
+        """Append the event."""
+        self.events.append(event)
+
+    def of(self, kind: type[E]) -> list[E]:
+        """Return the events of one class, oldest first."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+class JsonLines:
+    """Progress as one line of JSON per event.
+
+    Args:
+        stream: Where the lines are written; each one is flushed.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def report(self, event: str, /, **values: Any) -> None:
+    def report(self, event: Event) -> None:
         """Write a line."""
-        self._stream.write(json.dumps({"event": event, **values}, ensure_ascii=False, default=str) + "\n")
+        # default=str: the configuration holds paths.
+        self._stream.write(json.dumps(event.to_json(), ensure_ascii=False, default=str) + "\n")
         self._stream.flush()
 
 
@@ -58,46 +67,62 @@ class Broadcast:
     """Progress for several listeners.
 
     Args:
-        listeners: In the order of telling them.
+        listeners: Each gets every event, in this order.
     """
 
     def __init__(self, *listeners: Progress) -> None:
         self._listeners = listeners
 
-    def report(self, event: str, /, **values: Any) -> None:
-        """Tell all of them."""
+    def report(self, event: Event) -> None:
+        """Report the event to all of them."""
         for listener in self._listeners:
-            listener.report(event, **values)
+            listener.report(event)
 
 
-def read_events(path: Path) -> list[dict[str, Any]]:
-    """Read a log of JSON lines; a last line that was cut off is left out."""
-    events = []
-    for line in path.read_text("utf-8").splitlines():
-        try:
-            events.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return events
+def read_events(path: Path) -> list[Event]:
+    """Read a run's log.
+
+    Args:
+        path: A file that `JsonLines` wrote, of this version or an older one.
+
+    Returns:
+        Its events, oldest first. Lines that hold none are left out: one that was cut off by a crash, for instance.
+
+    Raises:
+        OSError: The file can't be read.
+    """
+    with path.open("rb") as lines:
+        return [event for event in map(parse_event, lines) if event is not None]
 
 
-def plot_loss(events: Iterable[Mapping[str, Any]], path: Path) -> None:
-    """Draw the losses of a run as PNG; of steps that were run twice, after a crash, the later one counts."""
+def plot_loss(events: Iterable[Event], path: Path) -> None:
+    """Draw the training and the held-out losses of a run as PNG.
+
+    Of steps that were run twice, after a crash, the later one counts. The active adapter's score is no part of the
+    curve: it belongs to another training.
+
+    Args:
+        events: Of one run.
+        path: The picture.
+    """
     from matplotlib.figure import Figure
 
     steps: dict[int, float] = {}
     held_out: dict[int, float] = {}
     for event in events:
-        if event["event"] == "step":
-            steps[event["step"]] = event["loss"]
-        elif event["event"] == "evaluation" and event["name"] != "current":
-            held_out[event["step"]] = event["loss"]
+        match event:
+            case Stepped():
+                steps[event.step] = event.loss
+            case Evaluated() if event.name is not EvaluationName.ACTIVE:
+                held_out[event.step] = event.loss
+            case _:
+                pass
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(list(steps), list(steps.values()), linewidth=1, label="training")
     axes.plot(list(held_out), list(held_out.values()), marker="o", label="held out")
     axes.set_xlabel("update")
-    axes.set_ylabel("loss, nats a supervised token")
+    axes.set_ylabel("loss, nats per supervised token")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=110)

@@ -17,6 +17,7 @@ from benchmarks.speed.variants import FULL, OURS, Ours
 from training.config import make_config
 from training.data.prepare import HELD_OUT, TRAIN
 from training.data.tokens import Tokens
+from training.events import Estimated, Event, Note, Stepped
 from training.loop.batches import plan_batches
 from training.loop.session import TrainingSession
 from training.model import device as device
@@ -30,18 +31,21 @@ class Clock:
     def __init__(self) -> None:
         self.done: list[tuple[float, int]] = []
         self.losses: list[float] = []
-        self.estimate: dict[str, Any] = {}
+        self.estimate: Estimated | None = None
         self.lines: list[str] = []
 
-    def report(self, event: str, /, **values: Any) -> None:
+    def report(self, event: Event) -> None:
         """Take an event."""
-        if event == "step":
-            self.done.append((time.perf_counter(), values["step"]))
-            self.losses.append(values["loss"])
-        elif event == "estimate":
-            self.estimate = values
-        elif event == "note":
-            self.lines.append(values["text"])
+        match event:
+            case Stepped():
+                self.done.append((time.perf_counter(), event.step))
+                self.losses.append(event.loss)
+            case Estimated():
+                self.estimate = event
+            case Note():
+                self.lines.append(event.text)
+            case _:
+                pass
 
     def has_timed(self, seconds: float, *, warm: int) -> bool:
         """Tell whether updates after the warm-up were timed for so long."""
@@ -79,7 +83,7 @@ def run_ours(name: str, work: Path, shape: dict[str, int], seconds: float) -> di
         learner.learn(should_stop=lambda: progress.has_timed(seconds, warm=warm))
     plan, _ = plan_batches(config, learner.train)
     (start, first), (end, last) = progress.find_ends(warm)
-    told = progress.estimate
+    estimate = progress.estimate
     return {
         "seconds": end - start,
         "updates": last - first,
@@ -89,9 +93,9 @@ def run_ours(name: str, work: Path, shape: dict[str, int], seconds: float) -> di
         "lines": progress.lines,
         "warm_s": round(start - began - loaded, 1),
         "load_s": round(loaded, 1),
-        "estimated_tokens_per_s": told.get("tokens_per_s"),
-        "estimated_gib": (told.get("memory_gib") or {}).get("total"),
-        "max_pack_tokens": told.get("max_pack_tokens"),
+        "estimated_tokens_per_s": estimate.tokens_per_s if estimate else None,
+        "estimated_gib": (estimate.memory_gib or {}).get("total") if estimate else None,
+        "max_pack_tokens": estimate.max_pack_tokens if estimate else None,
     }
 
 

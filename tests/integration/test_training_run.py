@@ -18,7 +18,8 @@ from fakes import START, FakeClock
 from models import make_base
 
 from training.config import TrainConfig, make_config
-from training.progress import Progress, read_events
+from training.events import Estimated, Evaluated, EvaluationName, Event, Finished, Note, Stepped
+from training.progress import RecordedProgress, read_events
 from training.run import consent
 from training.run.pipeline import resume, train
 from training.serving.clone_model import CloneModel
@@ -87,21 +88,10 @@ def configure(base: Path, **values: Any) -> TrainConfig:
     )
 
 
-class Heard(Progress):
-    def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
-
-    def report(self, event: str, /, **values: Any) -> None:
-        self.events.append({"event": event, **values})
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [event for event in self.events if event["event"] == kind]
-
-
 def test_a_run_ends_with_an_adapter_that_knows_its_own_history(
     filled: Store, base: Path, paths: HomePaths, clock: FakeClock
 ) -> None:
-    heard = Heard()
+    heard = RecordedProgress()
     manifest = train(filled, configure(base), paths=paths, progress=heard, clock=clock)
     shelf = AdapterShelf(paths.adapters)
     assert shelf.verify(manifest.id) == manifest
@@ -131,34 +121,34 @@ def test_a_run_ends_with_an_adapter_that_knows_its_own_history(
     assert reply.adapter_id == manifest.id
 
     run = next(paths.runs.iterdir())
-    assert read_events(run / "log.jsonl") == json.loads(json.dumps(heard.events, default=str))
+    assert read_events(run / "log.jsonl") == heard.events
     assert (run / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in run.iterdir()) == ["log.jsonl", "loss.png", "run.json"]
-    assert heard.events[-1]["event"] == "done"
-    assert heard.events[-1]["adapter_id"] == manifest.id
-    assert [event["name"] for event in heard.of("evaluation")] == ["before", "after"]
-    assert {"memory_gib", "max_pack_tokens", "seconds", "tokens_per_s"} <= set(heard.of("estimate")[0])
-    step = heard.of("step")[-1]
-    assert step["step"] == step["total"] == metrics["updates"]
-    assert {"loss", "learning_rate", "tokens_per_s", "memory_bytes", "eta_s"} <= set(step)
+    assert heard.events[-1] == Finished(adapter_id=manifest.id, worse=False, metrics=metrics)
+    assert [event.name for event in heard.of(Evaluated)] == [EvaluationName.BEFORE, EvaluationName.AFTER]
+    [estimate] = heard.of(Estimated)
+    assert estimate.memory_gib and estimate.tokens_per_s and estimate.seconds
+    step = heard.of(Stepped)[-1]
+    assert step.step == step.total == metrics["updates"]
+    assert step.learning_rate is not None and step.memory_bytes and step.eta_s == 0
 
 
 def test_a_stopped_run_goes_on_with_the_same_losses(filled: Store, base: Path, paths: HomePaths, home: Path) -> None:
     config = configure(base, lora={"r": 4, "dropout": 0.1}, epochs=2)
-    whole = Heard()
+    whole = RecordedProgress()
     other = HomePaths(home / "other")
     expected = train(filled, config, paths=other, progress=whole)
 
-    first, rest = Heard(), Heard()
+    first, rest = RecordedProgress(), RecordedProgress()
     with pytest.raises(TrainingStoppedError):
-        train(filled, config, paths=paths, progress=first, should_stop=lambda: len(first.of("step")) >= 3)
+        train(filled, config, paths=paths, progress=first, should_stop=lambda: len(first.of(Stepped)) >= 3)
     filled.messages.add(
         talk(101, first=SESSIONS, last=2 * SESSIONS)
     )  # what comes in later does not change a run that has begun
     manifest = resume(filled, paths, progress=rest)
 
-    def losses(heard: Heard) -> list[float]:
-        return [event["loss"] for event in heard.of("step")]
+    def losses(heard: RecordedProgress) -> list[float]:
+        return [event.loss for event in heard.of(Stepped)]
 
     assert losses(first) + losses(rest) == losses(whole)
     assert manifest.metrics["after"] == expected.metrics["after"]
@@ -192,24 +182,24 @@ def test_consent_withdrawn_while_it_trains_ends_the_run_and_deletes_its_data(
 ) -> None:
     monkeypatch.setattr(consent, "LOOK_S", 0.0)
 
-    class Withdrawing(Heard):
-        def report(self, event: str, /, **values: Any) -> None:
-            super().report(event, **values)
-            if event == "step" and values["step"] == 2:
+    class Withdrawing(RecordedProgress):
+        def report(self, event: Event) -> None:
+            super().report(event)
+            if isinstance(event, Stepped) and event.step == 2:
                 filled.chats.withdraw_consent(102)
 
     heard = Withdrawing()
     with pytest.raises(ConsentError, match=r"learned from 1 chat whose consent was withdrawn, so it has ended"):
         train(filled, configure(base, epochs=4), paths=paths, progress=heard)
-    assert len(heard.of("step")) == 2 < heard.of("step")[0]["total"]
+    assert len(heard.of(Stepped)) == 2 < (heard.of(Stepped)[0].total or 0)
     assert list(paths.runs.iterdir()) == [] and AdapterShelf(paths.adapters).all() == []
 
 
 def test_consent_withdrawn_after_the_last_update_leaves_no_adapter(filled: Store, base: Path, paths: HomePaths) -> None:
-    class Withdrawing(Heard):
-        def report(self, event: str, /, **values: Any) -> None:
-            super().report(event, **values)
-            if event == "evaluation" and values["name"] == "after":
+    class Withdrawing(RecordedProgress):
+        def report(self, event: Event) -> None:
+            super().report(event)
+            if isinstance(event, Evaluated) and event.name is EvaluationName.AFTER:
                 filled.chats.withdraw_consent(102)
 
     with pytest.raises(ConsentError):
@@ -259,11 +249,11 @@ def test_training_does_not_go_on_from_what_learned_a_chat_without_consent(
     first = train(filled, configure(base, max_steps=1), paths=paths)
     assert set(first.data["train"]["chats"]) == {"101", "102"}
     filled.chats.withdraw_consent(102)
-    heard = Heard()
+    heard = RecordedProgress()
     second = train(filled, configure(base, max_steps=1), paths=paths, parent=first.id, progress=heard)
     assert second.parent is None
     assert set(second.data["train"]["chats"]) == {"101"}
-    texts = [event["text"] for event in heard.of("note")]
+    texts = [event.text for event in heard.of(Note)]
     assert f"starting afresh, not from {first.id}, which learned from 1 chat that has no consent now" in texts
 
 
@@ -314,9 +304,9 @@ def test_the_process_stops_on_a_signal_and_its_run_can_be_resumed(
     values = json.loads(run.read_text())
     values["config"]["max_steps"] = done + 2  # else it would take minutes
     run.write_text(json.dumps(values))
-    heard = Heard()
+    heard = RecordedProgress()
     manifest = resume(filled, paths, progress=heard)
-    assert [event["step"] for event in heard.of("step")] == [done + 1, done + 2]
+    assert [event.step for event in heard.of(Stepped)] == [done + 1, done + 2]
     assert AdapterShelf(paths.adapters).verify(manifest.id).base == str(base)
 
 

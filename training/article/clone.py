@@ -23,6 +23,7 @@ from training.config import make_config
 from training.data.render import Renderer
 from training.data.samples import Sample
 from training.data.tokens import Encoded, Tokens, flatten
+from training.events import Note
 from training.fast.attention import choose_attention
 from training.loop.batches import plan_batches
 from training.loop.evaluate import evaluate
@@ -177,7 +178,7 @@ def train_clone(clone: LLMClone, dataset: Any, *, progress: Progress | None = No
             f"None of the {len(rows)} rows holds a turn that begins with `Clone:`. Make them with process_tg_data."
         )
     for line in clone.slot.make_trainable(clone.settings.lora, seed=clone.settings.seed):
-        told.report("note", text=line)
+        told.report(Note(line))
     trainer = _make_trainer(clone, train, told)
     max_pack_tokens = trainer.layout.max_pack_tokens
     scores = {"before": evaluate(trainer.lm, held_out, max_pack_tokens=max_pack_tokens, packed=trainer.layout.packed)}
@@ -194,7 +195,7 @@ def _make_trainer(clone: LLMClone, train: Tokens, progress: Progress) -> Trainer
     lm = make_causal_lm(clone.model, dtype=clone.dtype, device=clone.device.type)
     longest = clone.args.max_length
     path, line = choose_attention(lm, clone.device, wanted=clone.settings.attention, max_tokens=longest)
-    progress.report("note", text=line)
+    progress.report(Note(line))
     fitted = fit_plan(
         clone.dims,
         clone.settings,

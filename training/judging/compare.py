@@ -1,7 +1,7 @@
 """A new adapter at the gate: it and the one in service answer the same held-out contexts, and the gate judges.
 
 In a process of its own: `python -m training.judging.compare --home FOLDER --candidate ID [--current ID]`. Events go to
-stdout as JSON lines: `answer` (`answered`, `prompts`), `verdict` (`passed`, `summary`, `report`, `picture`), `error`.
+stdout as JSON lines: `Answered`, `Judged`, `Failed` of `training.events`.
 Exit codes: 0 it passed, 4 it is worse than the one in service, 2 bad configuration, 1 anything else.
 """
 
@@ -21,6 +21,7 @@ from training.data.render import Renderer
 from training.data.replay import is_unseen, list_known
 from training.data.samples import DataSet, Sample
 from training.data.tokens import Tokens
+from training.events import Answered, Failed, Judged
 from training.judging.gate import Exchange, Figures, Verdict, judge
 from training.judging.likeness import Bubbles, measure_likeness
 from training.judging.record import save_comparison, write_report
@@ -173,7 +174,7 @@ def answer_prompts(model: CloneModel, exam: EvalSet, *, progress: Progress, told
     for index, question in enumerate(exam.questions):
         sampling = Sampling(seed=exam.margins.seed + index, max_new_tokens=exam.margins.max_new_tokens)
         replies.append(model.reply(question.turns, system=question.system, sampling=sampling).bubbles)
-        progress.report("answer", answered=told + index + 1, prompts=2 * len(exam.questions))
+        progress.report(Answered(answered=told + index + 1, prompts=2 * len(exam.questions)))
     return replies
 
 
@@ -214,14 +215,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             report = write_report(store, paths, given.candidate)
     except CloneError as exc:
-        progress.report("error", text=str(exc), exit_code=exc.exit_code)
+        progress.report(Failed(text=str(exc), exit_code=exc.exit_code))
         return exc.exit_code
     progress.report(
-        "verdict",
-        passed=verdict.passed,
-        summary=verdict.summary,
-        report=str(report),
-        picture=str(paths.report(given.candidate).summary),
+        Judged(
+            passed=verdict.passed,
+            summary=verdict.summary,
+            report=str(report),
+            picture=str(paths.report(given.candidate).summary),
+        )
     )
     return ExitCode.DONE if verdict.passed else ExitCode.WORSE
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from training.events import Evaluated, EvaluationName, Event, Stepped
 from training.judging.gate import Exchange, Verdict
 from training.judging.plots import CurvePoint, Delay
 from training.judging.report import ReportData, make_report, measure_delays
@@ -18,6 +18,8 @@ from userbot.domain.errors import NoAdapterError
 from userbot.domain.messages import Origin
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf, write_json
+
+_ON_THE_CURVE = (EvaluationName.BEFORE, EvaluationName.DURING, EvaluationName.AFTER)
 
 
 def save_comparison(report: ReportPaths, verdict: Verdict, exchanges: Sequence[Exchange]) -> None:
@@ -72,12 +74,13 @@ def read_curve(runs: Path, adapter_id: str) -> list[CurvePoint]:
     """Read the losses of the run that made an adapter, from its log; of steps run twice the later one counts."""
     points: dict[int, CurvePoint] = {}
     for event in _find_log(runs, adapter_id):
-        step = event.get("step", 0)
-        known = points.get(step, CurvePoint(step))
-        if event["event"] == "step":
-            points[step] = CurvePoint(step, event["loss"], known.held_out)
-        elif event["event"] == "evaluation" and event["name"] in ("before", "during", "after"):
-            points[step] = CurvePoint(step, known.loss, event["loss"])
+        match event:
+            case Stepped(step=step, loss=loss):
+                points[step] = CurvePoint(step, loss, points.get(step, CurvePoint(step)).held_out)
+            case Evaluated(step=step, loss=loss, name=name) if name in _ON_THE_CURVE:
+                points[step] = CurvePoint(step, points.get(step, CurvePoint(step)).loss, loss)
+            case _:
+                pass
     return [points[step] for step in sorted(points)]
 
 
@@ -93,7 +96,7 @@ def collect_delays(store: Store) -> tuple[list[Delay], list[Delay]]:
     return owner, clone
 
 
-def _find_log(runs: Path, adapter_id: str) -> list[dict[str, Any]]:
+def _find_log(runs: Path, adapter_id: str) -> list[Event]:
     for path in sorted(runs.glob("*/run.json"), reverse=True):
         with suppress(OSError, ValueError):
             if json.loads(path.read_text("utf-8")).get("adapter_id") == adapter_id:

@@ -17,6 +17,7 @@ import torch
 from training.config import TrainConfig
 from training.data.prepare import HELD_OUT, TRAIN
 from training.data.tokens import Ints, Tokens
+from training.events import Estimated, Evaluated, EvaluationName, Note
 from training.fast.attention import choose_attention, name_attention
 from training.fast.compile import compile_layers, undo_compiling, will_compile
 from training.fast.decoder_layer import fuse_layers, list_fused, will_fuse
@@ -120,7 +121,7 @@ class TrainingSession:
         model = _load_model(found, config, dtype=dtype, device=device, dequantised=dequantised, progress=progress)
         lm = make_causal_lm(model, dtype=dtype, device=device.type)
         path, line = choose_attention(lm, device, wanted=config.attention, max_tokens=longest)
-        progress.report("note", text=line)
+        progress.report(Note(line))
         how: dict[str, Any] = {
             "dtype": dtype,
             "dequantised": dequantised,
@@ -132,7 +133,7 @@ class TrainingSession:
         if advice := advise(plan, config, device):
             if plan.memory.weights > device.free_bytes:
                 raise OutOfMemoryError(advice)
-            progress.report("note", text=advice)
+            progress.report(Note(advice))
         estimate, most = partial(estimate_memory, dims, config, **how), SPARE * device.free_bytes
         learner = cls(
             config=config,
@@ -152,7 +153,7 @@ class TrainingSession:
             held_out=held_out,
             progress=progress,
         )
-        learner.measure("before", step=0)
+        learner.measure(EvaluationName.BEFORE, step=0)
         learner._attach(parent=parent, current=current)
         return learner
 
@@ -181,7 +182,7 @@ class TrainingSession:
         began = time.monotonic()
         read = trainer.run(Checkpoint.load(self.run.checkpoint, self.lm.device))
         seconds = time.monotonic() - began
-        after = self.measure("after", step=len(plan))
+        after = self.measure(EvaluationName.AFTER, step=len(plan))
         reference = self.metrics.get("current") or self.metrics["before"]
         return {
             **self.metrics,
@@ -199,7 +200,7 @@ class TrainingSession:
         layout.memory = self.estimate(max_pack_tokens=longest_pack, checkpointing=layout.checkpointing)
         if self.config.compile is not False and self.lm.device == "cuda":
             fused, line = fuse_layers(self.lm)
-            self.progress.report("note", text=line)
+            self.progress.report(Note(line))
             if fused:
                 recordable = {name_attention("rows"), name_attention("varlen")}
                 attention = self.lm.model.config._attn_implementation
@@ -210,17 +211,17 @@ class TrainingSession:
                         layer.keep = True
                 return
         layout.pad, line = compile_layers(self.lm, wanted=self.config.compile)
-        self.progress.report("note", text=line)
+        self.progress.report(Note(line))
 
     def _measure_during(self, step: int) -> None:
-        self.measure("during", step=step)
+        self.measure(EvaluationName.DURING, step=step)
 
-    def measure(self, name: str, *, step: int) -> Evaluation:
+    def measure(self, name: EvaluationName, *, step: int) -> Evaluation:
         """Score the held-out samples, tell it, and keep it among the metrics unless it is one of many."""
         found = evaluate(self.lm, self.held_out, max_pack_tokens=self.layout.max_pack_tokens, packed=self.layout.packed)
-        self.progress.report("evaluation", name=name, step=step, **found.total.to_json())
-        if name != "during":
-            self.metrics[name] = found.to_json()
+        self.progress.report(Evaluated(name=name, step=step, **found.total.to_json()))
+        if name is not EvaluationName.DURING:
+            self.metrics[name.value] = found.to_json()
         return found
 
     def save_adapter(self, folder: Path) -> None:
@@ -233,10 +234,10 @@ class TrainingSession:
     def _attach(self, *, parent: Path | None, current: Path | None) -> None:
         self.model, notes = attach_lora(self.model, self.config.lora, seed=self.config.seed, parent=parent)
         for line in notes:
-            self.progress.report("note", text=line)
+            self.progress.report(Note(line))
         self.lm = make_causal_lm(self.model, dtype=self.lm.dtype, device=self.lm.device)
         if parent is not None:
-            self.measure("parent", step=0)
+            self.measure(EvaluationName.PARENT, step=0)
         if current is None:
             return
         if parent == current:
@@ -245,7 +246,7 @@ class TrainingSession:
         with quiet_deprecations(), map_mismatch(current):
             self.model.load_adapter(str(current), adapter_name="current")
         self.model.set_adapter("current")
-        self.measure("current", step=0)
+        self.measure(EvaluationName.ACTIVE, step=0)
         self.model.set_adapter("default")
         self.model.delete_adapter("current")
 
@@ -255,18 +256,19 @@ class TrainingSession:
         except (torch._dynamo.exc.TorchDynamoException, torch._inductor.exc.InductorError) as exc:
             undo_compiling(self.lm)
             self.layout.pad = False
-            self.progress.report("note", text=f"layers: run as written, because compiling fails: {type(exc).__name__}")
+            self.progress.report(Note(f"layers: run as written, because compiling fails: {type(exc).__name__}"))
             speed = measure_throughput(trainer)
         tokens = sum(int(self.train.lengths[samples].sum()) for samples in trainer.plan)
         self.progress.report(
-            "estimate",
-            memory_gib=self.layout.memory.to_json() if self.layout.memory else None,
-            max_pack_tokens=self.layout.max_pack_tokens,
-            checkpointing=self.layout.checkpointing,
-            updates=len(trainer.plan),
-            tokens=tokens,
-            tokens_per_s=round(speed, 1) if speed else None,
-            seconds=round(tokens / speed, 1) if speed else None,
+            Estimated(
+                memory_gib=self.layout.memory.to_json() if self.layout.memory else None,
+                max_pack_tokens=self.layout.max_pack_tokens,
+                checkpointing=self.layout.checkpointing,
+                updates=len(trainer.plan),
+                tokens=tokens,
+                tokens_per_s=round(speed, 1) if speed else None,
+                seconds=round(tokens / speed, 1) if speed else None,
+            )
         )
 
 
@@ -285,8 +287,8 @@ def _load_model(
         model = dequantise_weights(model, dtype)
         layers += ", their values held unpacked, because memory is plenty and that is quicker on a CPU"
     free = f"{device.free_bytes / GIB:.1f} GiB free"
-    progress.report("note", text=f"device: {device.name}, {free}, computing in {str(dtype).removeprefix('torch.')}")
-    progress.report("note", text=f"weights: {layers}")
+    progress.report(Note(f"device: {device.name}, {free}, computing in {str(dtype).removeprefix('torch.')}"))
+    progress.report(Note(f"weights: {layers}"))
     return model
 
 

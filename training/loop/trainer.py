@@ -13,6 +13,7 @@ import torch
 
 from training.config import TrainConfig
 from training.data.tokens import Ints, Tokens
+from training.events import CheckpointSaved, Note, Stepped
 from training.fast.decoder_layer import list_fused
 from training.loop.batches import plan_packs
 from training.loop.checkpoint import Checkpoint
@@ -148,7 +149,7 @@ class Trainer:
             checkpointing=self.layout.checkpointing,
             tokens=self._seen,
         ).save(self.checkpoint)
-        self.progress.report("checkpoint", step=step)
+        self.progress.report(CheckpointSaved(step=step))
 
     def _restore(self, start: Checkpoint) -> int:
         with torch.no_grad():
@@ -201,7 +202,7 @@ class Trainer:
 
     def _make_graphs(self) -> GraphedBackward:
         def tell(line: str) -> None:
-            self.progress.report("note", text=line)
+            self.progress.report(Note(line))
 
         return GraphedBackward(self.lm, self.tokens, scale=self.scaler.scale, tell=tell)
 
@@ -275,7 +276,7 @@ class Trainer:
                 f"Memory runs out with one sample of {self._longest} tokens at a time. Use shorter samples "
                 f"(--set data.max_tokens={max(32, self._longest // 2)}), a smaller base, or --preset small."
             ) from exc
-        self.progress.report("note", text=f"memory ran out: {what}")
+        self.progress.report(Note(f"memory ran out: {what}"))
 
     def _tell(self, began: float, began_tokens: int, *, keep: int = 0) -> float:
         now = self.clock()
@@ -284,14 +285,15 @@ class Trainer:
         ready = len(self._waiting) - keep
         for step, loss, rate in self._waiting[:ready]:
             self.progress.report(
-                "step",
-                step=step,
-                total=len(self.plan),
-                loss=float(loss),
-                learning_rate=rate,
-                tokens_per_s=round(speed, 1),
-                memory_bytes=read_peak_memory(self.lm.device),
-                eta_s=round((len(self.plan) - step) * read / speed, 1) if speed else None,
+                Stepped(
+                    step=step,
+                    total=len(self.plan),
+                    loss=float(loss),
+                    learning_rate=rate,
+                    tokens_per_s=round(speed, 1),
+                    memory_bytes=read_peak_memory(self.lm.device),
+                    eta_s=round((len(self.plan) - step) * read / speed, 1) if speed else None,
+                )
             )
         del self._waiting[:ready]
         return now

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from training.config import TrainConfig
+from training.events import Configured, DataCounted, Finished, Note
 from training.extras import check_extras
 from training.progress import Broadcast, JsonLines, NoProgress, Progress, plot_loss, read_events
 from training.run.consent import ConsentWatch, find_withdrawn
@@ -83,7 +84,7 @@ def train(
         told = Broadcast(JsonLines(file), progress or NoProgress())
         for line in (base.reason, note):
             if line:
-                told.report("note", text=line)
+                told.report(Note(line))
         try:
             known = None if parent is None else _find_known(store, AdapterShelf(paths.adapters), parent, told)
             data = prepare_data(store, adapted, tokenizer=load_tokenizer(base), folder=run.path, parent=known)
@@ -133,7 +134,7 @@ def resume(
         watch = ConsentWatch(store, run.read()["data"], run.path, should_stop=should_stop)
         watch.check()
         told = Broadcast(JsonLines(file), progress or NoProgress())
-        told.report("note", text=f"resuming run {run.id}")
+        told.report(Note(f"resuming run {run.id}"))
         return _finish(run, paths=paths, progress=told, watch=watch, clock=clock)
 
 
@@ -143,9 +144,10 @@ def _find_known(store: Store, shelf: AdapterShelf, parent: str, progress: Progre
     if not withdrawn:
         return manifest
     progress.report(
-        "note",
-        text=f"starting afresh, not from {parent}, which learned from {format_count(len(withdrawn), 'chat')} that "
-        f"{'has' if len(withdrawn) == 1 else 'have'} no consent now",
+        Note(
+            f"starting afresh, not from {parent}, which learned from {format_count(len(withdrawn), 'chat')} that "
+            f"{'has' if len(withdrawn) == 1 else 'have'} no consent now"
+        )
     )
     return None
 
@@ -176,8 +178,8 @@ def _finish(
     saved = run.read()
     config = TrainConfig.model_validate(saved["config"])
     shelf = AdapterShelf(paths.adapters)
-    progress.report("config", run=run.id, base=saved["base"], parent=saved["parent"], config=saved["config"])
-    progress.report("data", **_count(saved["data"]))
+    progress.report(Configured(run=run.id, base=saved["base"], parent=saved["parent"], config=saved["config"]))
+    progress.report(_count(saved["data"]))
     learner = TrainingSession.load(
         config,
         base=saved["base"],
@@ -208,14 +210,19 @@ def _finish(
     plot_loss(read_events(run.log), run.path / "loss.png")
     run.write(state=DONE, adapter_id=manifest.id)
     run.clear()
-    progress.report("done", adapter_id=manifest.id, worse=metrics["worse"], metrics=metrics)
+    progress.report(Finished(adapter_id=manifest.id, worse=metrics["worse"], metrics=metrics))
     return shelf.get(manifest.id)
 
 
-def _count(data: Mapping[str, Any]) -> dict[str, int]:
-    train, held_out = data["train"], data["held_out"]
-    names = ("samples", "turns", "tokens", "learned_tokens")
-    return {name: train[name] for name in names} | {"held_out_turns": held_out["turns"]}
+def _count(data: Mapping[str, Any]) -> DataCounted:
+    train = data["train"]
+    return DataCounted(
+        samples=train["samples"],
+        turns=train["turns"],
+        tokens=train["tokens"],
+        supervised_tokens=train["learned_tokens"],
+        held_out_turns=data["held_out"]["turns"],
+    )
 
 
 def _find_parent(shelf: AdapterShelf, parent: str | None, base: str) -> Path | None:

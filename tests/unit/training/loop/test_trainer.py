@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +12,29 @@ from models import invent_samples, load_causal_lm, make_base
 
 from training.config import TrainConfig, make_config
 from training.data.tokens import flatten
+from training.events import Note, Stepped
 from training.loop.batches import plan_batches
 from training.loop.checkpoint import Checkpoint
 from training.loop.optimizer import shape_rate
 from training.loop.throughput import measure_throughput
 from training.loop.trainer import Layout, Trainer
 from training.model.causal_lm import CausalLM
+from training.progress import RecordedProgress
 from userbot.domain.errors import OutOfMemoryError, TrainingStoppedError
 
 LENGTHS = [23, 7, 40, 12, 31, 18, 26, 35, 9, 14]
 
 
-@dataclass
-class Heard:
+class Heard(RecordedProgress):
     """Progress that is remembered."""
-
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    def report(self, event: str, /, **values: Any) -> None:
-        self.events.append({"event": event, **values})
 
     @property
     def losses(self) -> list[float]:
-        return [event["loss"] for event in self.events if event["event"] == "step"]
+        return [event.loss for event in self.of(Stepped)]
 
     @property
     def notes(self) -> list[str]:
-        return [event["text"] for event in self.events if event["event"] == "note"]
+        return [event.text for event in self.of(Note)]
 
 
 @pytest.fixture(scope="module")
