@@ -149,7 +149,7 @@ def run_way(way: str, path: Path) -> None:
     if way == "pandas":
         import pandas as pd  # noqa: F401 - loaded before the clock starts
     else:
-        import userbot.importers.course  # noqa: F401 - the same
+        import userbot.importers.ingestion  # noqa: F401 - the same
     start, cpu_start = time.perf_counter(), time.process_time()
     count = WAYS[way](path)
     seconds, cpu_s = time.perf_counter() - start, time.process_time() - cpu_start

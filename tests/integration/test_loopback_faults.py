@@ -19,7 +19,7 @@ from telethon.tl import functions, types
 from telethon.tl.core import RpcResult
 
 from userbot.loopback import LoopbackTelegram, User
-from userbot.loopback.transport import IntermediateFraming
+from userbot.loopback.mtproto.transport import IntermediateFraming
 
 
 @pytest.fixture

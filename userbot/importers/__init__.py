@@ -45,7 +45,7 @@ def import_file(
         OwnerUnknownError: Nothing says which sender is the owner; the text lists the candidates.
     """
     # Reading pulls in parsers that no other command needs.
-    from userbot.importers.course import run_import
+    from userbot.importers.ingestion import run_import
 
     return run_import(
         None if dry_run else store,

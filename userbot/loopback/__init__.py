@@ -26,8 +26,8 @@ from userbot.loopback.endpoint import LoopbackEndpoint
 from userbot.loopback.faults import Faults
 from userbot.loopback.server import LoopbackTelegram
 from userbot.loopback.stage import SeenMessage
-from userbot.loopback.state import Channel, Group, User
 from userbot.loopback.thread import LoopbackThread
+from userbot.loopback.world.state import Channel, Group, User
 
 __all__ = [
     "Channel",

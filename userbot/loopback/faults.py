@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from userbot.loopback.session import Authorization
-from userbot.loopback.state import User, World
+from userbot.loopback.mtproto.session import Authorization
+from userbot.loopback.world.state import User, World
 
 
 @dataclass(slots=True)

@@ -15,19 +15,19 @@ from typing import Any, Self
 from telethon.errors import RPCError, SessionPasswordNeededError
 from telethon.tl import types
 
-from userbot.loopback.actions import Actions
-from userbot.loopback.connection import Connection
-from userbot.loopback.crypto import ServerKey
-from userbot.loopback.delivery import Delivery
 from userbot.loopback.endpoint import LoopbackEndpoint
 from userbot.loopback.faults import Fault, Faults, method_of
 from userbot.loopback.handlers import Call, Services, respond, unwrap
 from userbot.loopback.handlers.auth import announce_token
-from userbot.loopback.handshake import Handshake
-from userbot.loopback.logins import Logins
-from userbot.loopback.session import Authorization, MessageClock, Session
+from userbot.loopback.mtproto.connection import Connection
+from userbot.loopback.mtproto.crypto import ServerKey
+from userbot.loopback.mtproto.handshake import Handshake
+from userbot.loopback.mtproto.session import Authorization, MessageClock, Session
 from userbot.loopback.stage import Stage
-from userbot.loopback.state import User, World
+from userbot.loopback.world.actions import Actions
+from userbot.loopback.world.delivery import Delivery
+from userbot.loopback.world.logins import Logins
+from userbot.loopback.world.state import User, World
 
 HOST = "127.0.0.1"
 DC_ID = 2

@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 from telethon.errors import RPCError
 from telethon.tl import types
 
-from userbot.loopback.actions import Actions, Outgoing
-from userbot.loopback.logins import Logins
-from userbot.loopback.session import Authorization
-from userbot.loopback.state import CHANNEL_OFFSET, Channel, Group, StoredMessage, Target, User, World, id_of
+from userbot.loopback.mtproto.session import Authorization
+from userbot.loopback.world.actions import Actions, Outgoing
+from userbot.loopback.world.logins import Logins
+from userbot.loopback.world.state import CHANNEL_OFFSET, Channel, Group, StoredMessage, Target, User, World, id_of
 
 _FIRST_USER_ID = 100_001
 _FIRST_CHAT_NUMBER = 500_001

@@ -9,9 +9,9 @@ from typing import Any
 from telethon.errors import RPCError
 from telethon.tl import functions, types
 
-from userbot.loopback import render
 from userbot.loopback.handlers.registry import Call, handles
-from userbot.loopback.state import User
+from userbot.loopback.world import render
+from userbot.loopback.world.state import User
 
 auth, account = functions.auth, functions.account
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from userbot.loopback import render
 from userbot.loopback.handlers.peers import chat_id_of
 from userbot.loopback.handlers.registry import Call, handles
+from userbot.loopback.world import render
 
 channels = functions.channels
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from userbot.loopback import render
 from userbot.loopback.handlers.peers import chat_id_of, given
 from userbot.loopback.handlers.registry import Call, handles
-from userbot.loopback.state import StoredMessage
+from userbot.loopback.world import render
+from userbot.loopback.world.state import StoredMessage
 
 messages = functions.messages
 _LIMIT_MAX = 100

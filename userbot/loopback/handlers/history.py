@@ -11,10 +11,10 @@ from typing import Any
 from telethon.errors import RPCError
 from telethon.tl import functions, types
 
-from userbot.loopback import render
 from userbot.loopback.handlers.peers import chat_id_of, given
 from userbot.loopback.handlers.registry import Call, handles
-from userbot.loopback.state import Box, StoredMessage
+from userbot.loopback.world import render
+from userbot.loopback.world.state import Box, StoredMessage
 
 _LIMIT_DEFAULT = 20
 _LIMIT_MAX = 100

@@ -7,9 +7,9 @@ from typing import Any
 from telethon.errors import RPCError
 from telethon.tl import functions, types
 
-from userbot.loopback.actions import Outgoing
 from userbot.loopback.handlers.messages import send
 from userbot.loopback.handlers.registry import Call, handles
+from userbot.loopback.world.actions import Outgoing
 
 
 @handles(functions.upload.SaveFilePartRequest)

@@ -7,11 +7,11 @@ from typing import Any
 from telethon.errors import RPCError
 from telethon.tl import functions, types
 
-from userbot.loopback import render
-from userbot.loopback.actions import Outgoing
 from userbot.loopback.handlers.peers import chat_id_of, given
 from userbot.loopback.handlers.registry import Call, handles
-from userbot.loopback.state import Event, StoredMessage
+from userbot.loopback.world import render
+from userbot.loopback.world.actions import Outgoing
+from userbot.loopback.world.state import Event, StoredMessage
 
 messages = functions.messages
 

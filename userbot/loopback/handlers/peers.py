@@ -9,7 +9,7 @@ from telethon.errors import RPCError
 from telethon.tl import types
 
 from userbot.loopback.handlers.registry import Call
-from userbot.loopback.state import CHANNEL_OFFSET, User
+from userbot.loopback.world.state import CHANNEL_OFFSET, User
 
 
 def chat_id_of(call: Call, peer: Any) -> int:

@@ -8,9 +8,9 @@ from typing import Any
 from telethon.errors import RPCError
 from telethon.tl import functions, types
 
-from userbot.loopback import render
 from userbot.loopback.handlers.peers import chat_id_of, user_of
 from userbot.loopback.handlers.registry import Call, handles
+from userbot.loopback.world import render
 
 # Fields that the constructor demands and that Telethon never reads.
 _UNUSED_LIMITS = (

@@ -9,11 +9,11 @@ from typing import Any
 from telethon.errors import RPCError
 from telethon.tl import functions, types
 
-from userbot.loopback.actions import Actions
-from userbot.loopback.delivery import Delivery
-from userbot.loopback.logins import Logins
-from userbot.loopback.session import Authorization, Session
-from userbot.loopback.state import User, World
+from userbot.loopback.mtproto.session import Authorization, Session
+from userbot.loopback.world.actions import Actions
+from userbot.loopback.world.delivery import Delivery
+from userbot.loopback.world.logins import Logins
+from userbot.loopback.world.state import User, World
 
 
 @dataclass(frozen=True, slots=True)

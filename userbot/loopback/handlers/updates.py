@@ -6,11 +6,11 @@ from typing import Any
 
 from telethon.tl import functions, types
 
-from userbot.loopback import render
 from userbot.loopback.handlers.dialogs import state_of
 from userbot.loopback.handlers.peers import chat_id_of
 from userbot.loopback.handlers.registry import Call, handles
-from userbot.loopback.state import Event, EventKind, StoredMessage, User
+from userbot.loopback.world import render
+from userbot.loopback.world.state import Event, EventKind, StoredMessage, User
 
 _CHANNEL_LIMIT_MAX = 100
 

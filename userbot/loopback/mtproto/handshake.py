@@ -17,7 +17,7 @@ from telethon.crypto import AES
 from telethon.extensions import BinaryReader
 from telethon.tl import functions, types
 
-from userbot.loopback.crypto import GENERATOR, PRIME, PRIME_BYTES, AuthorizationKey, ServerKey, big_endian
+from userbot.loopback.mtproto.crypto import GENERATOR, PRIME, PRIME_BYTES, AuthorizationKey, ServerKey, big_endian
 
 # Real servers send two primes of about 31 bits. Telethon's factorisation gives up when it meets both at the same step,
 # which for short primes of like size happens once in some hundred times; a short and a long one are quick and never do.

@@ -9,7 +9,7 @@ from typing import Any
 from telethon.tl import types
 from telethon.utils import resolve_id
 
-from userbot.loopback.state import Channel, Dialog, Event, EventKind, StoredMessage, User, World
+from userbot.loopback.world.state import Channel, Dialog, Event, EventKind, StoredMessage, User, World
 
 _LONG_AGO = timedelta(days=3)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from telethon.tl import types
 
-from userbot.loopback import render
-from userbot.loopback.session import Authorization, Session
-from userbot.loopback.state import CHANNEL_OFFSET, Event, EventKind, User, World
+from userbot.loopback.mtproto.session import Authorization, Session
+from userbot.loopback.world import render
+from userbot.loopback.world.state import CHANNEL_OFFSET, Event, EventKind, User, World
 
 
 class Delivery:

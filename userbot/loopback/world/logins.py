@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from telethon.errors import RPCError
 
-from userbot.loopback.password import PasswordCheck
-from userbot.loopback.session import Authorization
-from userbot.loopback.state import User, World
+from userbot.loopback.mtproto.password import PasswordCheck
+from userbot.loopback.mtproto.session import Authorization
+from userbot.loopback.world.state import User, World
 
 QR_LIFETIME_S = 30
 

@@ -12,15 +12,14 @@ from typing import Any
 
 from telethon.tl import TLObject, types
 
-from userbot.loopback.crypto import AuthorizationKey
+from userbot.loopback.mtproto.crypto import AuthorizationKey
 
-_CONTAINER = 0x73F1F8DC
-_GZIP_PACKED = 0x3072CFA1
-_RPC_RESULT = 0xF35C6D01
-_VECTOR = 0x1CB5C415
-_BOOL_TRUE = 0x997275B5
-_BOOL_FALSE = 0xBC799737
-_TRUE, _FALSE = 0x997275B5, 0xBC799737
+# Constructor ids of the protocol's own types, which Telethon keeps no class for.
+CONTAINER_ID = 0x73F1F8DC
+GZIP_PACKED_ID = 0x3072CFA1
+_RPC_RESULT_ID = 0xF35C6D01
+_VECTOR_ID = 0x1CB5C415
+_TRUE_ID, _FALSE_ID = 0x997275B5, 0xBC799737
 _GZIP_FROM_BYTES = 1024
 _REMEMBERED_REQUESTS = 200
 
@@ -108,7 +107,7 @@ class Session:
     def answer(self, message_id: int, result: Any) -> None:
         """Queue the result of the request `message_id`; large ones are compressed."""
         body = serialise(result)
-        body = struct.pack("<Iq", _RPC_RESULT, message_id) + (
+        body = struct.pack("<Iq", _RPC_RESULT_ID, message_id) + (
             body if isinstance(result, types.RpcError) else _pack(body)
         )
         self.answers[message_id] = body
@@ -146,7 +145,7 @@ class Session:
         messages, self._queue = self._queue, []
         packed = [struct.pack("<qii", number, seqno, len(body)) + body for number, seqno, body in messages]
         if len(packed) > 1:
-            body = struct.pack("<Ii", _CONTAINER, len(packed)) + b"".join(packed)
+            body = struct.pack("<Ii", CONTAINER_ID, len(packed)) + b"".join(packed)
             number = self._clock.next_id(answer=False)
             packed = [struct.pack("<qii", number, self._content_count * 2, len(body)) + body]
         header = struct.pack("<qq", self.authorization.salt, self.session_id)
@@ -166,15 +165,15 @@ def serialise(value: Any) -> bytes:
     """Return a result as TL bytes: an object, a bool, or a list of objects or longs."""
     match value:
         case bool():
-            return struct.pack("<I", _TRUE if value else _FALSE)
+            return struct.pack("<I", _TRUE_ID if value else _FALSE_ID)
         case list():
             items = (struct.pack("<q", item) if isinstance(item, int) else bytes(item) for item in value)
-            return struct.pack("<Ii", _VECTOR, len(value)) + b"".join(items)
+            return struct.pack("<Ii", _VECTOR_ID, len(value)) + b"".join(items)
     return bytes(value)
 
 
 def _pack(body: bytes) -> bytes:
     if len(body) < _GZIP_FROM_BYTES:
         return body
-    packed = struct.pack("<I", _GZIP_PACKED) + bytes(TLObject.serialize_bytes(gzip.compress(body, 1)))
+    packed = struct.pack("<I", GZIP_PACKED_ID) + bytes(TLObject.serialize_bytes(gzip.compress(body, 1)))
     return packed if len(packed) < len(body) else body

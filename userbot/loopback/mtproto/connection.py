@@ -18,13 +18,11 @@ from telethon.errors import TypeNotFoundError
 from telethon.extensions import BinaryReader
 from telethon.tl import functions, types
 
-from userbot.loopback.handshake import Handshake
-from userbot.loopback.session import Authorization, MessageClock, Session
-from userbot.loopback.transport import Framing, recognise
+from userbot.loopback.mtproto.handshake import Handshake
+from userbot.loopback.mtproto.session import CONTAINER_ID, GZIP_PACKED_ID, Authorization, MessageClock, Session
+from userbot.loopback.mtproto.transport import Framing, recognise
 
 _log = logging.getLogger(__name__)
-_CONTAINER = 0x73F1F8DC
-_GZIP_PACKED = 0x3072CFA1
 _KEY_UNKNOWN = struct.pack("<i", -404)
 _ID_TOO_LOW, _ID_TOO_HIGH, _ID_NOT_DIVISIBLE, _WRONG_SALT = 16, 17, 18, 48
 _OLDEST_S, _NEWEST_S = 300, 30
@@ -215,7 +213,7 @@ def _complaint(authorization: Authorization, *, salt: int, message_id: int, seqn
 
 def _messages(message_id: int, seqno: int, body: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Yield id, sequence number and body of a message, or of each one in a container."""
-    if int.from_bytes(body[:4], "little") != _CONTAINER:
+    if int.from_bytes(body[:4], "little") != CONTAINER_ID:
         yield message_id, seqno, body
         return
     position = 8
@@ -227,7 +225,7 @@ def _messages(message_id: int, seqno: int, body: bytes) -> Iterator[tuple[int, i
 
 def _read(body: bytes) -> Any:
     reader = BinaryReader(body)
-    if int.from_bytes(body[:4], "little") == _GZIP_PACKED:
+    if int.from_bytes(body[:4], "little") == GZIP_PACKED_ID:
         reader.read(4)
         reader = BinaryReader(gzip.decompress(reader.tgread_bytes()))
     return reader.tgread_object()

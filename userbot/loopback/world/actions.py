@@ -12,10 +12,10 @@ from telethon.errors import RPCError
 from telethon.tl import types
 from telethon.utils import resolve_id
 
-from userbot.loopback import render
-from userbot.loopback.delivery import Delivery
-from userbot.loopback.session import Session
-from userbot.loopback.state import Box, Event, EventKind, StoredMessage, User, World
+from userbot.loopback.mtproto.session import Session
+from userbot.loopback.world import render
+from userbot.loopback.world.delivery import Delivery
+from userbot.loopback.world.state import Box, Event, EventKind, StoredMessage, User, World
 
 _MENTION = re.compile(r"@(\w{3,32})")
 _MESSAGE_CHARS_MAX = 4096

@@ -15,7 +15,7 @@ from telethon.errors import RPCError
 from telethon.password import compute_hash
 from telethon.tl import types
 
-from userbot.loopback.crypto import GENERATOR, PRIME, PRIME_BYTES
+from userbot.loopback.mtproto.crypto import GENERATOR, PRIME, PRIME_BYTES
 
 _GENERATOR_BYTES = GENERATOR.to_bytes(256, "big")
 _MULTIPLIER = int.from_bytes(sha256(PRIME_BYTES + _GENERATOR_BYTES).digest(), "big")
