@@ -1,4 +1,4 @@
-"""Adapters on disk: one folder each, its manifest written last; and the pointer to the one in service.
+"""Adapters on disk: one folder each, its manifest written last; and the pointer to the active one.
 
 ::
 
@@ -26,7 +26,10 @@ from typing import Any
 from userbot.domain.errors import AdapterDamagedError, BaseMismatchError, NoAdapterError
 
 MANIFEST = "manifest.json"
-ACTIVE = "current.json"
+ACTIVE = "current.json"  # the name that older versions gave it
+
+REMEMBERED = 20
+"""Earlier adapters that the pointer remembers, for rolling back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,7 @@ class Manifest:
         data: Which messages it has seen: chats, ranges of ids, counts.
         metrics: Losses before and after, and other figures.
         versions: Versions of the libraries it was trained with.
-        parent: Adapter that training went on from; None when it started afresh.
+        parent: Adapter that training continued from; None when it started from the base.
         files: SHA-256 by file name, all files but the manifest.
     """
 
@@ -58,8 +61,16 @@ class Manifest:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Pointer:
+    """The id of the active adapter, and of those that were active before it, newest last."""
+
+    active: str | None
+    previous: tuple[str, ...]
+
+
 def new_id(now: datetime) -> str:
-    """Make an adapter id: sortable by time, never the same twice."""
+    """Make an adapter id that sorts by time; two made within one second differ by chance."""
     return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
@@ -75,8 +86,8 @@ class AdapterShelf:
 
     def all(self) -> list[Manifest]:
         """Return the manifests of all adapters, oldest first."""
-        found = sorted(self.folder.glob(f"*/{MANIFEST}")) if self.folder.is_dir() else []
-        return [_read(path) for path in found if not path.parent.name.startswith(".")]
+        paths = sorted(self.folder.glob(f"*/{MANIFEST}")) if self.folder.is_dir() else []
+        return [_read(path) for path in paths if not path.parent.name.startswith(".")]
 
     def get(self, adapter_id: str) -> Manifest:
         """Return one manifest.
@@ -90,14 +101,20 @@ class AdapterShelf:
         return _read(path)
 
     def path(self, adapter_id: str) -> Path:
-        """Return the folder of an adapter."""
+        """Return the folder of an adapter, whether it exists or not."""
         return self.folder / adapter_id
 
     @contextmanager
     def write(self, manifest: Manifest) -> Iterator[Path]:
-        """Give a hidden folder for an adapter's files; on leaving, add checksums and the manifest, and show it.
+        """Yield a hidden folder for an adapter's files; on leaving, add checksums and the manifest, and show it.
 
         An error inside leaves nothing behind.
+
+        Args:
+            manifest: Of the new adapter; its `files` are filled in here.
+
+        Yields:
+            The folder to write to.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = self.folder / f".{manifest.id}"
@@ -128,76 +145,102 @@ class AdapterShelf:
         return manifest
 
     def active(self) -> Manifest | None:
-        """Return the adapter in service, or None."""
-        adapter_id = self._pointer()["id"]
+        """Return the active adapter's manifest; None where no adapter is active.
+
+        Raises:
+            NoAdapterError: The active adapter's folder is gone.
+            AdapterDamagedError: The pointer or the manifest can't be read.
+        """
+        adapter_id = self._read_pointer().active
         return None if adapter_id is None else self.get(adapter_id)
 
     def activate(self, adapter_id: str) -> Manifest:
-        """Put an adapter in service, remembering the one before it.
+        """Make an adapter the active one, remembering the one before it.
+
+        Args:
+            adapter_id: The adapter.
+
+        Returns:
+            Its manifest.
 
         Raises:
             NoAdapterError: There is none of that id.
             AdapterDamagedError: Its files are damaged.
         """
         manifest = self.verify(adapter_id)
-        pointer = self._pointer()
-        if pointer["id"] != adapter_id:
-            previous = [*pointer["previous"], pointer["id"]] if pointer["id"] else pointer["previous"]
-            write_json(self.folder / ACTIVE, {"id": adapter_id, "previous": previous[-20:]})
+        pointer = self._read_pointer()
+        if pointer.active != adapter_id:
+            previous = (*pointer.previous, pointer.active) if pointer.active else pointer.previous
+            self._write_pointer(_Pointer(adapter_id, previous[-REMEMBERED:]))
         return manifest
 
     def roll_back(self) -> Manifest:
-        """Put the adapter before the current one back in service.
+        """Activate the adapter that was active before this one, and return its manifest.
 
         Raises:
             NoAdapterError: There is no earlier one.
+            AdapterDamagedError: Its files are damaged.
         """
-        previous = [name for name in self._pointer()["previous"] if (self.folder / name / MANIFEST).is_file()]
+        previous = self._list_previous()
         if not previous:
             raise NoAdapterError(
                 "There is no earlier adapter to go back to. `clone adapters list` shows what there is."
             )
         manifest = self.verify(previous[-1])
-        write_json(self.folder / ACTIVE, {"id": previous[-1], "previous": previous[:-1]})
+        self._write_pointer(_Pointer(previous[-1], previous[:-1]))
         return manifest
 
     def active_and_previous(self) -> tuple[str, ...]:
-        """Return the adapter in service and the one that `roll_back` would take, as far as there are any."""
-        pointer = self._pointer()
-        previous = [name for name in pointer["previous"] if (self.folder / name / MANIFEST).is_file()]
-        return tuple(name for name in (pointer["id"], *previous[-1:]) if name)
+        """Return the id of the active adapter, then that of the one that `roll_back` would activate.
+
+        Returns:
+            Two ids, one, or none, as far as there are any.
+        """
+        active, previous = self._read_pointer().active, self._list_previous()
+        return tuple(adapter_id for adapter_id in (active, *previous[-1:]) if adapter_id)
 
     def remove(self, adapter_id: str) -> None:
-        """Delete an adapter that is not in service.
+        """Delete an adapter that is not active.
 
         Raises:
-            NoAdapterError: There is none of that id, or it is in service.
+            NoAdapterError: There is none of that id, or it is the active one.
         """
         self.get(adapter_id)
-        if self._pointer()["id"] == adapter_id:
-            raise NoAdapterError(
-                f"{adapter_id} is in service. Put another in its place first: `clone adapters use ID`."
-            )
+        if self._read_pointer().active == adapter_id:
+            raise NoAdapterError(f"{adapter_id} is active. Activate another one first: `clone adapters use ID`.")
         shutil.rmtree(self.folder / adapter_id)
 
-    def _pointer(self) -> dict[str, Any]:
+    def _list_previous(self) -> tuple[str, ...]:
+        previous = self._read_pointer().previous
+        return tuple(adapter_id for adapter_id in previous if (self.folder / adapter_id / MANIFEST).is_file())
+
+    def _read_pointer(self) -> _Pointer:
         path = self.folder / ACTIVE
         if not path.is_file():
-            return {"id": None, "previous": []}
+            return _Pointer(None, ())
         try:
-            found = json.loads(path.read_text("utf-8"))
-            names = [*found["previous"], *([] if found["id"] is None else [found["id"]])]
-            if not all(isinstance(name, str) for name in names):
-                raise TypeError("ids are texts")
+            stored = json.loads(path.read_text("utf-8"))
+            pointer = _Pointer(stored["id"], tuple(stored["previous"]))
+            if not all(isinstance(name, str) for name in pointer.previous) or not isinstance(
+                pointer.active, str | None
+            ):
+                raise TypeError("ids are strings")
         except (ValueError, TypeError, KeyError) as exc:
             raise AdapterDamagedError(
-                f"{path} can't be read, so no adapter is in service. Remove that file, then: clone adapters use ID"
+                f"{path} can't be read, so no adapter is active. Remove that file, then: clone adapters use ID"
             ) from exc
-        return {"id": found["id"], "previous": list(found["previous"])}
+        return pointer
+
+    def _write_pointer(self, pointer: _Pointer) -> None:
+        write_json(self.folder / ACTIVE, {"id": pointer.active, "previous": list(pointer.previous)})
 
 
 def check_base(manifest: Manifest, base: str) -> None:
     """Make sure that an adapter was trained on a base model.
+
+    Args:
+        manifest: The adapter's.
+        base: Name of the base model that is loaded.
 
     Raises:
         BaseMismatchError: It was trained on another one.

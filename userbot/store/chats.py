@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from userbot.domain.errors import ChatNotFoundError, ConsentError
 from userbot.domain.messages import Chat, ChatKind, Mode, Origin
+from userbot.store.chat_names import match_name, match_part
 from userbot.store.schema import chats, messages
 
 _COLUMNS = frozenset(column.name for column in chats.c)
@@ -19,7 +20,15 @@ _COLUMNS = frozenset(column.name for column in chats.c)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatCount:
-    """A chat with its numbers of messages by origin."""
+    """A chat with its numbers of messages by origin.
+
+    Args:
+        chat: The chat.
+        contact: Messages of the other side.
+        owner: Messages that the owner wrote.
+        clone: Messages that the clone wrote.
+        newest_at: Time of the newest message; None where there is none.
+    """
 
     chat: Chat
     contact: int
@@ -29,18 +38,23 @@ class ChatCount:
 
 
 class ChatRepository:
-    """Reads and writes chats."""
+    """Reads and writes chats.
+
+    Args:
+        engine: An open engine.
+        clock: Tells the time of consents.
+    """
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
         self._engine = engine
         self._clock = clock
 
-    def save(self, found: Iterable[Chat]) -> None:
+    def save(self, seen: Iterable[Chat]) -> None:
         """Add chats, or refresh what is known about them; the owner's decisions (mode, consent, …) stay as they are.
 
         A username or access hash that is None now keeps its old value.
         """
-        rows = [asdict(chat) for chat in found]
+        rows = [asdict(chat) for chat in seen]
         if not rows:
             return
         statement = upsert(chats)
@@ -78,37 +92,37 @@ class ChatRepository:
             ]
 
     def find(self, text: str, *, whole: bool = False) -> Chat:
-        """Return the one chat that `text` names: its id, its `@username`, or its title, in any case.
+        """Return the one chat that `text` names: its id, its `@username`, or its title, in upper or lower case.
 
         Args:
             text: What the owner has typed.
             whole: Accept the whole title only, not a part of it: for decisions that must not hit somebody else.
 
+        Returns:
+            The chat.
+
         Raises:
-            ChatNotFoundError: None fits, or several do.
+            ChatNotFoundError: No chat matches, or several do.
         """
-        wanted = text.strip().casefold()
-        known = self.all()
-        bare = wanted.removeprefix("@")
-        if not bare:  # it would fit all chats that have no username
+        if not text.strip().removeprefix("@"):
             raise ChatNotFoundError("No chat is named. `clone chats list` shows the chats and their ids.")
-        by_key = [chat for chat in known if str(chat.id) == wanted or (chat.username or "").casefold() == bare]
-        by_title = [chat for chat in known if chat.title.casefold() == wanted]
-        by_part = [chat for chat in known if wanted and wanted in chat.title.casefold()]
-        for found in (by_key, by_title, by_part):
-            if found is by_part and found and whole:
+        known = self.all()
+        matches = match_name(known, text)
+        if not matches:
+            matches = match_part(known, text)
+            if matches and whole:
                 raise ChatNotFoundError(
-                    f"No chat is called {text!r}; {found[0].title} ({found[0].id}) comes near. Give the whole title or "
-                    f"the id: this decides who is answered or learned from."
+                    f"No chat is called {text!r}; {matches[0].title} ({matches[0].id}) comes near. Give the whole "
+                    f"title or the id: this decides who is answered or learned from."
                 )
-            if len(found) == 1:
-                return found[0]
-            if found:
-                names = ", ".join(f"{chat.title} ({chat.id})" for chat in found[:5])
-                raise ChatNotFoundError(
-                    f"{len(found)} chats fit {text!r}: {names}. Give the id, such as {found[0].id}."
-                )
-        raise ChatNotFoundError(f"No chat fits {text!r}. `clone chats list` shows the chats and their ids.")
+        if not matches:
+            raise ChatNotFoundError(f"No chat fits {text!r}. `clone chats list` shows the chats and their ids.")
+        if len(matches) > 1:
+            names = ", ".join(f"{chat.title} ({chat.id})" for chat in matches[:5])
+            raise ChatNotFoundError(
+                f"{len(matches)} chats fit {text!r}: {names}. Give the id, such as {matches[0].id}."
+            )
+        return matches[0]
 
     def allowed(self) -> list[Chat]:
         """Return the chats that may be answered: mode `draft` or `auto`."""
@@ -120,6 +134,7 @@ class ChatRepository:
         """Let the clone answer a chat, write drafts there, or leave it alone.
 
         Raises:
+            ChatNotFoundError: No chat has this id.
             ConsentError: The chat is no conversation with people, so the clone never writes there.
         """
         chat = self.get(chat_id)
@@ -141,11 +156,11 @@ class ChatRepository:
         self._update(chat_id, consent_at=None, consent_by=None)
 
     def set_relationship(self, chat_id: int, text: str | None) -> None:
-        """Remember who the contact is to the owner."""
+        """Remember who the contact is to the owner, in their words; None or an empty text forgets it."""
         self._update(chat_id, relationship=text or None)
 
     def pause(self, chat_id: int, until: datetime | None) -> None:
-        """Answer nothing in a chat before `until`; None ends the pause."""
+        """Answer nothing in a chat before `until`, an aware time; None ends the pause."""
         self._update(chat_id, paused_until=until)
 
     def _update(self, chat_id: int, **values: Any) -> None:

@@ -13,7 +13,13 @@ from userbot.store.schema import commands
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """An order to the daemon, given on the command line."""
+    """A command that another process left for the daemon.
+
+    Args:
+        id: Set by the store.
+        verb: What to do, such as `pause`.
+        argument: What stands after it; may be empty.
+    """
 
     id: int
     verb: str
@@ -22,39 +28,54 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the daemon says to an order: what it did, or why it could not."""
+    """The daemon's answer to a command.
+
+    Args:
+        text: What it did, or why it could not.
+        failed: It could not.
+    """
 
     text: str
     failed: bool
 
 
 class CommandRepository:
-    """Orders that other processes leave for the daemon, and its answers."""
+    """Commands that other processes leave for the daemon, and its answers.
+
+    Args:
+        engine: An open engine.
+        clock: Tells when a command was left and answered.
+    """
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
         self._engine = engine
         self._clock = clock
 
     def leave(self, verb: str, argument: str) -> int:
-        """Leave an order; return its id."""
+        """Leave a command for the daemon; return its id, for `read_answer`."""
         row = {"verb": verb, "argument": argument, "created_at": self._clock()}
         with self._engine.begin() as connection:
             return int(connection.execute(insert(commands).values(row).returning(commands.c.id)).scalar_one())
 
     def waiting(self) -> list[Command]:
-        """Return the orders not carried out, oldest first."""
+        """Return the commands that are not answered yet, oldest first."""
         query = select(commands.c.id, commands.c.verb, commands.c.argument).where(commands.c.done_at.is_(None))
         with self._engine.connect() as connection:
             return [Command(**row) for row in connection.execute(query.order_by(commands.c.id)).mappings()]
 
     def give_up(self, before: datetime, *, text: str) -> None:
-        """Answer the orders not carried out that were left before a time: nobody waits for them any more."""
+        """Answer all unanswered commands that were left before a time, as failed: nobody waits for them any more.
+
+        Args:
+            before: Aware time.
+            text: The answer.
+        """
         with self._engine.begin() as connection:
             statement = update(commands).where(commands.c.done_at.is_(None), commands.c.created_at < before)
             connection.execute(statement.values(done_at=self._clock(), answer=text, failed=True))
 
     def answer(self, command_id: int, text: str, *, failed: bool = False) -> None:
-        """Record that an order was carried out, or why it can't be."""
+        """Record that a command was carried out, or why it can't be."""
         with self._engine.begin() as connection:
             statement = update(commands).where(commands.c.id == command_id)
             connection.execute(statement.values(done_at=self._clock(), answer=text, failed=failed))

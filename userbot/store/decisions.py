@@ -41,7 +41,7 @@ class Decision:
         reason: Why it was held, refused or cancelled.
         adapter_id: Adapter that wrote the reply.
         context_ids: Messages that the model saw.
-        timings: Seconds by step.
+        timings: Seconds by step, and `tries`, the number of generations.
         id: Set by the store.
         created_at: Set by the store.
     """
@@ -59,7 +59,24 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxItem:
-    """One bubble to deliver."""
+    """One bubble to deliver.
+
+    Args:
+        id: Set by the store.
+        reply_id: Decision that it belongs to.
+        chat_id: Where to send it.
+        part: Its place in the reply, from 0.
+        text: What to send.
+        random_id: Telegram delivers one message per value, however often it is sent.
+        reply_to_id: Message that it answers.
+        state: What became of it.
+        message_id: Telegram's id of the delivered message.
+        attempts: How often it was about to be sent.
+        typing_at: When to begin to show the typing action.
+        due_at: When to send it.
+        sent_at: When it was delivered.
+        trigger_id: Newest message of the burst that it answers.
+    """
 
     id: int
     reply_id: int
@@ -98,7 +115,13 @@ class Bubble:
 
 @dataclass(frozen=True, slots=True)
 class SentCounts:
-    """Replies to one chat in an hour, to all chats in a day, and to the one chat since some time."""
+    """How many replies went out or are on their way, in the three ways that limits ask for.
+
+    Args:
+        in_hour: To the chat, in the last hour.
+        in_day: To all chats, in the last day.
+        since: To the chat, since a time that the caller chose.
+    """
 
     in_hour: int
     in_day: int

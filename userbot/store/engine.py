@@ -27,6 +27,9 @@ def open_engine(path: Path) -> Engine:
     Args:
         path: The SQLite file.
 
+    Returns:
+        An engine whose tables are up to date.
+
     Raises:
         StoreNewerError: A newer version of the program has written it.
         StoreError: It is not a database, or can't be opened.
@@ -39,7 +42,7 @@ def open_engine(path: Path) -> Engine:
         raise StoreError(
             f"The database {path} can't be opened: {exc.strerror}. Set CLONE_HOME to a folder you own."
         ) from exc
-    # Parameters are messages: they must not stand in the text of an error that is logged.
+    # Parameters are messages, and must not appear in the text of an error that is logged.
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S}, hide_parameters=True)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin_immediate)
@@ -61,7 +64,7 @@ def migrate(engine: Engine) -> None:
         StoreNewerError: Its version is unknown to this program.
     """
     config = Config()
-    config.set_main_option("script_location", str(_find_migrations()).replace("%", "%%"))
+    config.set_main_option("script_location", str(find_migrations()).replace("%", "%%"))
     script = ScriptDirectory.from_config(config)
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
@@ -76,14 +79,18 @@ def migrate(engine: Engine) -> None:
     command.upgrade(config, "head")
 
 
-def _find_migrations() -> Path:
-    """Return the folder of migrations: beside this module in an installed wheel, at the top of a checkout."""
-    packaged = Path(__file__).with_name("migrations")
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "migrations"
+def find_migrations(module: Path = Path(__file__)) -> Path:
+    """Return the folder of migrations: beside this module in an installed wheel, at the top of a checkout.
+
+    Args:
+        module: Path of this module, wherever it is installed.
+    """
+    packaged = module.with_name("migrations")
+    return packaged if packaged.is_dir() else module.parents[2] / "migrations"
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
-    # The driver's own transaction handling is switched off: it begins late and deferred.
+    # The driver's own transaction handling is off: it begins transactions late, and deferred.
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "cache_size = -16000"):

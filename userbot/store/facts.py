@@ -1,4 +1,4 @@
-"""Facts: single values that outlive a process, each with its name and its type in one place.
+"""Facts: single values that outlive a process, each with its name and its type, stated here and nowhere else.
 
 ============================  =====================  ==================================================================
 name in the database          type                   what it says
@@ -20,7 +20,9 @@ name in the database          type                   what it says
 `rollback_proposed`           str                    adapter whose rollback was proposed
 ============================  =====================  ==================================================================
 
-Values are JSON in the table `facts`; times are ISO texts.
+Values are JSON in the table `facts`: numbers and texts as they are, times as ISO texts, dataclasses as objects without
+the fields that are None. Names that this version does not know are left out when read, and fields that another version
+did not write take their defaults, so that stores of older and newer versions stay readable.
 """
 
 from __future__ import annotations
@@ -41,7 +43,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Fact(Generic[T]):
-    """One fact: its name in the database, and how its value is read from and written to JSON."""
+    """One fact.
+
+    Args:
+        name: Its key in the database; never changes.
+        read: Turns the stored JSON into the value.
+        write: Turns the value into JSON.
+    """
 
     name: str
     read: Callable[[Any], T]
@@ -88,7 +96,13 @@ class PullState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullMark:
-    """How far a chat was pulled: everything from `newest` down to `oldest`, and to the beginning if `done`."""
+    """How far the history of a chat was pulled.
+
+    Args:
+        newest: Greatest message id that was fetched.
+        oldest: Smallest message id that was fetched; everything between the two is stored.
+        done: The beginning of the chat was reached.
+    """
 
     newest: int = 0
     oldest: int = 0
@@ -146,15 +160,15 @@ class RetrainWish:
 
 
 def _write_values(value: Any) -> dict[str, Any]:
-    plain = {name: found.isoformat() if isinstance(found, datetime) else found for name, found in asdict(value).items()}
-    return {name: found for name, found in plain.items() if found is not None}
+    values = {name: item for name, item in asdict(value).items() if item is not None}
+    return {name: item.isoformat() if isinstance(item, datetime) else item for name, item in values.items()}
 
 
 def _read_values(kind: type[T], stored: dict[str, Any]) -> T:
-    # Names that this version does not know, of a newer or older one, are left out.
-    known = {field.name: "datetime" in str(field.type) for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
-    values = {name: found for name, found in stored.items() if name in known and found is not None}
-    return kind(**{name: datetime.fromisoformat(found) if known[name] else found for name, found in values.items()})
+    # Names that this version does not know, as another one wrote them, are left out.
+    is_time = {field.name: "datetime" in str(field.type) for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    values = {name: item for name, item in stored.items() if name in is_time and item is not None}
+    return kind(**{name: datetime.fromisoformat(item) if is_time[name] else item for name, item in values.items()})
 
 
 def _of_values(name: str, kind: type[T]) -> Fact[T]:
@@ -197,7 +211,7 @@ ROLLBACK_PROPOSED = _of_text("rollback_proposed")
 
 
 def pull_mark(chat_id: int) -> Fact[PullMark]:
-    """Return the fact that tells how far a chat's history was pulled."""
+    """Return the fact that says how far a chat's history was pulled."""
     return _of_values(f"pull:{chat_id}", PullMark)
 
 
@@ -207,7 +221,11 @@ def reconciled_up_to(chat_id: int) -> Fact[int]:
 
 
 class FactRepository:
-    """Reads and writes facts."""
+    """Reads and writes facts.
+
+    Args:
+        engine: An open engine.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

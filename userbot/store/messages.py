@@ -34,22 +34,33 @@ _EDIT = (
 
 
 class MessageRepository:
-    """Reads and writes messages."""
+    """Reads and writes messages.
+
+    Args:
+        engine: An open engine.
+        clock: Tells when a message was stored or deleted.
+    """
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
         self._engine = engine
         self._clock = clock
 
-    def add(self, found: Iterable[Message]) -> int:
+    def add(self, received: Iterable[Message]) -> int:
         """Store messages; their chats must be stored before them.
 
-        What is known already stays, except that a later edit replaces the text. A message is the clone's for good once
-        it is stored so: an export can't tell it from the owner's.
+        What is known already stays, except that a later edit replaces the text. The origin of a stored message never
+        changes here: an export can't tell the clone's messages from the owner's.
+
+        Args:
+            received: Any number; they are stored in batches.
 
         Returns:
             How many were new.
+
+        Raises:
+            ValueError: A time has no zone.
         """
-        rows = iter(found)
+        rows = iter(received)
         added = 0
         while batch := list(islice(rows, BATCH)):
             now = _milliseconds(self._clock())
@@ -71,7 +82,7 @@ class MessageRepository:
         return rows[0] if rows else None
 
     def window(self, chat_id: int, *, limit: int) -> list[Message]:
-        """Return the newest `limit` messages of a chat, oldest first."""
+        """Return the newest `limit` messages of a chat that are not deleted, oldest first."""
         query = _select().where(messages.c.chat_id == chat_id)
         query = query.order_by(messages.c.sent_at.desc(), messages.c.id.desc()).limit(limit)
         return self._read(query)[::-1]
@@ -84,7 +95,7 @@ class MessageRepository:
                 yield _message(row)
 
     def after(self, chat_id: int, message_id: int, *, origin: Origin | None = None) -> list[Message]:
-        """Return the messages of a chat with a greater id, oldest first."""
+        """Return the messages of a chat with a greater id, all or of one origin, oldest first."""
         query = _select().where(messages.c.chat_id == chat_id, messages.c.id > message_id)
         if origin is not None:
             query = query.where(messages.c.origin == origin)
@@ -97,7 +108,7 @@ class MessageRepository:
             return int(connection.execute(query).scalar_one())
 
     def last_sent_at(self, chat_id: int, origin: Origin) -> datetime | None:
-        """Return when a side last wrote in a chat; None where it never did."""
+        """Return the time of a side's newest message in a chat, aware, UTC; None where it never wrote."""
         query = select(messages.c.sent_at).where(messages.c.chat_id == chat_id, messages.c.origin == origin)
         with self._engine.connect() as connection:
             newest = query.order_by(messages.c.sent_at.desc(), messages.c.id.desc()).limit(1)
@@ -132,26 +143,26 @@ class MessageRepository:
     def count_new_turns(self, since: datetime) -> int:
         """Count the owner turns with own words, stored after `since`, of chats that may be trained on.
 
-        The clone's own messages never count; they also end a turn of the owner's, as they end it in training.
+        The clone's own messages never count; they also end a turn of the owner's, as they do in training.
         """
         if self.count(Origin.OWNER, since=since) == 0:  # quick, and nearly always the answer
             return 0
         before = func.lag(messages.c.origin).over(
             partition_by=messages.c.chat_id, order_by=(messages.c.sent_at, messages.c.id)
         )
-        told = (
+        rows = (
             select(messages, before.label("before"))
             .join(chats)
             .where(messages.c.deleted_at.is_(None), chats.c.consent_at.is_not(None), ~chats.c.own_only)
             .subquery()
         )
         query = select(func.count()).where(
-            told.c.origin == Origin.OWNER,
-            or_(told.c.before.is_(None), told.c.before != Origin.OWNER),
-            told.c.stored_at > since,
-            told.c.text != "",
-            ~told.c.forwarded,
-            ~told.c.via_bot,
+            rows.c.origin == Origin.OWNER,
+            or_(rows.c.before.is_(None), rows.c.before != Origin.OWNER),
+            rows.c.stored_at > since,
+            rows.c.text != "",
+            ~rows.c.forwarded,
+            ~rows.c.via_bot,
         )
         with self._engine.connect() as connection:
             return connection.execute(query).scalar_one()
@@ -163,10 +174,12 @@ class MessageRepository:
             return connection.execute(statement.values(deleted_at=self._clock(), text="", media=None)).rowcount
 
     def chats_of(self, message_ids: Sequence[int]) -> dict[int, int]:
-        """Find the private or basic-group chats of message ids, as Telegram's deletions of these don't name the chat.
+        """Find the chats of message ids among private chats and basic groups.
+
+        Telegram's notice of a deletion names no chat for these, as they share one numbering.
 
         Returns:
-            Chat id by message id. Supergroups and channels number their messages on their own.
+            Chat id by message id; ids that are not stored are left out.
         """
         query = select(messages.c.id, messages.c.chat_id).where(
             messages.c.id.in_(message_ids), messages.c.chat_id > CHANNEL_MARK, messages.c.chat_id < FIRST_DERIVED_ID
@@ -188,7 +201,7 @@ def _message(row: Row[Any]) -> Message:
 
 
 def _values(message: Message, stored_at: int) -> tuple[Any, ...]:
-    # Plain integers and strings: sqlite3 takes them as they are, while enums and booleans go through its adapters.
+    # Plain integers and strings: sqlite3 stores them as they are, while enums and booleans go through its adapters.
     return (
         message.chat_id,
         message.id,

@@ -35,7 +35,7 @@ from userbot.store.schema import UtcTime, chats, messages, outbox, replies
 __all__ = ["Bubble", "Decision", "OutboxItem", "OutboxState", "ReplyRepository", "ReplyState", "SentCounts"]
 
 
-# A bubble is given up after `stale_s`, an hour unless set otherwise; Telegram's clock and ours may differ a little.
+# The outbox gives a bubble up after `stale_s`, an hour by default; Telegram's clock and ours may differ a little.
 _TRIED_FOR = timedelta(days=1)
 _CLOCKS_APART = timedelta(minutes=5)
 
@@ -48,7 +48,7 @@ def _count_since(name: str, *, one_chat: bool) -> ScalarSelect[int]:
     return (query.where(replies.c.chat_id == bindparam("chat_id")) if one_chat else query).scalar_subquery()
 
 
-# Asked for every burst, so it is put together once.
+# Run for every burst, so the statement is built once.
 _SENT_COUNTS = select(
     _count_since("hour_ago", one_chat=True),
     _count_since("day_ago", one_chat=False),
@@ -57,17 +57,26 @@ _SENT_COUNTS = select(
 
 
 class ReplyRepository:
-    """Reads and writes decisions and the outbox."""
+    """Reads and writes decisions and the outbox.
+
+    Args:
+        engine: An open engine.
+        clock: Tells when something was decided or sent.
+    """
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
         self._engine = engine
         self._clock = clock
 
     def decide(self, decision: Decision, bubbles: Sequence[Bubble] = ()) -> Decision | None:
-        """Record a decision with its bubbles, and move the chat's `handled_id` to the trigger, all at once.
+        """Record a decision with its bubbles, and move the chat's `handled_id` to the trigger, in one transaction.
 
         A burst is decided once: a second decision for the same trigger changes nothing, unless the first was `held`.
         Earlier bursts of the chat that are still held are closed with it, as it answers them too.
+
+        Args:
+            decision: The decision.
+            bubbles: What to send, in order; each becomes a row of the outbox.
 
         Returns:
             The stored decision, or None where the burst was decided before.
@@ -99,7 +108,7 @@ class ReplyRepository:
         return _decision(stored)
 
     def pending(self, chat_id: int | None = None) -> list[OutboxItem]:
-        """Return the bubbles still to be sent, in the order of sending."""
+        """Return the bubbles still to be sent, of all chats or one, in the order of sending."""
         query = _select_items().where(outbox.c.state == OutboxState.PENDING)
         if chat_id is not None:
             query = query.where(outbox.c.chat_id == chat_id)
@@ -113,7 +122,7 @@ class ReplyRepository:
         return None if row is None else _decision(row)
 
     def parts(self, reply_id: int) -> list[OutboxItem]:
-        """Return the bubbles of a reply."""
+        """Return the bubbles of a reply, sent or not, in order."""
         query = _select_items().where(outbox.c.reply_id == reply_id).order_by(outbox.c.part)
         with self._engine.connect() as connection:
             return [_item(row) for row in connection.execute(query)]
@@ -127,13 +136,13 @@ class ReplyRepository:
     def find_unconfirmed(self, chat_id: int, text: str, *, sent_at: datetime) -> OutboxItem | None:
         """Return the oldest bubble of this text that was tried and whose delivery is not known.
 
-        After a crash in mid-send, the clone's own message can come back as if another device had written it. What the
-        owner writes himself days later, in the same words, is not that.
+        After a crash between sending and recording, the clone's own message comes back as if another device had written
+        it. The owner may also write the same words days later; that is no such message.
 
         Args:
             chat_id: The chat.
             text: The message's.
-            sent_at: When Telegram took the message in.
+            sent_at: When Telegram received the message.
         """
         query = _select_items().where(
             outbox.c.chat_id == chat_id,
@@ -148,7 +157,12 @@ class ReplyRepository:
         return None if row is None else _item(row)
 
     def mark_sent(self, item: OutboxItem, message: Message) -> None:
-        """Record a delivery and the clone's own message with it; the last part makes the whole reply `sent`."""
+        """Record a delivery together with the message itself; the last bubble makes the whole reply `sent`.
+
+        Args:
+            item: The bubble.
+            message: What Telegram returned for it.
+        """
         now = self._clock()
         values = {name: getattr(message, name) for name in message.__slots__}
         with self._engine.begin() as connection:
@@ -158,7 +172,7 @@ class ReplyRepository:
                 .values(state=OutboxState.SENT, message_id=message.id, sent_at=now)
             )
             statement = upsert(messages).values(**values, stored_at=now)
-            # The echo may have come first, and looked like the owner's own writing.
+            # Telegram's update may have come before its answer, and looked like the owner's own message.
             connection.execute(
                 statement.on_conflict_do_update(index_elements=["chat_id", "id"], set_={"origin": message.origin})
             )
@@ -167,7 +181,7 @@ class ReplyRepository:
     def cancel(self, reply_id: int, *, reason: str) -> int:
         """Cancel the bubbles of a reply that are not sent; return how many.
 
-        A reply of which a part is out stays `sent`, with the reason why it is not whole.
+        A reply that was sent in part counts as `sent`, with the reason why it is not whole.
         """
         return self._stop(reply_id, OutboxState.CANCELLED, ReplyState.CANCELLED, reason)
 
@@ -181,7 +195,7 @@ class ReplyRepository:
             connection.execute(update(replies).where(replies.c.id == reply_id).values(state=state, reason=reason))
 
     def newest(self, chat_id: int | None = None, *, limit: int = 1) -> list[Decision]:
-        """Return the newest decisions, newest first."""
+        """Return the newest decisions, of all chats or one, newest first."""
         query = select(replies)
         if chat_id is not None:
             query = query.where(replies.c.chat_id == chat_id)
@@ -220,7 +234,7 @@ class ReplyRepository:
             return SentCounts(*connection.execute(_SENT_COUNTS, values).one())
 
     def sent_since(self, since: datetime, *, chat_id: int | None = None) -> int:
-        """Count the replies that went out or are on their way since a time."""
+        """Count the replies decided since a time that were sent or are queued, to all chats or one."""
         query = select(func.count()).where(
             replies.c.created_at >= since, replies.c.state.in_([ReplyState.QUEUED, ReplyState.SENT])
         )
@@ -230,7 +244,11 @@ class ReplyRepository:
             return connection.execute(query).scalar_one()
 
     def count_regrets(self, adapter_id: str) -> tuple[int, int]:
-        """Count the delivered replies of an adapter, and those of them that were undone or deleted since."""
+        """Count the delivered replies of an adapter, and those of them that the owner undid or deleted.
+
+        Returns:
+            All delivered replies, and the regretted ones among them.
+        """
         deleted = (
             select(outbox.c.id)
             .join(messages, and_(messages.c.chat_id == outbox.c.chat_id, messages.c.id == outbox.c.message_id))
@@ -242,8 +260,8 @@ class ReplyRepository:
             replies.c.adapter_id == adapter_id, replies.c.state.in_([ReplyState.SENT, ReplyState.UNDONE])
         )
         with self._engine.connect() as connection:
-            total, taken_back = connection.execute(query).one()
-        return total, taken_back
+            total, regrets = connection.execute(query).one()
+        return total, regrets
 
     def _stop(self, reply_id: int, items: OutboxState, whole: ReplyState, reason: str) -> int:
         waiting = update(outbox).where(outbox.c.reply_id == reply_id, outbox.c.state == OutboxState.PENDING)

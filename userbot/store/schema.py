@@ -32,13 +32,17 @@ metadata = MetaData(
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """An aware UTC time, kept as integer milliseconds since 1970: compact, sortable, the same in every database."""
+    """An aware UTC time, stored as integer milliseconds since 1970: compact, sortable, the same in every database."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """Turn an aware time into milliseconds."""
+        """Turn an aware time into milliseconds.
+
+        Raises:
+            ValueError: The time has no zone.
+        """
         if value is None:
             return None
         if value.tzinfo is None:

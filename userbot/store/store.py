@@ -1,4 +1,4 @@
-"""The store: one object that owns the database, with a repository a subject."""
+"""The store: one object that owns the database, with one repository per subject."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Return the time, aware, UTC."""
+    """Return the present time, aware, UTC."""
     return datetime.now(UTC)
 
 
 class Store:
-    """Everything that the program remembers. Synchronous: the daemon calls it through `asyncio.to_thread`.
+    """Everything that the program remembers. Synchronous: the daemon calls it through a `StoreThread`.
 
     Safe to share between threads; several processes may open the same file.
 
@@ -47,6 +47,10 @@ class Store:
     @classmethod
     def open(cls, path: Path, clock: Clock = utc_now) -> Self:
         """Open the SQLite file, creating and migrating it as needed.
+
+        Args:
+            path: The file; its folder is made if missing.
+            clock: Tells the time of writes.
 
         Raises:
             StoreNewerError: A newer version of the program has written it.

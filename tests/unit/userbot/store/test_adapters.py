@@ -1,14 +1,15 @@
-"""Adapters appear whole or not at all, and the one in service can be changed and taken back."""
+"""Adapters appear whole or not at all, and the active one can be changed and rolled back."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from fakes import START
 
-from userbot.domain.errors import AdapterDamagedError, NoAdapterError
-from userbot.store.adapters import AdapterShelf, Manifest, new_id
+from userbot.domain.errors import AdapterDamagedError, BaseMismatchError, NoAdapterError
+from userbot.store.adapters import AdapterShelf, Manifest, check_base, new_id
 
 
 def _make(shelf: AdapterShelf, name: str) -> Manifest:
@@ -44,7 +45,7 @@ def test_failed_write_leaves_nothing(shelf: AdapterShelf) -> None:
     assert list(shelf.folder.iterdir()) == []
 
 
-def test_damaged_adapter_is_not_promoted(shelf: AdapterShelf) -> None:
+def test_damaged_adapter_is_not_activated(shelf: AdapterShelf) -> None:
     _make(shelf, "one")
     (shelf.path("one") / "adapter_model.safetensors").write_bytes(b"other")
     with pytest.raises(AdapterDamagedError) as caught:
@@ -74,10 +75,10 @@ def test_removed_adapter_is_skipped_by_roll_back(shelf: AdapterShelf) -> None:
     assert shelf.roll_back().id == "one"
 
 
-def test_adapter_in_service_is_not_removed(shelf: AdapterShelf) -> None:
+def test_active_adapter_is_not_removed(shelf: AdapterShelf) -> None:
     _make(shelf, "one")
     shelf.activate("one")
-    with pytest.raises(NoAdapterError, match="one is in service"):
+    with pytest.raises(NoAdapterError, match="one is active"):
         shelf.remove("one")
 
 
@@ -98,7 +99,7 @@ def test_damaged_pointer_says_how_to_repair_it(shelf: AdapterShelf, text: str) -
     with pytest.raises(AdapterDamagedError) as caught:
         shelf.active()
     assert str(caught.value) == (
-        f"{pointer} can't be read, so no adapter is in service. Remove that file, then: clone adapters use ID"
+        f"{pointer} can't be read, so no adapter is active. Remove that file, then: clone adapters use ID"
     )
     pointer.unlink()
     assert shelf.activate("one").id == "one"
@@ -106,3 +107,39 @@ def test_damaged_pointer_says_how_to_repair_it(shelf: AdapterShelf, text: str) -
 
 def test_ids_differ_within_one_second() -> None:
     assert len({new_id(START) for _ in range(50)}) > 40
+
+
+def test_active_adapter_comes_before_the_one_that_a_rollback_takes(shelf: AdapterShelf) -> None:
+    assert shelf.active_and_previous() == ()
+    for name in ("one", "two", "three"):
+        _make(shelf, name)
+        shelf.activate(name)
+    assert shelf.active_and_previous() == ("three", "two")
+    shelf.remove("two")
+    assert shelf.active_and_previous() == ("three", "one")
+
+
+def test_pointer_keeps_the_form_that_older_versions_read(shelf: AdapterShelf) -> None:
+    for name in ("one", "two"):
+        _make(shelf, name)
+        shelf.activate(name)
+    pointer = shelf.folder / "current.json"
+    assert json.loads(pointer.read_text("utf-8")) == {"id": "two", "previous": ["one"]}
+    assert pointer.stat().st_mode & 0o777 == 0o600
+
+
+def test_manifest_with_names_of_a_newer_version_is_read(shelf: AdapterShelf) -> None:
+    manifest = _make(shelf, "one")
+    path = shelf.path("one") / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), "mood": "sunny"}), "utf-8")
+    assert shelf.get("one") == manifest
+
+
+def test_adapter_of_another_base_is_refused_with_its_base(shelf: AdapterShelf) -> None:
+    manifest = _make(shelf, "one")
+    check_base(manifest, "tiny")
+    with pytest.raises(BaseMismatchError) as caught:
+        check_base(manifest, "mistralai/x")
+    assert str(caught.value) == (
+        "The adapter one was trained on tiny, not on mistralai/x. Load its base (--base tiny), or train again."
+    )
