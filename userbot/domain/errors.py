@@ -13,13 +13,13 @@
     │   ├── StoreNewerError             exit 2   written by a newer version of the program
     │   └── ChatNotFoundError (LookupError)      exit 2
     ├── AdapterError                    exit 1
-    │   ├── NoAdapterError (LookupError)         exit 2   nothing of that name was trained or promoted
+    │   ├── NoAdapterError (LookupError)         exit 2   there is no such adapter, or none is active
     │   ├── AdapterDamagedError         exit 1   files differ from the manifest's checksums
     │   └── BaseMismatchError           exit 2   trained on another base model
     ├── BaseDamagedError (OSError)      exit 1   the embedded base's files differ from their checksums
     ├── TrainingError                   exit 1
     │   ├── TooLittleDataError          exit 3
-    │   ├── NotQuantisedError           exit 2   4 bit was asked for and can't be applied
+    │   ├── NotQuantisedError           exit 2   4 bit was requested and can't be applied
     │   ├── OutOfMemoryError (MemoryError)       exit 1
     │   ├── TrainingStoppedError        exit 130 stopped on request; a checkpoint is written
     │   └── MissingExtraError (ImportError)      exit 2   an optional dependency is not installed
@@ -30,7 +30,7 @@
         ├── SessionLostError (PermissionError)   exit 5   revoked, banned, key used twice: log in again
         ├── SessionBusyError (BlockingIOError)   exit 1   another process holds the session
         ├── FloodError                  exit 1   Telegram asks us to wait
-        ├── SpamLimitError (PermissionError)     exit 1   Telegram takes the account for a spammer
+        ├── SpamLimitError (PermissionError)     exit 1   Telegram regards the account as a spammer
         └── OfflineError (ConnectionError)       exit 1   no connection
 
 A leaf also inherits the standard exception that callers outside this project would expect. Texts say what happened, the
@@ -103,7 +103,7 @@ class StoreNewerError(StoreError):
 
 
 class ChatNotFoundError(StoreError, LookupError):
-    """No chat, or more than one, fits what was asked for."""
+    """No chat, or more than one, matches what was asked for."""
 
     exit_code = ExitCode.WRONG
 
@@ -113,13 +113,13 @@ class AdapterError(CloneError):
 
 
 class NoAdapterError(AdapterError, LookupError):
-    """No adapter was trained, or none is in service."""
+    """There is no such adapter, or no adapter is active."""
 
     exit_code = ExitCode.WRONG
 
 
 class AdapterDamagedError(AdapterError):
-    """An adapter's files differ from what its manifest says."""
+    """An adapter's files differ from the checksums of its manifest."""
 
 
 class BaseMismatchError(AdapterError):
@@ -133,7 +133,7 @@ class BaseDamagedError(CloneError, OSError):
 
 
 class TrainingError(CloneError):
-    """Training can't start or go on."""
+    """Training can't start or continue."""
 
 
 class TooLittleDataError(TrainingError):
@@ -143,7 +143,7 @@ class TooLittleDataError(TrainingError):
 
 
 class NotQuantisedError(TrainingError):
-    """4 bit was asked for, and the model's layers are not 4-bit layers."""
+    """4 bit was requested, and the model's layers are not 4-bit layers."""
 
     exit_code = ExitCode.WRONG
 
@@ -169,7 +169,7 @@ class GeneratorError(CloneError):
 
 
 class GeneratorUnavailableError(GeneratorError, ConnectionError):
-    """The model server can't be reached now; the answer waits."""
+    """The model server can't be reached now; the burst is answered later."""
 
 
 class TelegramError(CloneError):
@@ -208,7 +208,7 @@ class FloodError(TelegramError):
 
 
 class SpamLimitError(TelegramError, PermissionError):
-    """Telegram takes the account for a spammer, and limits whom it may write to."""
+    """Telegram regards the account as a spammer, and limits whom it may write to."""
 
 
 class OfflineError(TelegramError, ConnectionError):

@@ -23,7 +23,7 @@ class Hours:
         """Read a span such as `23:00-08:00`.
 
         Raises:
-            ValueError: It is none.
+            ValueError: The text is no such span.
         """
         try:
             start, end = (time.fromisoformat(part.strip()) for part in text.split("-"))
@@ -42,7 +42,7 @@ class Hours:
         return clock >= self.start or clock < self.end
 
     def end_after(self, now: datetime, zone: tzinfo | None) -> datetime | None:
-        """Return when the span that holds now will end; None outside of it.
+        """Return when the span that contains `now` will end; None outside of it.
 
         Args:
             now: Aware.
@@ -56,5 +56,5 @@ class Hours:
         if not self.holds(clock):
             return None
         day = local.date() + timedelta(days=1) if clock >= self.end else local.date()
-        # Combined anew rather than added up: the offset may change overnight. Without a zone it is the machine's.
+        # Combined rather than added up, as the offset from UTC may change overnight. No zone means the machine's.
         return datetime.combine(day, self.end, tzinfo=zone).astimezone(now.tzinfo)

@@ -1,4 +1,4 @@
-"""Figures of the running daemon, for Prometheus."""
+"""Metrics of the running daemon, for Prometheus."""
 
 from __future__ import annotations
 
@@ -14,26 +14,38 @@ STATES = (
     "session lost",
     "stopped",
 )
+"""States of the daemon that the metric `clone_state` knows."""
 
 
 class Metrics:
-    """Counts what the daemon does. Each daemon has its own registry, so that two in one process don't collide."""
+    """What the daemon counts and measures. Each has a registry of its own, so that two in one process don't collide.
+
+    Names on the page /metrics begin with `clone_`; times are in seconds.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.messages = Counter("clone_messages", "Messages stored, by origin", ["origin"], registry=self.registry)
-        self.ignored = Counter("clone_ignored_messages", "Messages of chats not chosen", registry=self.registry)
+        self.ignored = Counter(
+            "clone_ignored_messages", "Messages of chats that are not allowed", registry=self.registry
+        )
         self.decisions = Counter("clone_decisions", "Decisions on bursts, by state", ["state"], registry=self.registry)
         self.sent = Counter("clone_sent_bubbles", "Bubbles delivered", registry=self.registry)
         self.flood_s = Counter("clone_flood_seconds", "Seconds that Telegram asked to wait", registry=self.registry)
-        self.retries = Counter("clone_guard_retries", "Replies generated anew", registry=self.registry)
+        self.retries = Counter(
+            "clone_guard_retries",
+            "Replies that the guard refused and that were generated again",
+            registry=self.registry,
+        )
         self.generation_s = Histogram(
             "clone_generation_seconds",
-            "Time to generate a reply",
+            "Seconds to generate a reply",
             buckets=(0.1, 0.3, 1, 2, 5, 10, 20, 40, 80),
             registry=self.registry,
         )
-        self.takeovers = Counter("clone_takeovers", "Times the owner took a chat over", registry=self.registry)
+        self.takeovers = Counter(
+            "clone_takeovers", "Takeovers: the owner wrote in a chat themselves", registry=self.registry
+        )
         self.errors = Counter("clone_errors", "Unexpected errors, by place", ["place"], registry=self.registry)
         self.queue = Gauge("clone_event_queue", "Events waiting to be handled", registry=self.registry)
         self.state = Enum("clone_state", "State of the daemon", states=list(STATES), registry=self.registry)

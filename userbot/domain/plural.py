@@ -14,15 +14,18 @@ def format_count(count: int, noun: str) -> str:
     Args:
         count: How many.
         noun: The English noun in the singular; words may follow it.
+
+    Returns:
+        The number with thousands separated by commas, and the noun in the form that agrees with it.
     """
     return f"{count:,} {noun if count == 1 else _to_plural(noun)}"
 
 
 def _to_plural(noun: str) -> str:
-    found = _NOUN.match(noun)
-    if found is None:
+    match = _NOUN.match(noun)
+    if match is None:
         return noun
-    word, rest = found["noun"], found["rest"] or ""
+    word, rest = match["noun"], match["rest"] or ""
     if re.search(r"[^aeiou]y$", word):
         return f"{word[:-1]}ies{rest}"
     return f"{word}{'es' if word.endswith(('s', 'x', 'ch', 'sh')) else 's'}{rest}"

@@ -1,4 +1,4 @@
-"""Telegram's ids: how chats are marked, which accounts are nobody to talk to, and where other messengers' ids begin.
+"""Telegram's ids: how chats are marked, which accounts belong to Telegram, and where other messengers' ids begin.
 
 A marked id says what it names: users are positive, basic groups `-id`, channels and supergroups `-100…id`.
 """
@@ -9,26 +9,34 @@ LOGIN_CODES_ID = 777000
 """Telegram's own account, which sends login codes and notices."""
 
 SERVICE_IDS = frozenset({LOGIN_CODES_ID, 42777, 333000, 489000, 1271266957})
-"""Accounts of Telegram that nobody converses with: login codes and notices, support, forwarded replies, verification
-codes.
+"""Telegram's own accounts, with which nobody converses: login codes and notices, support, forwarded replies,
+verification codes.
 
 Source for 777000 and 333000: Telegram Desktop, data/data_peer.h, isNotificationsUser.
 """
 
 CHANNEL_MARK = -1_000_000_000_000
-"""Channels and supergroups are this less their id."""
+"""The marked id of a channel or supergroup is this number minus its id."""
 
 FIRST_DERIVED_ID = 2**61
 """Chats of other messengers have ids from here up, derived from their names."""
 
 
 def mark_basic_group(number: int) -> int:
-    """Return the marked id of a basic group."""
+    """Return the marked id of a basic group.
+
+    Args:
+        number: Its id as Telegram counts groups, positive.
+    """
     return -number
 
 
 def mark_channel(number: int) -> int:
-    """Return the marked id of a channel or supergroup."""
+    """Return the marked id of a channel or supergroup.
+
+    Args:
+        number: Its id as Telegram counts channels, positive.
+    """
     return CHANNEL_MARK - number
 
 

@@ -17,8 +17,8 @@ def all_errors(of: type[CloneError] = CloneError) -> Iterator[type[CloneError]]:
     """Yield the errors of the tree; those that a module keeps to itself are not drawn."""
     if of.__module__ == errors.__name__:
         yield of
-        for found in of.__subclasses__():
-            yield from all_errors(found)
+        for subclass in of.__subclasses__():
+            yield from all_errors(subclass)
 
 
 def test_tree_in_the_docstring_draws_every_error_with_its_code() -> None:

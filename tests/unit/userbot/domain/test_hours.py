@@ -1,3 +1,5 @@
+"""Hours of the day: read, written, and ended on the clock of their zone."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
@@ -44,8 +46,7 @@ def test_hours_are_written_as_they_are_read() -> None:
 )
 def test_hours_span_midnight_in_the_owners_zone(now: str, end: str | None) -> None:
     expected = None if end is None else datetime.fromisoformat(end)
-    found = NIGHT.end_after(datetime.fromisoformat(now).astimezone(UTC), ZoneInfo("Europe/Moscow"))
-    assert found == expected
+    assert NIGHT.end_after(datetime.fromisoformat(now).astimezone(UTC), ZoneInfo("Europe/Moscow")) == expected
 
 
 def test_hours_end_on_the_clock_when_summer_time_begins() -> None:
