@@ -1,4 +1,4 @@
-"""Balance: which sessions are held out, and which owner turns are learned less often than they were said."""
+"""Balance: which sessions are held out, and which owner turns are supervised less often than they were said."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _WORD = re.compile(r"\w")
 def split_held_out(sessions: Sequence[Session], share: float) -> tuple[list[Session], list[Session]]:
     """Split off the newest sessions, over all chats, that hold a share of the owner turns.
 
-    A session that holds far more than is wanted is cut in two, and its newer part is held out.
+    A session that holds far more than is needed is cut in two, and its newer part is held out.
 
     Args:
-        sessions: Any order.
-        share: Of the owner turns, 0 to 1.
+        sessions: In any order.
+        share: Share of the owner turns to hold out, 0 to 1.
 
     Returns:
-        The older and the newer ones, each oldest first.
+        The sessions to train on and the held-out ones, each list oldest first.
     """
     older = sorted(sessions, key=lambda session: session.newest_at)
     newer: list[Session] = []
@@ -52,12 +52,17 @@ def split_held_out(sessions: Sequence[Session], share: float) -> tuple[list[Sess
 
 
 def thin_repeats(sessions: Sequence[Session], *, repeats: int, left_out: Counter[Reason]) -> list[Session]:
-    """Learn the same owner turn a few times only, and near-empty ones rarely; the newest stay. Others become context.
+    """Supervise equal owner turns only a few times, and near-empty ones rarely.
+
+    The newest of them stay supervised; the others become context.
 
     Args:
         sessions: Oldest first.
-        repeats: How often one and the same turn may be learned.
-        left_out: Counts what is no longer learned.
+        repeats: How many equal turns may be supervised.
+        left_out: Is increased by the turns that are no longer supervised.
+
+    Returns:
+        The sessions that still have a supervised turn, oldest first.
     """
     near_empty = sum(
         is_near_empty(turn)
@@ -65,23 +70,23 @@ def thin_repeats(sessions: Sequence[Session], *, repeats: int, left_out: Counter
         for turn, supervised in zip(session.turns, session.supervised, strict=True)
         if supervised
     )
-    room = int(NEAR_EMPTY_SHARE * (sum(session.own_turns for session in sessions) - near_empty))
-    said: Counter[tuple[str, ...]] = Counter()
+    near_empty_left = int(NEAR_EMPTY_SHARE * (sum(session.own_turns for session in sessions) - near_empty))
+    occurrences: Counter[tuple[str, ...]] = Counter()
 
-    def keep(turn: Turn) -> Reason | None:
-        nonlocal room
+    def find_reason(turn: Turn) -> Reason | None:
+        nonlocal near_empty_left
         if is_near_empty(turn):
-            room -= 1
-            return Reason.NEAR_EMPTY if room < 0 else None
+            near_empty_left -= 1
+            return Reason.NEAR_EMPTY if near_empty_left < 0 else None
         key = tuple(bubble.casefold() for bubble in turn.bubbles)
-        said[key] += 1
-        return Reason.REPEATED if said[key] > repeats else None
+        occurrences[key] += 1
+        return Reason.REPEATED if occurrences[key] > repeats else None
 
     thinned = []
     for session in reversed(sessions):
         supervised = list(session.supervised)
         for i in range(len(supervised) - 1, -1, -1):
-            if supervised[i] and (reason := keep(session.turns[i])):
+            if supervised[i] and (reason := find_reason(session.turns[i])):
                 supervised[i] = False
                 left_out[reason] += 1
         if any(supervised):
@@ -92,7 +97,17 @@ def thin_repeats(sessions: Sequence[Session], *, repeats: int, left_out: Counter
 def thin_by_age(
     sessions: Sequence[Session], half_life: timedelta, *, rng: random.Random, left_out: Counter[Reason]
 ) -> list[Session]:
-    """Keep each session with a probability that halves with every half-life of its age; the newest has age 0."""
+    """Keep each session with a probability that halves with every half-life of its age; the newest has age 0.
+
+    Args:
+        sessions: In any order.
+        half_life: Age at which half of the sessions are kept.
+        rng: Decides which.
+        left_out: Is increased by the owner turns of the sessions that are dropped.
+
+    Returns:
+        The sessions that are kept, in the order given.
+    """
     if not sessions:
         return []
     newest_at = max(session.newest_at for session in sessions)
@@ -106,15 +121,18 @@ def thin_by_age(
 
 
 def cap_chats(sessions: Sequence[Session], share: float, *, left_out: Counter[Reason]) -> list[Session]:
-    """Limit each chat to a share of all owner turns, its newest; older ones become context or go.
+    """Limit each chat to a share of all owner turns, its newest; older ones become context or are dropped.
 
     With too few chats for the share, all chats get the same limit. The limit never leaves fewer than SENSIBLE_TURNS
     owner turns in all.
 
     Args:
         sessions: Oldest first.
-        share: Of the owner turns, above 0 to 1.
-        left_out: Counts what is no longer learned.
+        share: Largest share of the owner turns that one chat may have, above 0 to 1.
+        left_out: Is increased by the turns that are no longer supervised.
+
+    Returns:
+        The sessions that still have a supervised turn, oldest first.
     """
     sizes: defaultdict[int, int] = defaultdict(int)
     for session in sessions:
@@ -132,7 +150,16 @@ def cap_chats(sessions: Sequence[Session], share: float, *, left_out: Counter[Re
 
 
 def find_limit(sizes: Sequence[int], share: float) -> int:
-    """Find the greatest size to which chats may be cut so that none has more than its share of what is left."""
+    """Find the largest limit under which no chat has more than its share of what is left.
+
+    Args:
+        sizes: Supervised owner turns of each chat.
+        share: Largest share of one chat, above 0 to 1; raised where there are too few chats for it.
+
+    Returns:
+        The limit in owner turns, for every chat; 0 without chats. It leaves at least SENSIBLE_TURNS in all, or whatever
+        there is.
+    """
     if not sizes:
         return 0
     share = max(share, 1 / len(sizes))
@@ -158,15 +185,15 @@ def _limit_session(session: Session, room: int) -> tuple[Session, int]:
     if over == 0:
         return session, 0
     supervised = list(session.supervised)
-    for i in [i for i, supervised in enumerate(supervised) if supervised][:over]:
+    for i in [i for i, flag in enumerate(supervised) if flag][:over]:
         supervised[i] = False
     return replace(session, supervised=tuple(supervised)), over
 
 
 def _cut_in_two(session: Session, newer: int) -> tuple[Session, Session]:
-    """Cut before the question of the last `newer` turns to learn."""
-    supervised = [i for i, flag in enumerate(session.supervised) if flag]
-    at = supervised[-newer]
+    """Cut before the question that the last `newer` supervised turns begin with."""
+    indices = [i for i, flag in enumerate(session.supervised) if flag]
+    at = indices[-newer]
     at -= at > 0 and not session.turns[at - 1].mine
     parts = (slice(0, at), slice(at, None))
     older, later = (replace(session, turns=session.turns[p], supervised=session.supervised[p]) for p in parts)

@@ -1,8 +1,8 @@
-"""Frames: the fixed text that a chat template, or the plain text format, puts around the turns of a conversation.
+"""Template parts: the fixed text that a chat template, or the plain text format, puts around turns.
 
-A chat template is asked a few times with marker words, and what it writes around them is kept. So the template's own
-rendering is used, on any model's tokenizer, and yet each turn's text depends on nothing that comes after it: what the
-model sees before a turn when it trains is what it sees when it answers.
+A chat template is rendered a few times with marker words, and the text that it writes around them is kept. So the
+template's own rendering is used, for any model's tokenizer, and yet the text of a turn depends on nothing that comes
+after it: in training the model sees before a turn exactly what it sees when it answers.
 """
 
 from __future__ import annotations
@@ -15,23 +15,26 @@ from userbot.domain.errors import ConfigError
 from userbot.domain.text import CONTACT_MARK, OWNER_MARK
 
 _WORDS = ("qpeerza", "qownerzb", "qpeerzc", "qownerzd", "qpeerze")
-# Templates of the Llama 3 family write today's date otherwise, so a reply's prompt would differ from training's.
+# Templates of the Llama 3 family write today's date by default, so a reply's prompt would differ from training's.
 _FIXED_DATE = "26 Jul 2024"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateParts:
-    """The text around turns. `opening contact to_owner | lead owner end to_peer contact to_owner | lead owner end`.
+    """The text around turns.
+
+    A conversation is `head opening CONTACT to_owner lead OWNER end to_contact CONTACT to_owner lead OWNER end`.
 
     Args:
-        head: Begins every text, before a system line: the beginning-of-text token, or nothing.
-        opening: Between the head and the first contact turn.
-        to_owner: From a contact turn to the place where generation begins.
-        lead: Between that place and the owner's words; the model writes it.
-        end: After the owner's words, up to the token that ends the turn.
-        end_token: That token.
-        to_peer: From there to the next contact turn.
-        owner_first: Stands for `opening … to_owner` where the owner begins; None: an opening contact turn is invented.
+        head: Text before everything, a system line included: the beginning-of-text token, or nothing.
+        opening: Text between the head and the first contact turn.
+        to_owner: Text from a contact turn to the place where generation begins.
+        lead: Text between that place and the owner's words; the model generates it.
+        end: Text after the owner's words, up to and including the token that ends the turn.
+        end_token: The token that ends an owner turn.
+        to_contact: Text from there to the next contact turn.
+        owner_first: Replaces `opening CONTACT to_owner` where the owner begins; None where a contact turn has to be
+            invented there.
     """
 
     head: str
@@ -45,7 +48,13 @@ class TemplateParts:
 
 
 def make_text_parts(tokenizer: Any) -> TemplateParts:
-    """Make the frame of plain text: `User: …` and `Clone: …` lines, an end-of-text token after each owner turn.
+    """Make the parts of the plain text format: `User: …` and `Clone: …` lines, an end-of-text token per owner turn.
+
+    Args:
+        tokenizer: Tokenizer of transformers.
+
+    Returns:
+        The parts, with the beginning-of-text token as the head where the tokenizer adds one.
 
     Raises:
         ConfigError: The tokenizer has no end-of-text token, so the model could never learn to stop.
@@ -66,17 +75,20 @@ def make_text_parts(tokenizer: Any) -> TemplateParts:
 
 
 def read_template_parts(tokenizer: Any, specials: re.Pattern[str]) -> TemplateParts:
-    """Read the frame off the tokenizer's chat template.
+    """Derive the parts from the tokenizer's chat template.
 
-    Where the template renders a past owner turn in another way than the one being generated (models that think aloud
+    Where the template renders a past owner turn differently from the one being generated (those of reasoning models
     do), the past form counts. Where it ends an owner turn with no special token, the end-of-text token is added.
 
     Args:
-        tokenizer: Of transformers, with a chat template.
-        specials: Finds the tokenizer's special tokens in text.
+        tokenizer: Tokenizer of transformers, with a chat template.
+        specials: Matches the tokenizer's special tokens in text.
+
+    Returns:
+        The parts, with an empty head: the template's opening holds whatever begins the text.
 
     Raises:
-        ConfigError: The template treats turns by their position, or has no place for them.
+        ConfigError: The template fails, renders turns differently by their position, or leaves turns out.
     """
     first, generation = _cut(tokenizer, 1)
     opening, to_owner, to_contact, *again, last = _cut(tokenizer, 5)
@@ -98,7 +110,7 @@ def read_template_parts(tokenizer: Any, specials: re.Pattern[str]) -> TemplatePa
 
 
 def _cut(tokenizer: Any, turns: int) -> list[str]:
-    """Render the marker words as a conversation and return what stands before, between and after them."""
+    """Render the marker words as a conversation and return the text before, between and after them."""
     # Comes with transformers, which the base install lacks.
     from jinja2 import TemplateError
 

@@ -1,4 +1,4 @@
-"""The data set: from the store to samples, by rules that docs/dataset.md explains. No torch here."""
+"""The data set: from the store to samples, by the rules that docs/dataset.md explains. Needs no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.data.windows import CountTokens, Measured, cut_windows
 from userbot.domain.errors import ConsentError, TooLittleDataError
 from userbot.domain.messages import Chat, Message, system_line
 from userbot.domain.plural import format_count
-from userbot.domain.text import join_bubbles
+from userbot.domain.text import CONTACT_MARK, OWNER_MARK, join_bubbles
 from userbot.store import Store
 
 __all__ = ["ChatReport", "CountTokens", "DataReport", "DataSet", "Reason", "Sample", "build", "describe", "preview"]
@@ -27,10 +27,13 @@ def build(store: Store, config: DataConfig, *, count_tokens: CountTokens, seed: 
     """Build the data set: samples of all chats with consent, the newest sessions held out.
 
     Args:
-        store: Where chats and messages are.
-        config: What becomes a sample.
+        store: Source of chats and messages.
+        config: Rules for what becomes a sample.
         count_tokens: Counts the tokens of turns with a system line, as the base model's renderer writes them.
-        seed: Of thinning by age and of the choice of instruction samples; equal seeds give equal data sets.
+        seed: Seed of thinning by age and of the choice of instruction samples; equal seeds give equal data sets.
+
+    Returns:
+        The samples, and a report on what they were made of and what was left out.
 
     Raises:
         ConsentError: No chat with people has a recorded consent.
@@ -75,7 +78,7 @@ def describe(data_set: DataSet) -> DataReport:
 
 
 def preview(data_set: DataSet, n: int) -> list[str]:
-    """Write the first `n` training samples as plain text; what is learned stands between ⟦ and ⟧."""
+    """Return the first `n` training samples as plain text; what is supervised stands between ⟦ and ⟧."""
     return [_show(sample) for sample in data_set.train[:n]]
 
 
@@ -83,7 +86,7 @@ def _show(sample: Sample) -> str:
     lines = [sample.system] if sample.system else []
     for turn, supervised in zip(sample.turns, sample.supervised, strict=True):
         text = join_bubbles(turn.bubbles)
-        lines.append(f"{'Clone' if turn.mine else 'User'}: {f'⟦{text}⟧' if supervised else text}")
+        lines.append(f"{OWNER_MARK if turn.mine else CONTACT_MARK} {f'⟦{text}⟧' if supervised else text}")
     return "\n".join(lines)
 
 
@@ -143,11 +146,11 @@ def _cut(
 
 
 def _require_enough(train: Sequence[Measured], held_out: Sequence[Measured], min_turns: int) -> None:
-    found = sum(sum(sample.supervised) for sample, _ in (*train, *held_out))
-    if train and found >= min_turns:
+    n_turns = sum(sum(sample.supervised) for sample, _ in (*train, *held_out))
+    if train and n_turns >= min_turns:
         return
     raise TooLittleDataError(
-        f"Only {format_count(found, 'turn')} of yours can be learned; at least {min_turns} are needed, and "
+        f"Only {format_count(n_turns, 'turn')} of yours can be learned; at least {min_turns} are needed, and "
         f"{SENSIBLE_TURNS:,} or more are sensible. Bring in more chats with `clone import`, record more consents with "
         f"`clone chats consent`, or lower data.min_turns; `clone dataset stats` says what was left out and why."
     )
@@ -161,7 +164,7 @@ def _sum_own_turns(sessions: Iterable[Session]) -> Counter[int]:
 
 
 class _Counted:
-    """Counts messages as they go by."""
+    """An iterable of messages that counts them as they are read."""
 
     def __init__(self, messages: Iterator[Message]) -> None:
         self._messages = messages

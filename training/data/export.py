@@ -20,6 +20,9 @@ _SAVED_BEFORE = "dataset_dict.json"
 def check_target(path: Path) -> None:
     """Make sure that an export can be written to a path, before the work of making it.
 
+    Args:
+        path: A file that ends in `.jsonl`, or a folder for `datasets`.
+
     Raises:
         ConfigError: Its name is neither that of a JSONL file nor of a folder, its parent does not exist, or the folder
             holds something else.
@@ -40,15 +43,15 @@ def export_jsonl(data_set: DataSet, path: Path) -> tuple[Path, Path]:
     """Write the training samples to `path`, and the held-out ones beside it, as `NAME.held_out.jsonl`.
 
     Each line is `{"messages": [{"role", "content", "train"}, …]}`, which TRL, LLaMA-Factory and axolotl read. `train`
-    says which turns are to be learned (axolotl: `message_field_training: train`); a trainer that ignores it learns the
-    turns that are only context too. Bubbles are lines; a line break inside one is U+2028. Files are private (0600).
+    says which turns are supervised (axolotl: `message_field_training: train`); a trainer that ignores it also trains on
+    the turns that are only context. Bubbles are lines; a line break inside one is U+2028. Files are private (0600).
 
     Args:
-        data_set: What to write.
-        path: The file.
+        data_set: The data set to write.
+        path: The file for the training samples.
 
     Returns:
-        Both files.
+        The paths of both files, training samples first.
 
     Raises:
         ConfigError: They can't be written.
@@ -56,7 +59,7 @@ def export_jsonl(data_set: DataSet, path: Path) -> tuple[Path, Path]:
     beside = path.with_name(f"{path.stem}{HELD_OUT_SUFFIX}{path.suffix or JSONL}")
     try:
         for target, samples in ((path, data_set.train), (beside, data_set.held_out)):
-            _write_private(target, (json.dumps(pack(sample), ensure_ascii=False) for sample in samples))
+            _write_private(target, (json.dumps(to_messages(sample), ensure_ascii=False) for sample in samples))
     except OSError as exc:
         raise ConfigError(f"{path} can't be written: {exc.strerror}. Choose another file.") from exc
     return path, beside
@@ -66,8 +69,11 @@ def export_datasets(data_set: DataSet, path: Path) -> Path:
     """Save a `datasets.DatasetDict` with the splits `train` and `test` into a folder; the column is `messages`.
 
     Args:
-        data_set: What to save.
+        data_set: The data set to save.
         path: The folder, made if missing.
+
+    Returns:
+        The folder.
 
     Raises:
         ConfigError: It can't be written.
@@ -82,23 +88,30 @@ def export_datasets(data_set: DataSet, path: Path) -> Path:
     message = {"role": datasets.Value("string"), "content": datasets.Value("string"), "train": datasets.Value("bool")}
     features = datasets.Features({"messages": [message]})
     splits = {"train": data_set.train, "test": data_set.held_out}
-    made = datasets.DatasetDict(
+    dataset_dict = datasets.DatasetDict(
         {
-            name: datasets.Dataset.from_list([pack(s) for s in found], features=features)
-            for name, found in splits.items()
+            name: datasets.Dataset.from_list([to_messages(sample) for sample in samples], features=features)
+            for name, samples in splits.items()
         }
     )
     try:
         path.mkdir(exist_ok=True, mode=0o700)
         path.chmod(0o700)
-        made.save_to_disk(str(path))
+        dataset_dict.save_to_disk(str(path))
     except OSError as exc:
         raise ConfigError(f"{path} can't be written: {exc.strerror}. Choose another folder.") from exc
     return path
 
 
-def pack(sample: Sample) -> dict[str, Any]:
-    """Write a sample in the messages format; where the owner begins, a user message `…` stands first."""
+def to_messages(sample: Sample) -> dict[str, Any]:
+    """Write a sample in the messages format; where the owner begins, a user message `…` stands first.
+
+    Args:
+        sample: The sample.
+
+    Returns:
+        `{"messages": [{"role": …, "content": …, "train": …}, …]}`.
+    """
     messages = [{"role": "system", "content": sample.system, "train": False}] if sample.system else []
     if sample.turns[0].mine:
         messages.append({"role": "user", "content": OPENING, "train": False})

@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from training.config import DataConfig
-from training.data.samples import Reason, Sample
+from training.data.samples import INSTRUCTION_CHAT_ID, Reason, Sample
 from training.data.windows import CountTokens, Measured
 from userbot.domain.errors import ConfigError
 from userbot.domain.messages import Turn
-
-CHAT_ID = 0
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMED_LINES = 5
@@ -32,23 +30,26 @@ def mix_instructions(
     """Choose as many instruction samples as make up `instruct_ratio` of all samples, or all there are.
 
     Args:
-        config: Names the file, the ratio and the longest sample.
-        n_samples: Samples of the owner's chats.
+        config: Gives the file, the ratio and the longest sample.
+        n_samples: Number of samples of the owner's chats.
         count_tokens: Counts the tokens of turns.
-        rng: Chooses.
-        left_out: Counts the samples that are too long.
+        rng: Chooses the samples.
+        left_out: Is increased by the samples that are too long.
+
+    Returns:
+        Samples with their numbers of tokens, in random order; none without a file.
 
     Raises:
         ConfigError: The file can't be read, or has bad lines.
     """
     if config.instruct_mix is None or config.instruct_ratio == 0:
         return []
-    wanted = round(n_samples * config.instruct_ratio / (1 - config.instruct_ratio))
-    found = read_instructions(config.instruct_mix)
-    rng.shuffle(found)
+    n_mixed = round(n_samples * config.instruct_ratio / (1 - config.instruct_ratio))
+    instructions = read_instructions(config.instruct_mix)
+    rng.shuffle(instructions)
     mixed: list[Measured] = []
-    for sample in found:
-        if len(mixed) == wanted:
+    for sample in instructions:
+        if len(mixed) == n_mixed:
             break
         length = count_tokens(sample.turns, sample.system)
         if length <= config.max_tokens:
@@ -59,13 +60,19 @@ def mix_instructions(
 
 
 def read_instructions(path: Path) -> list[Sample]:
-    """Read JSONL in the messages format: `{"messages": [{"role": "user", "content": "…"}, …]}`, one sample a line.
+    """Read JSONL in the messages format: `{"messages": [{"role": "user", "content": "…"}, …]}`, one sample per line.
 
-    The roles are an optional `system` first, then `user` and `assistant` by turns, an `assistant` last. All assistant
-    turns are learned.
+    The roles are an optional `system` first, then `user` and `assistant` alternating, an `assistant` last. All
+    assistant turns are supervised.
+
+    Args:
+        path: The file, UTF-8. Empty lines are skipped.
+
+    Returns:
+        One sample per line, in order.
 
     Raises:
-        ConfigError: The file can't be read, or lines of it are not like that; their numbers are named.
+        ConfigError: The file can't be read, or has lines of another form; the text gives their numbers.
     """
     try:
         lines = path.read_text("utf-8").split("\n")
@@ -99,7 +106,7 @@ def _make_sample(row: Any) -> Sample:
     turns = tuple(Turn(role == "assistant", tuple(text.split("\n"))) for role, text in texts)
     if not turns or len(turns) % 2 or any(turn.mine != bool(i % 2) for i, turn in enumerate(turns)):
         raise ValueError("user and assistant must alternate, assistant last")
-    return Sample(turns, tuple(turn.mine for turn in turns), system, CHAT_ID, _LONG_AGO)
+    return Sample(turns, tuple(turn.mine for turn in turns), system, INSTRUCTION_CHAT_ID, _LONG_AGO)
 
 
 def _read_message(message: Any) -> tuple[str, str]:

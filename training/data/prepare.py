@@ -1,4 +1,4 @@
-"""From the store to arrays: what a run learns, and what its manifest says about it."""
+"""From the store to token arrays: what a run trains on, and what its manifest says about it."""
 
 from __future__ import annotations
 
@@ -26,72 +26,99 @@ def prepare_data(
 
     Args:
         store: Chats and messages.
-        config: What becomes a sample.
-        tokenizer: Of the base model.
+        config: Rules for what becomes a sample.
+        tokenizer: Tokenizer of the base model.
         folder: The run's folder; gets a folder of arrays for training and one for evaluation.
-        parent: Adapter to go on from: only what is new to it is learned, and a replayed part of the rest.
+        parent: Adapter to continue from: the run trains on what is new to it, and on a replayed part of the rest.
 
     Returns:
-        What the manifest says: text format, counts, and for each chat the range of message ids that was learned.
+        The manifest's `data`: text format, counts, and for each chat the range of message ids that were supervised.
 
     Raises:
         TooLittleDataError: There is too little to learn from, or nothing new to the parent.
         ConsentError: No chat has consent.
+        ConfigError: The tokenizer or the file of instruction data can't be used.
     """
     renderer = Renderer(tokenizer, config.text_format)
-    found = build(store, config.data, count_tokens=renderer.count, seed=config.seed)
-    going_on: dict[str, Any] = {}
+    data_set = build(store, config.data, count_tokens=renderer.count, seed=config.seed)
+    continuation: dict[str, Any] = {}
     if parent is not None:
-        found, going_on = keep_new(found, parent, replay=config.data.replay, seed=config.seed)
-    parts = {TRAIN: found.train, HELD_OUT: found.held_out}
+        data_set, continuation = keep_new(data_set, parent, replay=config.data.replay, seed=config.seed)
+    parts = {TRAIN: data_set.train, HELD_OUT: data_set.held_out}
     arrays = {name: encode(samples, renderer, tokenizer) for name, samples in parts.items()}
     for name, tokens in arrays.items():
         tokens.save(folder / name)
-    said = describe_data(found, arrays)
+    counts = describe_data(data_set, arrays)
     if parent is not None:
-        going_on["known"] = merge_ranges([list_known(parent.data), said[TRAIN]["chats"]])
-    return {"text_format": renderer.text_format, **said, **going_on}
+        continuation["known"] = merge_ranges([list_known(parent.data), counts[TRAIN]["chats"]])
+    return {"text_format": renderer.text_format, **counts, **continuation}
 
 
-def keep_new(found: DataSet, parent: Manifest, *, replay: float, seed: int) -> tuple[DataSet, dict[str, Any]]:
-    """Keep of a data set what is new to an adapter, with a replayed part of the rest.
+def keep_new(data_set: DataSet, parent: Manifest, *, replay: float, seed: int) -> tuple[DataSet, dict[str, Any]]:
+    """Reduce a data set to what is new to an adapter, with a replayed part of the rest.
 
-    What it has learned is no held-out sample either, as long as others are left.
+    What the adapter was trained on is no held-out sample either, as long as others are left.
+
+    Args:
+        data_set: Everything in the store.
+        parent: The adapter to continue from.
+        replay: Share of replayed samples among the training samples, 0 to below 1.
+        seed: Seed of the choice of replayed samples.
 
     Returns:
-        The smaller data set, and the counts for the manifest.
+        The smaller data set, and the manifest's counts of new and replayed samples.
+
+    Raises:
+        TooLittleDataError: Nothing is new to the adapter.
     """
     known = list_known(parent.data)
     rng = random.Random(seed)  # noqa: S311 - a choice of samples, no secret
-    choice = choose_samples(found.train, known, replay=replay, rng=rng, parent=parent.id)
-    unseen = tuple(sample for sample in found.held_out if is_unseen(sample, known))
-    kept = replace(found, train=choice.samples, held_out=unseen or found.held_out)
+    choice = choose_samples(data_set.train, known, replay=replay, rng=rng, parent=parent.id)
+    unseen = tuple(sample for sample in data_set.held_out if is_unseen(sample, known))
+    kept = replace(data_set, train=choice.samples, held_out=unseen or data_set.held_out)
     return kept, {"new_samples": choice.new, "replayed_samples": choice.replayed}
 
 
 def encode(samples: Sequence[Sample], renderer: Renderer, tokenizer: Any) -> Tokens:
-    """Encode samples, counting the characters of what is learned."""
+    """Encode samples, and count the characters of the supervised text.
+
+    Args:
+        samples: Samples with at least one supervised turn each.
+        renderer: Turns samples into token ids.
+        tokenizer: The renderer's tokenizer; decodes the supervised tokens to count their characters.
+
+    Returns:
+        Token arrays, one sample per given sample, in the same order.
+    """
 
     def count(ids: Sequence[int]) -> int:
         return len(tokenizer.decode(ids, skip_special_tokens=True))
 
-    # All samples need a supervised token, else flatten would leave one out; the data set makes no other.
+    # flatten leaves out samples without a supervised token; the data set makes none, so counts and arrays agree.
     return flatten(map(renderer.encode, samples), chats=[sample.chat_id for sample in samples], count=count)
 
 
-def describe_data(found: DataSet, arrays: dict[str, Tokens]) -> dict[str, Any]:
-    """Return what a manifest says about a data set: counts and ranges, no words."""
-    said: dict[str, Any] = {}
-    for name, samples in ((TRAIN, found.train), (HELD_OUT, found.held_out)):
+def describe_data(data_set: DataSet, arrays: dict[str, Tokens]) -> dict[str, Any]:
+    """Return what a manifest says about a data set: counts and ranges of message ids, no text.
+
+    Args:
+        data_set: The data set.
+        arrays: Its samples as tokens, by the names TRAIN and HELD_OUT.
+
+    Returns:
+        Plain values by the same names, ready for JSON.
+    """
+    counts: dict[str, Any] = {}
+    for name, samples in ((TRAIN, data_set.train), (HELD_OUT, data_set.held_out)):
         tokens = arrays[name]
-        said[name] = {
+        counts[name] = {
             "samples": len(tokens),
             "tokens": int(tokens.lengths.sum()),
             "learned_tokens": int(tokens.supervised.sum()),
             "turns": sum(sum(sample.supervised) for sample in samples),
             "chats": _list_ranges(samples),
         }
-    return said
+    return counts
 
 
 def _list_ranges(samples: Sequence[Sample]) -> dict[str, dict[str, int]]:
@@ -102,8 +129,8 @@ def _list_ranges(samples: Sequence[Sample]) -> dict[str, dict[str, int]]:
             ids = [message.id for message in turn.messages]
             if not supervised or not ids:
                 continue
-            known = ranges.setdefault(str(sample.chat_id), {"first_id": ids[0], "last_id": ids[-1], "turns": 0})
-            known["first_id"] = min(known["first_id"], *ids)
-            known["last_id"] = max(known["last_id"], *ids)
-            known["turns"] += 1
+            span = ranges.setdefault(str(sample.chat_id), {"first_id": ids[0], "last_id": ids[-1], "turns": 0})
+            span["first_id"] = min(span["first_id"], *ids)
+            span["last_id"] = max(span["last_id"], *ids)
+            span["turns"] += 1
     return ranges

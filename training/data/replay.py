@@ -1,4 +1,4 @@
-"""Going on from an adapter: what it has not seen yet, and enough of the old that it doesn't forget."""
+"""Continuing from an adapter: the samples it has not seen yet, and enough of the old ones that it forgets nothing."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from training.data.samples import Sample
 from userbot.domain.errors import TooLittleDataError
 
 Ranges = Mapping[str, Mapping[str, int]]
-"""By chat id: `first_id` and `last_id` of what was learned."""
+"""By chat id: `first_id` and `last_id` of the messages that were supervised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Samples of a run that goes on: the new ones and the replayed ones, shuffled by whoever plans the updates."""
+    """Samples of a run that continues from an adapter.
+
+    Args:
+        samples: The new ones, then the replayed ones; whoever plans the updates shuffles them.
+        new: Number of new samples.
+        replayed: Number of replayed samples.
+    """
 
     samples: tuple[Sample, ...]
     new: int
@@ -28,15 +34,18 @@ def choose_samples(
 ) -> Choice:
     """Take all samples with something new in them, and a random part of the others.
 
-    A sample is new when one of its supervised messages lies outside of what the parent, or one of its own parents,
-    learned in that chat. What was held out from the parent is therefore new.
+    A sample is new when one of its supervised messages lies outside the range that the parent, or an adapter before it,
+    was trained on in that chat. What was held out from the parent is therefore new.
 
     Args:
         samples: Training samples of the whole store.
-        known: Ranges of message ids that were learned before, from `list_known`.
-        replay: Share of replayed samples among all that are returned, as far as there are so many.
-        rng: Chooses them.
-        parent: Name of the parent, for the error.
+        known: Ranges of message ids that were supervised before, from `list_known`.
+        replay: Share of replayed samples among all that are returned, 0 to below 1; fewer where there are not so many.
+        rng: Chooses the replayed samples.
+        parent: Id of the parent, for the error.
+
+    Returns:
+        The chosen samples with their counts.
 
     Raises:
         TooLittleDataError: There is nothing new.
@@ -44,12 +53,12 @@ def choose_samples(
     new = [sample for sample in samples if is_new(sample, known)]
     if not new:
         raise TooLittleDataError(
-            f"Nothing that may be learned has come since adapter {parent} was trained. Wait for new messages, or train "
+            f"Nothing new to train on has arrived since adapter {parent} was trained. Wait for new messages, or train "
             f"afresh: `clone train` without --parent."
         )
     old = [sample for sample in samples if not is_new(sample, known)]
-    wanted = round(len(new) * replay / (1 - replay))
-    replayed = rng.sample(old, min(wanted, len(old)))
+    n_replayed = round(len(new) * replay / (1 - replay))
+    replayed = rng.sample(old, min(n_replayed, len(old)))
     return Choice((*new, *replayed), len(new), len(replayed))
 
 
@@ -64,19 +73,19 @@ def is_unseen(sample: Sample, known: Ranges) -> bool:
 
 
 def list_known(data: Mapping[str, Any]) -> Ranges:
-    """Return the ranges that an adapter and its parents have learned, from its manifest's `data`."""
-    found: Ranges = data.get("known") or data.get("train", {}).get("chats", {})
-    return found
+    """Return the ranges that an adapter and those before it were trained on, from its manifest's `data`."""
+    ranges: Ranges = data.get("known") or data.get("train", {}).get("chats", {})
+    return ranges
 
 
 def merge_ranges(parts: Iterable[Ranges]) -> dict[str, dict[str, int]]:
-    """Return ranges, chat by chat, that hold all of the given ones."""
+    """Return one range per chat that covers all the given ones of that chat."""
     merged: dict[str, dict[str, int]] = {}
     for part in parts:
         for chat, span in part.items():
-            held = merged.setdefault(chat, {"first_id": span["first_id"], "last_id": span["last_id"]})
-            held["first_id"] = min(held["first_id"], span["first_id"])
-            held["last_id"] = max(held["last_id"], span["last_id"])
+            union = merged.setdefault(chat, {"first_id": span["first_id"], "last_id": span["last_id"]})
+            union["first_id"] = min(union["first_id"], span["first_id"])
+            union["last_id"] = max(union["last_id"], span["last_id"])
     return merged
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from training.data.samples import ChatReport, DataReport, Reason
+from training.data.samples import INSTRUCTION_CHAT_ID, ChatReport, DataReport, Reason
 from training.data.windows import CountTokens, Measured
 from userbot.domain.messages import Chat
 
@@ -27,13 +27,16 @@ def make_report(
 
     Args:
         chats: All chats of the store.
-        refused: Reason by id of the chats left out whole.
+        refused: Chats left out whole: reason by chat id.
         n_messages: Messages read, by chat id.
         own_turns: Owner turns with own words, by chat id.
-        train: Samples with their numbers of tokens, mixed-in ones included.
-        held_out: The same for evaluation.
+        train: Training samples with their lengths in tokens, mixed-in ones included.
+        held_out: Held-out samples with their lengths in tokens.
         left_out: Counts by reason.
         count_tokens: Counts the tokens of turns.
+
+    Returns:
+        The report, chats with most supervised turns first.
     """
     supervised, evaluated = _count_turns(train), _count_turns(held_out)
     reports = [
@@ -53,7 +56,7 @@ def make_report(
         chats=tuple(sorted(reports, key=lambda report: (-report.supervised, -report.own_turns, report.title))),
         left_out={reason: left_out[reason] for reason in Reason if left_out.get(reason)},
         train_samples=len(train),
-        mixed_samples=sum(sample.chat_id == 0 for sample, _ in train),
+        mixed_samples=sum(sample.chat_id == INSTRUCTION_CHAT_ID for sample, _ in train),
         held_out_samples=len(held_out),
         train_turns=supervised.total(),
         held_out_turns=evaluated.total(),

@@ -9,9 +9,12 @@ from enum import StrEnum
 
 from userbot.domain.messages import Turn
 
+INSTRUCTION_CHAT_ID = 0
+"""Chat id of mixed-in instruction samples; no chat of a messenger has it."""
+
 
 class Reason(StrEnum):
-    """Why something is no training data; the unit is named."""
+    """Why something is no training data; each text names the unit that is counted."""
 
     NO_CONSENT = "chats without consent"
     NO_CONVERSATION = "chats that are no conversation with people"
@@ -29,14 +32,14 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One conversation to learn from. It ends with a supervised owner turn.
+    """One conversation to train on. It ends with a supervised owner turn.
 
     Args:
-        turns: Oldest first, sides alternate. Learned turns keep the messages that they were made from.
-        learn: As long as `turns`: whether the turn is learned; only owner turns are.
-        system: A line on who the contact is.
-        chat_id: Where it was; 0 for mixed-in instruction data.
-        newest_at: Time of the session's newest message.
+        turns: Oldest first, sides alternate. Supervised turns keep the messages that they were made from.
+        supervised: Whether the turn's tokens are supervised, one flag per turn; only owner turns can be.
+        system: One line that says who the contact is; None where nothing is known.
+        chat_id: The chat that it comes from; INSTRUCTION_CHAT_ID for instruction data.
+        newest_at: Time of the session's newest message, aware UTC.
     """
 
     turns: tuple[Turn, ...]
@@ -51,12 +54,12 @@ class ChatReport:
     """What became of one chat.
 
     Args:
-        chat_id: See `Chat.id`.
-        title: Its name.
-        messages: Messages read, 0 where the whole chat was left out.
+        chat_id: The chat; see `Chat.id`.
+        title: The chat's name.
+        messages: Messages read; 0 where the whole chat was left out.
         own_turns: Owner turns with own words.
-        learned: Owner turns in the training samples.
-        held_out: Owner turns in the held-out samples.
+        supervised: Supervised owner turns in the training samples.
+        held_out: Supervised owner turns in the held-out samples.
         left_out: Why the whole chat was left out, or None.
     """
 
@@ -79,11 +82,11 @@ class DataReport:
         train_samples: Training samples, mixed-in ones included.
         mixed_samples: Samples of instruction data among them.
         held_out_samples: Samples for evaluation.
-        train_turns: Learned owner turns in the training samples.
-        held_out_turns: Learned owner turns in the held-out samples.
+        train_turns: Supervised owner turns in the training samples.
+        held_out_turns: Supervised owner turns in the held-out samples.
         train_tokens: Tokens of the training samples, without any padding.
-        learned_tokens: Those with loss: the owner's words and end tokens.
-        lengths: Tokens of a training sample by percentile: 50, 90, 99, 100.
+        supervised_tokens: Tokens among them that the loss counts: the owner's words and end tokens.
+        lengths: Length of a training sample in tokens by percentile: 50, 90, 99, 100.
         held_out_since: Time of the oldest held-out session's newest message.
     """
 

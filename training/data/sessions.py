@@ -1,4 +1,4 @@
-"""Sessions: a chat's history cut into stretches whose owner turns may be learned."""
+"""Sessions: a chat's history cut into stretches whose owner turns may be supervised."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Session:
 
     Args:
         chat_id: The chat.
-        turns: Oldest first, sides alternate. Owner turns in his own words keep their messages, others don't.
-        learn: Which turns may be learned: owner turns in his own words.
-        newest_at: Time of its newest message.
+        turns: Oldest first, sides alternate. Owner turns in the owner's own words keep their messages, others don't.
+        supervised: Whether the turn is supervised, one flag per turn; only owner turns in the owner's own words are.
+        newest_at: Time of its newest message, aware UTC.
     """
 
     chat_id: int
@@ -29,34 +29,37 @@ class Session:
 
     @property
     def own_turns(self) -> int:
-        """Number of turns to learn."""
+        """Return the number of supervised turns."""
         return sum(self.supervised)
 
 
 def read_sessions(
     chat: Chat, messages: Iterable[Message], *, gap: timedelta, left_out: Counter[Reason]
 ) -> list[Session]:
-    """Cut a chat's history into sessions that hold something to learn, oldest first.
+    """Cut a chat's history into the sessions that have a supervised turn.
 
     Topics of a forum are conversations of their own. The clone's messages end a session, and the owner turn right
-    after them is not learned: what it answers is missing.
+    after them is not supervised: what it answers is missing.
 
     Args:
         chat: Decides whether names stand before the contacts' bubbles.
-        messages: All of the chat, oldest first.
-        gap: NoProgress that ends a session.
-        left_out: Counts what is left out.
+        messages: All messages of the chat, oldest first.
+        gap: Silence that ends a session.
+        left_out: Is increased by what is left out.
+
+    Returns:
+        The sessions, oldest first.
     """
     topics: defaultdict[int | None, list[Message]] = defaultdict(list)
     for message in messages:
         topics[message.topic_id].append(message)
-    found: list[Session] = []
+    sessions: list[Session] = []
     for topic in topics.values():
         for session in split_sessions(topic, gap=gap):
             for stretch, after_clone in _cut_at_clone(session, left_out):
                 turns = fold_turns(stretch, names=chat.kind is ChatKind.GROUP)
-                found += _make_session(chat, turns, after_clone, left_out)
-    return sorted(found, key=lambda session: session.newest_at)
+                sessions += _make_session(chat, turns, after_clone, left_out)
+    return sorted(sessions, key=lambda session: session.newest_at)
 
 
 def _cut_at_clone(session: Sequence[Message], left_out: Counter[Reason]) -> Iterator[tuple[list[Message], bool]]:

@@ -1,4 +1,4 @@
-"""Samples as flat arrays of tokens, in memory or mapped from disk. numpy only."""
+"""Samples as flat arrays of tokens, in memory or mapped from disk. Needs numpy only."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Encoded:
     """A sample as the model reads it.
 
     Args:
-        ids: Token ids.
-        loss_mask: As long as `ids`: 1 where predicting the token is supervised (an owner turn's words and its end
-            token), else 0.
+        ids: Token ids; shape (tokens,).
+        loss_mask: 1 where predicting the token is supervised (an owner turn's words and its end token), else 0; shape
+            (tokens,).
     """
 
     ids: Sequence[int]
@@ -29,15 +29,15 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """All samples, one after the other, in arrays that may lie on disk.
+    """All samples, laid end to end in arrays that may be mapped from disk.
 
     Args:
-        ids: Tokens of all samples; shape (tokens,).
+        ids: Token ids of all samples; shape (tokens,).
         loss_mask: Whether a token is supervised; shape (tokens,). The first token of a sample never is: nothing
             predicts it.
-        offsets: Where each sample begins, and at last where the last one ends; shape (samples + 1,).
-        chats: Chat of each sample; shape (samples,).
-        characters: Characters of the supervised text of each sample; shape (samples,).
+        offsets: Index of each sample's first token, and finally the number of all tokens; shape (samples + 1,).
+        chats: Chat id of each sample; shape (samples,).
+        characters: Number of characters of each sample's supervised text; shape (samples,).
     """
 
     ids: NDArray[np.int32]
@@ -52,18 +52,18 @@ class Tokens:
 
     @property
     def lengths(self) -> Ints:
-        """Return the tokens of each sample."""
+        """Return the number of tokens of each sample; shape (samples,)."""
         return np.diff(self.offsets)
 
     @property
     def supervised(self) -> Ints:
-        """Return the supervised tokens of each sample."""
+        """Return the number of supervised tokens of each sample; shape (samples,)."""
         sums = np.concatenate(([0], np.cumsum(self.loss_mask)))
-        found: Ints = sums[self.offsets[1:]] - sums[self.offsets[:-1]]
-        return found
+        counts: Ints = sums[self.offsets[1:]] - sums[self.offsets[:-1]]
+        return counts
 
     def save(self, folder: Path) -> None:
-        """Write one file an array."""
+        """Write one private `.npy` file (0600) per array into a folder, made if missing."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in self.__slots__:
             path = folder / f"{name}.npy"
@@ -72,12 +72,16 @@ class Tokens:
 
     @classmethod
     def open(cls, folder: Path) -> Tokens:
-        """Map the files that `save` wrote; nothing is read before it is needed."""
+        """Map the files that `save` wrote; nothing is read before it is needed.
+
+        Raises:
+            FileNotFoundError: The folder lacks one of them.
+        """
         return cls(**{name: np.load(_find_array(folder, name), mmap_mode="r") for name in cls.__slots__})
 
 
 def _find_array(folder: Path, name: str) -> Path:
-    # Of a run that was interrupted before the mask had its name.
+    # An earlier version wrote the mask as learn.npy; an interrupted run of it may be resumed.
     former = folder / "learn.npy"
     return former if name == "loss_mask" and former.is_file() else folder / f"{name}.npy"
 
@@ -93,7 +97,13 @@ def flatten(
     Args:
         samples: Rendered samples; those without a supervised token are left out.
         chats: Chat id of each sample; 0 for all when left out.
-        count: Tells how many characters some tokens are; none are counted when left out.
+        count: Returns the number of characters that token ids stand for; all counts are 0 when left out.
+
+    Returns:
+        The arrays. The first token of a sample is never supervised, whatever its mask says.
+
+    Raises:
+        ValueError: `chats` and `samples` differ in length.
     """
     kept: list[tuple[NDArray[np.int32], NDArray[np.bool_], int]] = []
     for sample, chat in zip(samples, chats, strict=True) if chats is not None else ((sample, 0) for sample in samples):

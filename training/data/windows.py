@@ -1,4 +1,4 @@
-"""Windows: sessions cut into samples of limited length, every owner turn learned once."""
+"""Windows: sessions cut into samples of limited length, so that every owner turn is supervised once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from training.data.sessions import Session
 from userbot.domain.messages import Turn
 
 CountTokens = Callable[[Sequence[Turn], str | None], int]
-Measured = tuple[Sample, int]
+"""Returns the number of tokens of turns with a system line."""
 
-# Of a later window's length, kept free for turns that were learned before and now are context.
+Measured = tuple[Sample, int]
+"""A sample with its length in tokens."""
+
 CONTEXT_SHARE = 0.25
+"""Share of a later window that is kept for context: turns that an earlier window has supervised."""
 
 
 def cut_windows(
@@ -26,8 +29,15 @@ def cut_windows(
     Later samples begin with older turns as context, the newest that fit, whole turns only. A reply that does not fit
     together with its question gets the question's newest bubbles; where even one is too much, it is left out.
 
+    Args:
+        session: The session to cut.
+        system: System line of each sample; None for none.
+        count_tokens: Counts the tokens of turns.
+        max_tokens: Longest sample, tokens.
+        left_out: Is increased by the replies that don't fit.
+
     Returns:
-        Samples with their numbers of tokens, in order.
+        Samples with their lengths in tokens, in order.
     """
     end = _last_supervised(session.supervised, len(session.turns))
     if end == 0:
@@ -37,7 +47,7 @@ def cut_windows(
     if whole <= max_tokens:
         return [(Sample(turns, supervised, system, session.chat_id, session.newest_at), whole)]
     cutter = _Cutter(turns, supervised, system, count_tokens, max_tokens)
-    found = []
+    windows: list[Measured] = []
     done = 0
     while done < len(turns):
         start, stop = cutter.next_window(done)
@@ -47,13 +57,13 @@ def cut_windows(
             left_out[Reason.TOO_LONG] += sum(flags)
         else:
             window, flags, length = fitted
-            found.append((Sample(window, flags, system, session.chat_id, session.newest_at), length))
+            windows.append((Sample(window, flags, system, session.chat_id, session.newest_at), length))
         done = stop
-    return found
+    return windows
 
 
 class _Cutter:
-    """Chooses windows by estimated lengths, so that each turn is encoded a few times only, then checks them."""
+    """Chooses windows by estimated lengths, so that each turn is encoded only a few times, then checks them."""
 
     def __init__(
         self,
@@ -77,7 +87,7 @@ class _Cutter:
         self._base = count_tokens(pair, system) - around
 
     def next_window(self, done: int) -> tuple[int, int]:
-        """Return the bounds of the window that learns the first turns from `done` on."""
+        """Return the bounds of the window that supervises the first turns from `done` on."""
         first = self._supervised[bisect_left(self._supervised, done)]
         room = self._max if done == 0 else int(self._max * (1 - CONTEXT_SHARE))
         stop = max(first + 1, _last_supervised(self._flags, self._furthest(done, room)))
@@ -96,7 +106,7 @@ class _Cutter:
     def fit(
         self, window: tuple[Turn, ...], flags: tuple[bool, ...]
     ) -> tuple[tuple[Turn, ...], tuple[bool, ...], int] | None:
-        """Return a window with its length, its question shortened if need be; None where it can't fit."""
+        """Return a window with its length, its question shortened if necessary; None where it can't fit."""
         length = self._count(window, self._system)
         if length <= self._max:
             return window, flags, length
@@ -124,7 +134,7 @@ class _Cutter:
         return 0 if start <= 0 else self._next_start(start - 1, first)
 
     def _next_start(self, start: int, first: int) -> int:
-        """Move on to a contact turn, but not past the question of the first turn to learn."""
+        """Move on to a contact turn, but not past the question of the first supervised turn."""
         last = max(first - 1, 0)
         return next((i for i in range(start + 1, last) if not self._turns[i].mine), last)
 

@@ -83,5 +83,5 @@ def test_without_anything_new_it_refuses(store: Store, friend: Chat, tmp_path: P
     talk(store, range(1, 41))
     first = prepare(store, tmp_path / "r1", tokenizer)
 
-    with pytest.raises(TooLittleDataError, match="Nothing that may be learned has come since adapter a1"):
+    with pytest.raises(TooLittleDataError, match="Nothing new to train on has arrived since adapter a1"):
         prepare(store, tmp_path / "r2", tokenizer, manifest(first))

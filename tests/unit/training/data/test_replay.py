@@ -95,7 +95,7 @@ def test_nothing_new_is_refused() -> None:
         choose_samples(OLD, KNOWN, replay=0.5, rng=dice(1), parent="a1")
 
     assert str(caught.value) == (
-        "Nothing that may be learned has come since adapter a1 was trained. Wait for new messages, or train afresh: "
+        "Nothing new to train on has arrived since adapter a1 was trained. Wait for new messages, or train afresh: "
         "`clone train` without --parent."
     )
 
