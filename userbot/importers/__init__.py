@@ -1,4 +1,4 @@
-"""Export files to messages: one module a format behind one Protocol."""
+"""Export files -> messages: one module per format behind one Protocol."""
 
 from __future__ import annotations
 
@@ -25,24 +25,27 @@ def import_file(
     dry_run: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImportSummary:
-    """Read an export and store its chats and messages; doing it twice adds nothing twice.
+    """Read an export and store its chats and messages; importing it again adds nothing twice.
 
-    A file that ends early is imported as far as it is whole: see `ImportSummary.truncated_after`. A Telegram export
-    tells the store who the owner is, if it does not know yet.
+    A file that ends early is imported as far as it is complete: see `ImportSummary.truncated_after`. A Telegram export
+    tells the store who the owner is, if the store does not know yet.
 
     Args:
         store: Where to store; may be None in a dry run.
         path: A file, folder or zip archive.
         format_name: One of `FORMATS`; None detects it from the content.
-        me: The owner's name as the export shows it, or his Telegram id, for exports that don't say who he is.
+        me: The owner's name as the export shows it, or their Telegram id, for exports that don't say who the owner is.
         owner_id: The owner's Telegram id, if it is known; None asks the store.
         dry_run: Read and count only.
         progress: Called with (bytes done, bytes in all).
 
+    Returns:
+        What was read and stored.
+
     Raises:
         ConfigError: `format_name` is unknown.
-        ExportFormatError: The file is missing, damaged, or no export that is known.
-        OwnerUnknownError: Nothing says which sender is the owner; the text lists the candidates.
+        ExportFormatError: The file is missing, damaged, or not an export of a known format.
+        OwnerUnknownError: Nothing tells which sender is the owner; the text lists the candidates.
     """
     # Reading pulls in parsers that no other command needs.
     from userbot.importers.ingestion import run_import

@@ -1,4 +1,4 @@
-"""Which format an export has, told by its content."""
+"""Detect the format of an export by its content."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ _TELEGRAM_KEYS = {"personal_information", "chats", "left_chats", "frequent_conta
 
 
 def choose_reader(source: Source, format_name: str | None) -> tuple[str, Reader]:
-    """Return the name and the reader of the format that the user named, or that the content shows.
+    """Return the name and the reader of a format.
+
+    Args:
+        source: The export.
+        format_name: The format that the user named; None detects it from the content.
 
     Raises:
         ConfigError: There is no format of that name.
@@ -50,27 +54,27 @@ def _detect(source: Source) -> str:
     if source.is_folder or source.is_archive:
         return _detect_parts(source)
     (part,) = source.parts()
-    found, seen = _detect_content(source, part)
-    return found or _refuse(source.where(part), seen)
+    name, seen = _detect_content(source, part)
+    return name or _refuse(source.where(part), seen)
 
 
 def _detect_parts(source: Source) -> str:
-    """Tell the format of a folder or an archive by its first telling part."""
+    """Return the format of the first part of a folder or an archive that shows one."""
     names = source.parts()
     if not names:
         _refuse(str(source.path), "it is empty")
     likely = [name for name in names if name.lower().endswith((".json", ".html", ".txt")) and "/." not in f"/{name}"]
     likely.sort(key=lambda name: (not name.endswith("result.json"), name.count("/")))
     for part in likely[:_TRIED_PARTS]:
-        found, _ = _detect_content(source, part)
-        if found is not None:
-            return found
+        format_name, _ = _detect_content(source, part)
+        if format_name is not None:
+            return format_name
     shown = ", ".join(names[:_SHOWN])
     return _refuse(str(source.path), f"its files are {shown}{' and more' if len(names) > _SHOWN else ''}")
 
 
 def _detect_content(source: Source, part: str) -> tuple[str | None, str]:
-    """Return the format of one part, or None; and what was seen in it."""
+    """Return the format of one part, or None, and what was seen in it."""
     head = source.head(part, _HEAD_BYTES)
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     text = start.decode("utf-8", "replace")
@@ -79,10 +83,10 @@ def _detect_content(source: Source, part: str) -> tuple[str | None, str]:
     if start[:1] in (b"{", b"["):
         return _detect_json(start, f"{source.path}/{part}")
     if start[:1] == b"<":
-        telling = is_page(part) or 'class="page_wrap"' in text
-        return ("telegram-html" if telling else None), "it is an HTML page that Telegram Desktop did not write"
+        is_telegram = is_page(part) or 'class="page_wrap"' in text
+        return ("telegram-html" if is_telegram else None), "it is an HTML page that Telegram Desktop did not write"
     if b"\0" in head:
-        return None, "it is no text"
+        return None, "it is not text"
     return None, "it is text without lines that begin with a time"
 
 
@@ -96,12 +100,12 @@ def _detect_json(start: bytes, name: str) -> tuple[str | None, str]:
         hints = name.casefold() + (" instagram" if b"instagram" in start.lower() else "")
         return ("instagram" if "instagram" in hints else "messenger"), ""
     if start[:1] == b"[":
-        return None, f"it is a JSON list{_shown(inner, ' of objects with the keys ')}"
-    return None, f"it is a JSON object{_shown(keys, ' with the keys ')}"
+        return None, f"it is a JSON list{_list_keys(inner, ' of objects with the keys ')}"
+    return None, f"it is a JSON object{_list_keys(keys, ' with the keys ')}"
 
 
 def _read_keys(start: bytes) -> tuple[set[str], set[str]]:
-    """Return the keys of the top level, and of the first level of what lies in it, as far as the beginning shows."""
+    """Return the keys of the top level, and all keys below it, as far as the beginning of the file shows."""
     keys: set[str] = set()
     inner: set[str] = set()
     try:
@@ -109,17 +113,17 @@ def _read_keys(start: bytes) -> tuple[set[str], set[str]]:
             if event == "map_key":
                 (inner if prefix else keys).add(value)
     except ijson.JSONError:
-        pass  # The beginning of a file ends somewhere.
+        pass  # The beginning of a file ends anywhere.
     return keys, inner
 
 
-def _shown(keys: set[str], words: str) -> str:
+def _list_keys(keys: set[str], words: str) -> str:
     plain = sorted(key for key in keys if re.fullmatch(r"[\w-]{1,40}", key))
     return words + ", ".join(plain[:_SHOWN]) if plain else ""
 
 
 def _refuse(where: str, seen: str) -> NoReturn:
     raise ExportFormatError(
-        f"{where} is no export that is known: {seen}. "
+        f"{where} is not an export of a known format: {seen}. "
         f"Give Telegram Desktop's result.json, or name the format with --format: {', '.join(FORMATS)}."
     )

@@ -1,4 +1,4 @@
-"""Discord, as DiscordChatExporter writes it in JSON: one channel a file.
+"""Discord, as DiscordChatExporter writes it in JSON: one file per channel.
 
 Source: Tyrrrz/DiscordChatExporter, JsonMessageWriter.cs, for the keys and the names of channel and message types.
 """
@@ -14,19 +14,19 @@ from typing import Any
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
 from userbot.domain.placeholders import Kind, write_file, write_placeholder
-from userbot.importers.reading.items import Found, Hints, Owner, Truncated, gather
+from userbot.importers.reading.items import Hints, Item, Owner, Truncated, gather
 from userbot.importers.reading.json_stream import parse_events, parse_items
 from userbot.importers.reading.names import choose_by_name, derive_chat_id
 from userbot.importers.reading.source import Source
 
 MAX_ID = 2**63 - 1
 
-_TALK = ("Default", "Reply")
+_MESSAGE_TYPES = ("Default", "Reply")
 
 
 @dataclass(slots=True)
 class _Channel:
-    """A channel's head, and its authors by how they are called."""
+    """A channel's head, and its authors by account name and by nickname."""
 
     id: str = ""
     type: str = ""
@@ -38,12 +38,12 @@ class _Channel:
     bots: set[str] = field(default_factory=set)
 
 
-def read_discord(source: Source, hints: Hints) -> Iterator[Found]:
+def read_discord(source: Source, hints: Hints) -> Iterator[Item]:
     """Yield what the channels' files hold.
 
     Raises:
         ExportFormatError: There is no channel, or one is damaged.
-        OwnerUnknownError: Neither a direct message's partner nor a hint tells who the owner is.
+        OwnerUnknownError: Neither the contact of a direct chat nor a hint tells who the owner is.
     """
     parts = source.parts(".json") or source.parts()
     source.expect(parts, passes=3)
@@ -53,7 +53,7 @@ def read_discord(source: Source, hints: Hints) -> Iterator[Found]:
             if len(parts) > 1:
                 continue
             raise ExportFormatError(
-                f"{source.where(part)} is no Discord channel: expected the keys guild, channel and messages. "
+                f"{source.where(part)} is not a Discord channel: expected the keys guild, channel and messages. "
                 f"Export it with DiscordChatExporter, format Json."
             )
         yield from _read_channel(source, part, channel, hints)
@@ -72,7 +72,7 @@ def _take_survey(source: Source, part: str) -> _Channel:
         with source.open(part) as stream:
             for row in parse_items(stream, "messages.item"):
                 author = _author(row)
-                if author and row.get("type") in _TALK:
+                if author and row.get("type") in _MESSAGE_TYPES:
                     channel.authors[author] += 1
                     channel.nicknames[str(row["author"].get("nickname"))] = author
                     if row["author"].get("isBot") is True:
@@ -80,7 +80,7 @@ def _take_survey(source: Source, part: str) -> _Channel:
     return channel
 
 
-def _read_channel(source: Source, part: str, channel: _Channel, hints: Hints) -> Iterator[Found]:
+def _read_channel(source: Source, part: str, channel: _Channel, hints: Hints) -> Iterator[Item]:
     is_direct = channel.type == "DirectTextChat"
     contact = channel.nicknames.get(channel.name, channel.name) if is_direct else None
     people = {name: count for name, count in channel.authors.items() if name not in channel.bots}
@@ -102,7 +102,7 @@ def _convert(row: Any, chat: Chat, owner: str) -> Message | str:
     author = _author(row)
     if not author:
         return "row without a sender"
-    if row.get("type") not in _TALK:
+    if row.get("type") not in _MESSAGE_TYPES:
         return "service message"
     message_id = _read_id(row.get("id"))
     sent_at = _read_time(row.get("timestamp"))
@@ -128,7 +128,7 @@ def _convert(row: Any, chat: Chat, owner: str) -> Message | str:
 
 
 def _author(row: Any) -> str:
-    """Name an author by his account, which is unique, not by what he is called on one server."""
+    """Return an author's account name, which is unique, not the nickname on one server; "" without one."""
     author = row.get("author") if isinstance(row, dict) else None
     name = author.get("name") if isinstance(author, dict) else None
     return name if isinstance(name, str) else ""
@@ -142,8 +142,7 @@ def _read_id(value: Any) -> int | None:
 
 def _read_time(value: Any) -> datetime | None:
     try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return found.astimezone(UTC) if found else None
+        return datetime.fromisoformat(value).astimezone(UTC) if isinstance(value, str) else None
     except (ValueError, OverflowError):
         return None
 

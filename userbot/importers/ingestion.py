@@ -1,4 +1,4 @@
-"""The course of an import: choose the reader, store in batches, count."""
+"""Ingest an export: choose the reader, store in batches, count."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
 from userbot.domain.plural import format_count
 from userbot.importers.detection import choose_reader
-from userbot.importers.duplicates import describe_doubles
-from userbot.importers.reading.items import Found, Hints, Notice, Owner, Skipped, Truncated
+from userbot.importers.duplicates import describe_duplicates
+from userbot.importers.reading.items import Hints, Item, Notice, Owner, Skipped, Truncated
 from userbot.importers.reading.source import Progress, Source
 from userbot.importers.summary import ChatRow, ImportSummary
 from userbot.importers.telegram.html import SOURCE, is_page
@@ -33,7 +33,16 @@ def run_import(
     owner_id: int | None,
     progress: Progress | None,
 ) -> ImportSummary:
-    """Import an export; see `import_file`."""
+    """Import an export; see `import_file` for what is missing here.
+
+    Args:
+        store: Where to store; None in a dry run.
+        path: A file, folder or zip archive.
+        format_name: One of `FORMATS`; None detects it from the content.
+        me: The owner as the user gave it.
+        owner_id: The owner's Telegram id; None asks the store.
+        progress: Called with (bytes done, bytes in all).
+    """
     path = path.expanduser()
     if is_page(path.name) and path.is_file():
         # The pages of one chat belong together, so one stands for all.
@@ -46,18 +55,18 @@ def run_import(
     hints = Hints(me=me, owner_id=owner_id, owner_name=known_name)
     try:
         name, reader = choose_reader(source, format_name)
-        intake = _Intake(store)
+        ingestion = _Ingestion(store)
         with _paused_collection():
-            intake.take(reader(source, hints))
+            ingestion.take(reader(source, hints))
     finally:
         source.close()
-    if not intake.rows:
+    if not ingestion.rows:
         raise ExportFormatError(f"{path} holds no messages. Export again with the chats that you want ticked.")
     if name == "telegram":
-        intake.remember_owner(owner_id)
+        ingestion.remember_owner(owner_id)
     if store is not None:
-        intake.warnings += describe_doubles(store, set(intake.rows))
-    return intake.summarise(name, alone=path.name)
+        ingestion.warnings += describe_duplicates(store, set(ingestion.rows))
+    return ingestion.summarise(name, alone=path.name)
 
 
 @contextmanager
@@ -73,8 +82,8 @@ def _paused_collection() -> Iterator[None]:
 
 
 @dataclass
-class _Intake:
-    """Takes what a reader finds, and keeps count."""
+class _Ingestion:
+    """Take what a reader yields: store it in batches, and keep count."""
 
     store: Store | None
     rows: dict[int, tuple[Chat, Counter[Origin]]] = field(default_factory=dict)
@@ -82,14 +91,14 @@ class _Intake:
     added: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
-    torn: list[Truncated] = field(default_factory=list)
+    truncated: list[Truncated] = field(default_factory=list)
     _known: dict[int, Chat] = field(default_factory=dict)
 
-    def take(self, found: Iterable[Found]) -> None:
+    def take(self, items: Iterable[Item]) -> None:
         """Store everything, in batches; what came before an error stays stored."""
         batch: list[Message] = []
         chat: Chat | None = None
-        for item in found:
+        for item in items:
             if isinstance(item, list):
                 if item and chat is not None:
                     rows = self._mark_clone(chat, item)
@@ -107,21 +116,30 @@ class _Intake:
         self._mark_own_only()
 
     def remember_owner(self, owner_id: int | None) -> None:
-        """Tell the store who the owner is, or the user that this export is somebody else's."""
-        found = self.owner
-        if found is None or found.id is None:
+        """Tell the store who the owner is; warn where the export belongs to somebody else.
+
+        Args:
+            owner_id: The owner that was known before; None for nobody.
+        """
+        owner = self.owner
+        if owner is None or owner.id is None:
             return
-        if owner_id is not None and owner_id != found.id:
+        if owner_id is not None and owner_id != owner.id:
             self.warnings.append(
-                f"This export belongs to user {found.id}, not to the owner {owner_id} of the store: "
-                f"words of both are now learned as the owner's."
+                f"This export belongs to user {owner.id}, not to the owner {owner_id} of the store: "
+                f"the clone would be trained on the messages of both as the owner's."
             )
         elif self.store is not None and self.store.facts.get(OWNER_ID) is None:
-            self.store.facts.set(OWNER_ID, found.id)
-            self.store.facts.set(OWNER_NAME, found.name)
+            self.store.facts.set(OWNER_ID, owner.id)
+            self.store.facts.set(OWNER_NAME, owner.name)
 
     def summarise(self, name: str, *, alone: str) -> ImportSummary:
-        """Return what was done; a part that is `alone` needs no name in the text."""
+        """Return the result.
+
+        Args:
+            name: Name of the format.
+            alone: Name of the export's only file, which the text need not repeat.
+        """
         chats = sorted(self.rows.values(), key=lambda row: (-row[1][Origin.OWNER], row[0].title))
         total = sum(sum(counts.values()) for _, counts in chats)
         return ImportSummary(
@@ -132,13 +150,13 @@ class _Intake:
             known=total - self.added if self.store is not None else 0,
             skipped=dict(self.skipped.most_common()),
             warnings=tuple(self.warnings),
-            truncated_after=_tell_end(self.torn, total, alone=alone) if self.torn else None,
+            truncated_after=_describe_end(self.truncated, total, alone=alone) if self.truncated else None,
         )
 
     def _mark_clone(self, chat: Chat, messages: list[Message]) -> list[Message]:
-        """Tell the clone's messages from the owner's in pages of HTML, whose chats have other ids than Telegram's.
+        """Mark the clone's messages in pages of HTML, whose chats have other ids than Telegram's.
 
-        Everywhere else the store knows them by chat and id.
+        Everywhere else the store recognises them by chat and id.
         """
         if self.store is None or chat.source != SOURCE:
             return messages
@@ -169,7 +187,7 @@ class _Intake:
         known = self.store.chats.get(chat.id)
         if known is not None:
             self._known[chat.id] = known
-        # Until its end is read, a new group counts as without context: a crash must not leave it as training data.
+        # Until its end is read, a new group counts as one without context: a crash must not leave it as training data.
         own_only = known.own_only if known else chat.kind is ChatKind.GROUP
         self.store.chats.save([replace(chat, own_only=own_only)])
 
@@ -185,7 +203,7 @@ class _Intake:
         elif isinstance(item, Notice):
             self.warnings.append(item.text)
         else:
-            self.torn.append(item)
+            self.truncated.append(item)
 
     def _mark_own_only(self) -> None:
         alone = []
@@ -200,20 +218,20 @@ class _Intake:
         if self.store is not None:
             self.store.chats.save(chat for chat, _ in self.rows.values())
         if alone:
-            held = "group holds" if len(alone) == 1 else "groups hold"
+            holds = "group holds" if len(alone) == 1 else "groups hold"
             self.warnings.append(
-                f"{len(alone):,} {held} your messages only, which is no training data: {', '.join(alone[:5])}. "
-                f'To learn from it, export again with "Only my messages" unticked.'
+                f"{len(alone):,} {holds} only your messages, which can't be trained on: {', '.join(alone[:5])}. "
+                f'To train on them, export again with "Only my messages" unticked.'
             )
 
 
-def _tell_end(torn: list[Truncated], messages: int, *, alone: str) -> str:
-    first, more = torn[0], len(torn) - 1
+def _describe_end(truncated: list[Truncated], messages: int, *, alone: str) -> str:
+    first, more = truncated[0], len(truncated) - 1
     of = f" of {first.part}" if first.part not in ("", alone) else ""
     others = f" ({format_count(more, 'other file')} too)" if more else ""
     return f"after {format_count(messages, 'message')}, at byte {first.byte}{of}{others}"
 
 
 def _squeeze(text: str) -> str:
-    # A page may break lines and join spaces otherwise.
+    # A page may break lines and join spaces differently.
     return " ".join(text.split())

@@ -1,7 +1,7 @@
-"""Instagram's and Messenger's JSON: one file or more a thread, newest message first.
+"""Instagram's and Messenger's JSON: one or more files per thread, newest message first.
 
 Both write UTF-8 bytes as if each were a character; that is undone. Messenger's export of encrypted chats has other keys
-and no such fault.
+and not this fault.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind
 from userbot.importers.meta_rows import convert_row, mend, read_sender
-from userbot.importers.reading.items import Found, Hints, Owner, Truncated, gather
+from userbot.importers.reading.items import Hints, Item, Owner, Truncated, gather
 from userbot.importers.reading.json_stream import parse_events, parse_items
 from userbot.importers.reading.names import MessageIds, choose_by_name, derive_chat_id
 from userbot.importers.reading.source import Source
@@ -29,26 +29,30 @@ class _Thread:
     participants: list[str]
     parts: list[str] = field(default_factory=list)
     senders: Counter[str] = field(default_factory=Counter)
-    torn: Truncated | None = None
+    truncated: Truncated | None = None
 
 
-def read_instagram(source: Source, hints: Hints) -> Iterator[Found]:
-    """Yield what Instagram's `message_*.json` files hold; see `_read`."""
-    return _read(source, hints, "instagram")
-
-
-def read_messenger(source: Source, hints: Hints) -> Iterator[Found]:
-    """Yield what Messenger's files hold; see `_read`."""
-    return _read(source, hints, "messenger")
-
-
-def _read(source: Source, hints: Hints, name: str) -> Iterator[Found]:
-    """Yield chats and messages of all threads.
+def read_instagram(source: Source, hints: Hints) -> Iterator[Item]:
+    """Yield what Instagram's `message_*.json` files hold.
 
     Raises:
         ExportFormatError: There is no thread, or one is damaged.
         OwnerUnknownError: Neither several threads nor a title nor a hint tells who the owner is.
     """
+    return _read(source, hints, "instagram")
+
+
+def read_messenger(source: Source, hints: Hints) -> Iterator[Item]:
+    """Yield what Messenger's files hold, plain threads and the archive of encrypted chats.
+
+    Raises:
+        ExportFormatError: There is no thread, or one is damaged.
+        OwnerUnknownError: Neither several threads nor a title nor a hint tells who the owner is.
+    """
+    return _read(source, hints, "messenger")
+
+
+def _read(source: Source, hints: Hints, name: str) -> Iterator[Item]:
     parts = [part for part in source.parts(".json") or source.parts() if _is_thread(part) or not source.is_folder]
     source.expect(parts, passes=3)
     threads = _find_threads(source, parts)
@@ -70,12 +74,12 @@ def _is_thread(part: str) -> bool:
 def _find_threads(source: Source, parts: list[str]) -> list[_Thread]:
     threads: dict[str, _Thread] = {}
     for part in parts:
-        found = _read_head(source, part)
-        if found is None:
+        head = _read_head(source, part)
+        if head is None:
             continue
-        thread = threads.setdefault(found.key, found)
+        thread = threads.setdefault(head.key, head)
         thread.parts.append(part)
-        thread.torn = thread.torn or found.torn
+        thread.truncated = thread.truncated or head.truncated
         with source.open(part) as stream:
             for row in parse_items(stream, "messages.item"):
                 if sender := read_sender(row):
@@ -84,7 +88,7 @@ def _find_threads(source: Source, parts: list[str]) -> list[_Thread]:
 
 
 def _read_head(source: Source, part: str) -> _Thread | None:
-    """Read what is not messages; None if the file is no thread."""
+    """Read everything but the messages; None if the file is not a thread."""
     heads: dict[str, str] = {}
     participants: list[str] = []
     has_messages = whole = False
@@ -98,10 +102,10 @@ def _read_head(source: Source, part: str) -> _Thread | None:
             whole = prefix == "" and event == "end_map"
     if not has_messages or not participants:
         return None
-    torn = None if whole else Truncated(source.size(part), part)
+    truncated = None if whole else Truncated(source.size(part), part)
     encrypted = heads.get("threadName", "")
     title = heads.get("title") or encrypted.rsplit("_", 1)[0] or ", ".join(participants)
-    return _Thread(heads.get("thread_path") or encrypted or title, title, participants, torn=torn)
+    return _Thread(heads.get("thread_path") or encrypted or title, title, participants, truncated=truncated)
 
 
 def _find_owner(source: Source, threads: list[_Thread], hints: Hints) -> str:
@@ -110,14 +114,14 @@ def _find_owner(source: Source, threads: list[_Thread], hints: Hints) -> str:
     for thread in threads:
         senders.update(thread.senders)
         people = set(thread.participants)
-        # A chat of two is titled by the other one, which tells more than any number of groups.
+        # A chat of two is titled by the contact, which tells more than any number of groups.
         presence.update(people - {thread.title} if len(people) == 2 else people)
     ranked = presence.most_common(2)
     clear = len(ranked) == 1 or (len(ranked) > 1 and ranked[0][1] > ranked[1][1])
     return choose_by_name(senders, hints, where=str(source.path), usual=ranked[0][0] if clear else None)
 
 
-def _read_thread(source: Source, thread: _Thread, name: str, owner: str) -> Iterator[Found]:
+def _read_thread(source: Source, thread: _Thread, name: str, owner: str) -> Iterator[Item]:
     others = {*thread.participants, *thread.senders} - {owner}
     chat = Chat(
         id=derive_chat_id(name, thread.key),
@@ -128,8 +132,8 @@ def _read_thread(source: Source, thread: _Thread, name: str, owner: str) -> Iter
     yield chat
     ids = MessageIds()
     yield from gather(convert_row(row, chat, owner, ids) for part in thread.parts for row in _read_items(source, part))
-    if thread.torn is not None:
-        yield thread.torn
+    if thread.truncated is not None:
+        yield thread.truncated
 
 
 def _read_items(source: Source, part: str) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Rows of Instagram's and Messenger's threads to messages."""
+"""Rows of Instagram's and Messenger's threads -> messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ _SHARED = (
 
 
 def mend(text: Any) -> str:
-    """Undo UTF-8 bytes written as characters; what is no such text, or no text, comes back as it is or empty."""
+    """Undo UTF-8 bytes written as characters.
+
+    Returns:
+        The mended text; the text itself where it was not broken; "" for anything that is not text.
+    """
     if not isinstance(text, str):
         return ""
     try:
@@ -36,12 +40,22 @@ def mend(text: Any) -> str:
 
 
 def read_sender(row: Any) -> str:
-    """Return who sent a row; "" if it does not tell."""
+    """Return the name of a row's sender; "" if the row does not say."""
     return mend(row.get("sender_name") or row.get("senderName")) if isinstance(row, dict) else ""
 
 
 def convert_row(row: Any, chat: Chat, owner: str | None, ids: MessageIds) -> Message | str:
-    """Return the message that a row holds, or why it holds none."""
+    """Return the message that a row holds, or why it holds none.
+
+    Args:
+        row: An element of a thread's `messages`, decoded but not checked.
+        chat: The thread's chat.
+        owner: The owner's name in this export; None if it is unknown.
+        ids: Derives the chat's message ids.
+
+    Returns:
+        The message, or the reason to count the row as skipped.
+    """
     sender = read_sender(row)
     if not sender:
         return "row without a sender"

@@ -1,4 +1,4 @@
-"""What an import did, for the user."""
+"""The result of an import, for the user."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class ChatRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportSummary:
-    """What an import found and stored.
+    """What an import read and stored.
 
     Args:
         format: Name of the format, one of `FORMATS`.
-        owner_name: Name of the owner as the export has it; None when it has none.
-        chats: Most owner messages first.
-        added: Messages that the store lacked; 0 in a dry run.
-        known: Messages that it had already; 0 in a dry run.
-        skipped: Rows that are no messages, by reason.
+        owner_name: Name of the owner in the export; None when it has none.
+        chats: Chats, those with the most owner messages first.
+        added: Number of messages that were new to the store; 0 in a dry run.
+        known: Number of messages that the store had already; 0 in a dry run.
+        skipped: Numbers of rows that are not messages, by reason.
         warnings: Sentences for the user.
         truncated_after: Where the export ends too early ("after 12 messages, at byte 3456", with the file's name where
             there are several), else None.

@@ -1,7 +1,7 @@
 """WhatsApp's text export, Android and iOS, plain or zipped.
 
-There is no format but what the phone's language makes of date and time, so the order of day and month is read off all
-dates of the file, and the zone is this computer's. The owner is who is not named in the file's name.
+The phone's language decides how date and time are written, so the order of day and month is read off all dates of the
+file, and the zone is this computer's. The file is named after the contact, so the other sender is the owner.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
-from userbot.importers.reading.items import Found, Hints, Notice, Owner, Skipped, Truncated
+from userbot.importers.reading.items import Hints, Item, Notice, Owner, Skipped, Truncated
 from userbot.importers.reading.names import MessageIds, choose_by_name, derive_chat_id
 from userbot.importers.reading.source import Source
 from userbot.importers.whatsapp_media import describe_attachment, is_deleted_mark
@@ -45,12 +45,12 @@ _EDITED = re.compile(r"[\s\u200e]*<[^<>]*(?:edited|изменено|bearbeitet|e
 
 @dataclass(slots=True)
 class _Line:
-    """One bubble or system line; `text` grows by the lines that follow.
+    """One bubble or system line.
 
     Args:
-        match: Of its head.
-        text: What follows the time.
-        is_open: The file ends within it, without a line break.
+        match: The match of `LINE`: date and time.
+        text: What follows the time, and the lines that continue it.
+        is_open: Whether the file ends within it, without a line break.
     """
 
     match: re.Match[str]
@@ -58,7 +58,7 @@ class _Line:
     is_open: bool = False
 
     @property
-    def is_torn(self) -> bool:
+    def is_truncated(self) -> bool:
         """Tell whether the file ends within a character, which no export does."""
         return self.is_open and self.text.endswith("\ufffd")
 
@@ -72,8 +72,8 @@ class _Survey:
     first: str = ""
 
 
-def read_whatsapp(source: Source, hints: Hints) -> Iterator[Found]:
-    """Yield what the text files of an export hold, a chat a file.
+def read_whatsapp(source: Source, hints: Hints) -> Iterator[Item]:
+    """Yield what the text files of an export hold, one chat per file.
 
     Raises:
         ExportFormatError: No line begins with a time.
@@ -85,14 +85,14 @@ def read_whatsapp(source: Source, hints: Hints) -> Iterator[Found]:
         yield from _read_chat(source, part, hints, alone=len(parts) == 1)
 
 
-def _read_chat(source: Source, part: str, hints: Hints, *, alone: bool) -> Iterator[Found]:
+def _read_chat(source: Source, part: str, hints: Hints, *, alone: bool) -> Iterator[Item]:
     survey = _take_survey(source, part)
     where = source.where(part)
     if not survey.dates and not alone:
         return
     if not survey.dates:
         raise ExportFormatError(
-            f"{where} is no WhatsApp chat: expected lines such as `31.12.2025, 21:41 - Anna: text`. "
+            f"{where} is not a WhatsApp chat: expected lines such as `31.12.2025, 21:41 - Anna: text`. "
             f"Export the chat again with WhatsApp's own menu."
         )
     contact = _title(source, part)
@@ -127,12 +127,12 @@ def _take_survey(source: Source, part: str) -> _Survey:
     return survey
 
 
-def _convert(source: Source, part: str, chat: Chat, owner: str | None, order: str) -> Iterator[Found]:
+def _convert(source: Source, part: str, chat: Chat, owner: str | None, order: str) -> Iterator[Item]:
     ids = MessageIds()
     batch: list[Message] = []
     skipped: Counter[str] = Counter()
     for line in _read_lines(source, part):
-        if line.is_torn:
+        if line.is_truncated:
             yield Truncated(source.size(part), part)
             continue
         if line.is_open:
@@ -191,14 +191,14 @@ def _read_lines(source: Source, part: str) -> Iterator[_Line]:
 
 def _split(line: _Line) -> tuple[str, str] | None:
     """Split a line into sender and text; None for a system line."""
-    found = _SENDER.match(line.text)
-    if found is None:
+    match = _SENDER.match(line.text)
+    if match is None:
         return None
-    text = found["text"].rstrip()
+    text = match["text"].rstrip()
     # iOS writes its own notices as if the chat had said them; a mark in front tells them apart.
     if text.startswith("\u200e") and describe_attachment(text)[0] is None and not _EDITED.search(text):
         return None
-    return found["name"].strip(), text
+    return match["name"].strip(), text
 
 
 def _title(source: Source, part: str) -> str:
@@ -206,8 +206,8 @@ def _title(source: Source, part: str) -> str:
     if name in ("_chat", "chat"):
         name = source.name.replace("\u200e", "")
     name = _COPY.sub("", name)
-    found = _TITLE.match(name)
-    return (found["name"] if found else name).strip()
+    match = _TITLE.match(name)
+    return (match["name"] if match else name).strip()
 
 
 def _numbers(match: re.Match[str]) -> tuple[int, int, int]:
@@ -215,7 +215,7 @@ def _numbers(match: re.Match[str]) -> tuple[int, int, int]:
 
 
 def _choose_order(survey: _Survey) -> str:
-    """Tell the order of day, month and year that all dates of a file allow and that runs backwards least."""
+    """Return the order of day, month and year that all dates of a file allow and that least runs backwards."""
     orders = ["ymd"] if survey.dates[0][0] > 31 else ["dmy", "mdy"]
     if survey.halves and not survey.dotted:
         orders.reverse()
@@ -246,7 +246,7 @@ def _read_time(match: re.Match[str], order: str) -> datetime | None:
     if day is None:
         return None
     try:
-        # Local time of the phone, whose zone the file does not tell.
+        # The local time of the phone, whose zone is not in the file.
         return datetime.combine(day, time(hour, int(match["minute"]), int(match["second"] or 0)))
     except ValueError:
         return None

@@ -1,4 +1,4 @@
-"""What WhatsApp writes in a text file where something was no text."""
+"""What WhatsApp writes in a text file in place of an attachment or a deleted message."""
 
 from __future__ import annotations
 
@@ -53,12 +53,19 @@ _DELETED = frozenset({
 
 
 def is_deleted_mark(text: str) -> bool:
-    """Tell whether a text stands in the place of a deleted message."""
+    """Tell whether a text stands in place of a deleted message."""
     return text.strip("\u200e .").casefold() in _DELETED
 
 
 def describe_attachment(raw: str) -> tuple[str | None, str]:
-    """Split what a line says into placeholder and caption; the placeholder is None for plain text."""
+    """Split what a line says into placeholder and caption.
+
+    Args:
+        raw: What follows the sender's name.
+
+    Returns:
+        The placeholder, None for plain text; and the text or caption, "" without one.
+    """
     attached = _ATTACHED.match(raw) or _FILE.match(raw)
     if attached is not None:
         return _describe_file(attached["name"].strip("\u200e ")), _clean(raw[attached.end() :])

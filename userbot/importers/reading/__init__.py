@@ -1,1 +1,1 @@
-"""What the readers of all formats share: files and archives, JSON as a stream, names, and what a reader yields."""
+"""What the readers of all formats share: files and archives, streamed JSON, names, and what a reader yields."""

@@ -1,4 +1,4 @@
-"""What readers find in an export, and the Protocol that every format's reader follows."""
+"""What a reader yields, and the Protocol that the reader of every format follows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ FORMATS: tuple[str, ...] = ("telegram", "telegram-html", "whatsapp", "instagram"
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The person whose export this is; `id` is None where a format has names only."""
+    """The person whose export this is.
+
+    Args:
+        id: Their Telegram id; None where the format has only names.
+        name: Their name in the export, if it has one.
+    """
 
     id: int | None
     name: str | None
@@ -25,7 +30,12 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Rows that are no messages, and why; the reason is shown to the user."""
+    """Rows that are not messages.
+
+    Args:
+        reason: Why; shown to the user.
+        count: How many rows.
+    """
 
     reason: str
     count: int = 1
@@ -33,7 +43,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that the user should know about the export."""
+    """A warning for the user about the export."""
 
     text: str
 
@@ -43,19 +53,27 @@ class Truncated:
     """The file ends here, too early.
 
     Args:
-        byte: Where whole content ends, counted from the start of the file.
-        part: The file's name in an export of several.
+        byte: Where the complete content ends, in bytes from the start of the file.
+        part: The file's name in an export of several files.
     """
 
     byte: int
     part: str = ""
 
 
-Found = Owner | Chat | list[Message] | Skipped | Notice | Truncated
+Item = Owner | Chat | list[Message] | Skipped | Notice | Truncated
+"""What a reader yields."""
 
 
 def gather(rows: Iterable[Message | str]) -> Iterator[list[Message] | Skipped]:
-    """Gather converted rows into batches; a text in place of a message says why a row is none, and is counted."""
+    """Gather converted rows into batches.
+
+    Args:
+        rows: Messages; a text in place of a message says why a row is not one.
+
+    Yields:
+        Lists of at most `BATCH` messages; then the reasons with their counts.
+    """
     batch: list[Message] = []
     skipped: Counter[str] = Counter()
     for row in rows:
@@ -76,9 +94,9 @@ class Hints:
     """What is known before reading.
 
     Args:
-        me: The owner as the user named him (`--me`): a name as the export shows it, or an id.
+        me: The owner as the user gave it (`--me`): a name as the export shows it, or an id.
         owner_id: The owner's Telegram id, known from a login or an earlier import.
-        owner_name: His name, known in the same way.
+        owner_name: The owner's name, known in the same way.
     """
 
     me: str | None = None
@@ -87,17 +105,17 @@ class Hints:
 
 
 class Reader(Protocol):
-    """Reads one format.
+    """Read one format.
 
     A chat is yielded before its messages, which come in lists; the owner may be yielded at any time.
     Message ids are the same in every export of the same chat, so that overlapping exports add nothing twice.
     """
 
-    def __call__(self, source: Source, hints: Hints) -> Iterator[Found]:
+    def __call__(self, source: Source, hints: Hints) -> Iterator[Item]:
         """Yield what the export holds, without keeping it in memory.
 
         Raises:
-            ExportFormatError: The file is damaged, or no such export.
-            OwnerUnknownError: Nothing says who the owner is.
+            ExportFormatError: The file is damaged, or is not such an export.
+            OwnerUnknownError: Nothing tells who the owner is.
         """
         ...

@@ -1,4 +1,4 @@
-"""Exports that know people by name only: ids derived from names, and the owner among them."""
+"""Exports that identify people only by name: ids derived from names, and the owner among the senders."""
 
 from __future__ import annotations
 
@@ -17,15 +17,25 @@ _PHONE = re.compile(r"\W*\d[\d\s()\u00a0\u202f‑-]{5,}\d\W*")
 
 
 def derive_chat_id(source: str, key: str) -> int:
-    """Derive a chat's id from what identifies it in its messenger; from 2⁶¹ up, apart from all Telegram ids."""
+    """Derive a chat's id from what identifies it in its messenger.
+
+    Args:
+        source: The messenger, as in `Chat.source`.
+        key: What identifies the chat there: an id, a path or a name.
+
+    Returns:
+        An id from 2⁶¹ to 2⁶¹ + 2⁶⁰, apart from all Telegram ids, and the same in every export.
+    """
     return FIRST_DERIVED_ID + _digest(f"{source}\0{key}", 60)
 
 
 class MessageIds:
-    """Derives message ids of one chat from (time, sender, text), the same in each of its exports.
+    """Derive the message ids of one chat from (time, sender, text), the same in each of its exports.
 
-    Equal messages at the same time are told apart by their number; the latest thousands are remembered for it, so
-    memory stays small.
+    Equal messages of the same time are numbered; only the latest messages are remembered for it, so memory stays small.
+
+    Args:
+        memory: How many of the latest messages are remembered.
     """
 
     def __init__(self, memory: int = 20_000) -> None:
@@ -34,7 +44,7 @@ class MessageIds:
         self._memory = memory
 
     def derive(self, time: str, sender: str, text: str) -> int:
-        """Return a positive id below 2⁶²."""
+        """Return an id from 0 to 2⁶² - 1 for the next message; call it in the order of the export."""
         key = _digest(f"{time}\0{sender}\0{text}", 62)
         number = self._counts[key]
         self._counts[key] += 1
@@ -53,19 +63,22 @@ def choose_by_name(
     """Choose the owner among senders known by name.
 
     Args:
-        senders: Numbers of messages by name.
-        hints: What the user said comes first; his known name next.
+        senders: Number of messages by name.
+        hints: The name that the user gave (`--me`) decides; the owner's known name comes last.
         where: The export, for the error text.
-        contact: The other side of a chat of two, if the export tells.
-        usual: Who takes part in most chats, if there is one.
+        contact: The other side of a chat of two, if the export says who that is.
+        usual: Who takes part in most chats, if there is one such person.
+
+    Returns:
+        The owner's name, as the export spells it.
 
     Raises:
-        OwnerUnknownError: Nothing tells; the text lists the candidates with their numbers of messages.
+        OwnerUnknownError: Nothing decides; the text lists the candidates with their numbers of messages.
     """
     if hints.me is not None:
-        wanted = hints.me.strip().casefold()
+        requested = hints.me.strip().casefold()
         for name in senders:
-            if name.casefold() == wanted:
+            if name.casefold() == requested:
                 return name
         raise OwnerUnknownError(f"{where}: no sender is {hints.me!r}. Give --me one of {list_candidates(senders)}.")
     if usual is not None:
@@ -81,7 +94,7 @@ def choose_by_name(
 
 
 def list_candidates(counts: Mapping[str, int]) -> str:
-    """List names with their numbers of messages, most first."""
+    """Write the senders with the most messages as `name (number)`; phone numbers in place of names are masked."""
     ranked = Counter(counts).most_common()
     shown = ", ".join(f"{_mask(name)} ({count})" for name, count in ranked[:SHOWN_CANDIDATES])
     rest = len(ranked) - SHOWN_CANDIDATES

@@ -1,4 +1,4 @@
-"""An export on disk, be it a file, a folder or a zip archive, as named parts that report how far they are read."""
+"""An export on disk (a file, a folder or a zip archive) as named parts that report how far they are read."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import IO, Any
 from userbot.domain.errors import ExportFormatError
 
 Progress = Callable[[int, int], None]
+"""Called with (bytes done, bytes in all)."""
 
 # A folder full of pictures is no reason to walk for minutes.
 MAX_PARTS = 200_000
@@ -42,7 +43,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """Name of the file or folder, without suffix for a file."""
+        """Name of the folder, or of the file without its suffix."""
         return self.path.resolve().name if self.path.is_dir() else self.path.stem
 
     @property
@@ -56,7 +57,14 @@ class Source:
         return self.path.is_dir()
 
     def parts(self, suffix: str = "") -> list[str]:
-        """Return the names of the parts, `/` between folders, in natural order (`message_2` before `message_10`)."""
+        """Return the names of the parts that end with a suffix, in natural order (`message_2` before `message_10`).
+
+        Args:
+            suffix: In lower case, with its dot; "" for all parts.
+
+        Returns:
+            Names relative to the export, with `/` between folders.
+        """
         return sorted((name for name in self._sizes if name.lower().endswith(suffix)), key=_natural)
 
     def size(self, part: str) -> int:
@@ -64,12 +72,21 @@ class Source:
         return self._sizes[part]
 
     def expect(self, parts: Sequence[str], *, passes: int = 1) -> None:
-        """Announce what will be read, for the progress; call it once before opening parts in earnest."""
+        """Announce what will be read, for the progress; call it once before opening the parts.
+
+        Args:
+            parts: Names of the parts that will be opened.
+            passes: How often each of them is read.
+        """
         self._done = 0
         self._total = max(1, passes * sum(self._sizes[part] for part in parts))
 
     def open(self, part: str) -> MeteredFile:
-        """Open a part for reading."""
+        """Open a part for reading.
+
+        Raises:
+            ExportFormatError: It can't be opened.
+        """
         try:
             if self._archive is not None:
                 return MeteredFile(self._archive.open(part), self.where(part), self._advance)
@@ -79,15 +96,19 @@ class Source:
             raise _unreadable(self.path, exc) from exc
 
     def head(self, part: str, size: int) -> bytes:
-        """Read the beginning of a part, without a mark on the progress."""
+        """Return the first `size` bytes of a part, without counting them as progress.
+
+        Raises:
+            ExportFormatError: It can't be read.
+        """
         total, self._total = self._total, 0
         with self.open(part) as stream:
-            found = stream.read(size)
+            start = stream.read(size)
         self._total = total
-        return found
+        return start
 
     def where(self, part: str) -> str:
-        """Name a part for an error text."""
+        """Return the path of a part, for an error text."""
         return str(self.path) if part == self.path.name and not self.is_folder else f"{self.path}/{part}"
 
     def close(self) -> None:
@@ -119,7 +140,16 @@ class Source:
 
 
 class MeteredFile(io.RawIOBase):
-    """A file open for reading that counts its bytes; damage below it becomes an `ExportFormatError`."""
+    """A file open for reading that counts its bytes; damage below it becomes an `ExportFormatError`.
+
+    Args:
+        stream: The file below.
+        where: Its path, for error texts.
+        advance: Called with the number of bytes of each piece that was read.
+
+    Attributes:
+        position: Bytes read so far.
+    """
 
     def __init__(self, stream: IO[bytes], where: str, advance: Callable[[int], None]) -> None:
         super().__init__()
@@ -129,27 +159,31 @@ class MeteredFile(io.RawIOBase):
         self.position = 0
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return True: it can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer; return how much was read."""
-        found = self.read(len(buffer))
-        buffer[: len(found)] = found
-        return len(found)
+        """Fill a buffer; return the number of bytes read."""
+        piece = self.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
 
     def read(self, size: int = -1) -> bytes:
-        """Read up to `size` bytes, all if negative."""
+        """Read up to `size` bytes, all if negative.
+
+        Raises:
+            ExportFormatError: The disk or the archive is damaged.
+        """
         try:
-            found = self._stream.read(size)
+            piece = self._stream.read(size)
         except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as exc:
             raise ExportFormatError(
                 f"{self.where} can't be read after byte {self.position}: the disk or the archive is damaged. "
                 f"Export it again, or unpack the archive and give the folder."
             ) from exc
-        self.position += len(found)
-        self._advance(len(found))
-        return found
+        self.position += len(piece)
+        self._advance(len(piece))
+        return piece
 
     def close(self) -> None:
         """Close the file below."""

@@ -1,6 +1,6 @@
 """Telegram Desktop's HTML export: a chat's folder with messages.html, messages2.html and so on, or a whole account.
 
-It has names only, no ids of people, so its chats stand apart from those of a JSON export of the same account.
+It has names but no ids of people, so its chats stand apart from those of a JSON export of the same account.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import groupby
 
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
-from userbot.importers.reading.items import Found, Hints, Notice, Owner, Truncated, gather
+from userbot.importers.reading.items import Hints, Item, Notice, Owner, Truncated, gather
 from userbot.importers.reading.names import choose_by_name, derive_chat_id
 from userbot.importers.reading.source import Source
 from userbot.importers.telegram.messages import DELETED
@@ -35,20 +35,20 @@ class _Pages:
     title: str = ""
     senders: Counter[str] = field(default_factory=Counter)
     links: set[str] = field(default_factory=set)
-    torn: Truncated | None = None
+    truncated: Truncated | None = None
 
     @property
     def missing(self) -> list[str]:
-        """Return the pages that others lead to and that are not there."""
+        """Pages that other pages link to and that are missing."""
         return sorted(self.links - {part.rsplit("/", 1)[-1] for part in self.parts})
 
 
 def is_page(part: str) -> bool:
-    """Tell whether a part's name is that of a page of messages."""
+    """Tell whether a part is named like a page of messages."""
     return _PAGE.match(part) is not None
 
 
-def read_html(source: Source, hints: Hints) -> Iterator[Found]:
+def read_html(source: Source, hints: Hints) -> Iterator[Item]:
     """Yield what the pages hold.
 
     Raises:
@@ -74,7 +74,7 @@ def read_html(source: Source, hints: Hints) -> Iterator[Found]:
 
 
 def _find_chats(source: Source) -> list[_Pages]:
-    pages = [found for part in source.parts(".html") if (found := _PAGE.match(part))]
+    pages = [match for part in source.parts(".html") if (match := _PAGE.match(part))]
     if not pages and not source.is_folder:
         return [_Pages(source.parts())]
     pages.sort(key=lambda page: (page["folder"] or "", int(page["number"] or 1)))
@@ -96,7 +96,7 @@ def _read_rows(source: Source, chat: _Pages) -> Iterator[HtmlRow]:
                     chat.links.add(item.name)
                     continue
                 if isinstance(item, Truncated):
-                    chat.torn = Truncated(item.byte, part)
+                    chat.truncated = Truncated(item.byte, part)
                     continue
                 if item.joined and not item.sender:
                     item.sender = sender
@@ -118,19 +118,19 @@ def _find_owner(source: Source, chats: list[_Pages], hints: Hints) -> str:
     return choose_by_name(senders, hints, where=str(source.path), usual=usual)
 
 
-def _read_chat(source: Source, pages: _Pages, owner: str) -> Iterator[Found]:
+def _read_chat(source: Source, pages: _Pages, owner: str) -> Iterator[Item]:
     others = set(pages.senders) - {owner}
     kind = ChatKind.GROUP if len(others) > 1 else ChatKind.PRIVATE
     if pages.title == "Saved Messages":
         kind = ChatKind.SAVED
     title = pages.title or next(iter(others), owner)
-    # Two people may share a first name, which is all that a private chat's title tells.
+    # Two people may share a first name, and a private chat's title tells no more.
     key = next(iter(others)) if len(others) == 1 else title
     chat = Chat(id=derive_chat_id(SOURCE, key), kind=kind, title=title, source=SOURCE)
     yield chat
     yield from gather(_convert(row, chat, owner) for row in _read_rows(source, pages))
-    if pages.torn is not None:
-        yield pages.torn
+    if pages.truncated is not None:
+        yield pages.truncated
     if pages.missing:
         yield Notice(
             f"{title}: {', '.join(pages.missing)} is not there, so its messages are missing. Put the page beside the "
@@ -162,7 +162,7 @@ def _convert(row: HtmlRow, chat: Chat, owner: str) -> Message | str:
 
 
 def _read_time(title: str) -> datetime | None:
-    """Read `31.12.2025 21:41:07 UTC+03:00`; pages before 2021 lack the zone, and this computer's is assumed."""
+    """Read `31.12.2025 21:41:07 UTC+03:00`; pages made before 2021 lack the zone, and this computer's is assumed."""
     zone = _ZONE.search(title)
     bare = title[: zone.start()] if zone else title
     try:

@@ -1,4 +1,4 @@
-"""Peer ids of every era as marked ids: users positive, basic groups `-id`, channels and supergroups `-100…id`.
+"""Chat and sender ids of every era as marked ids: users positive, basic groups `-id`, channels `-100…id`.
 
 Source: Telegram Desktop, export_data_types.cpp and export_output_json.cpp: no sender ids before 1.4.8; bare user ids up
 to 2.4.0; 2.4.1 to 2.7.1 add 2³² to users; since 2.7.2 strings such as `user123`. Chat ids are bare since 2.7.2; before,
@@ -17,7 +17,7 @@ from userbot.importers.telegram.rows import EPOCH, ChatHead, Row
 
 USER_SHIFT = 2**32
 GROUP_SHIFT = 2**33
-# Larger numbers than Telegram gives, and still far from the ids of other messengers.
+# Larger than any id of Telegram's, and still far from the ids derived for other messengers.
 MAX_ID = 2**52
 
 KINDS = {
@@ -38,7 +38,7 @@ _BASIC_GROUPS = ("private_group", "group_chat")
 
 
 def is_shifted(rows: Sequence[Row]) -> bool:
-    """Tell from some rows of an export whether it comes from a version before 2.7.2, whose chat ids are shifted."""
+    """Tell from some rows of an export whether it was made before 2.7.2, when chat ids were shifted."""
     for row in rows:
         sender = row.from_id if row.from_id is not None else row.actor_id
         if isinstance(sender, str) or row.date_unixtime is not None:
@@ -49,7 +49,14 @@ def is_shifted(rows: Sequence[Row]) -> bool:
 
 
 def mark_sender(value: str | int | None) -> int | None:
-    """Turn a sender's id into a marked id; None where there is none or it makes no sense."""
+    """Return a sender's marked id.
+
+    Args:
+        value: `from_id` as any era writes it: 123, 4294967419, "user123", "channel5".
+
+    Returns:
+        The marked id; None where there is none or it makes no sense.
+    """
     if isinstance(value, int):
         if value >= GROUP_SHIFT:
             return _mark(value - GROUP_SHIFT, CHANNEL_MARK)
@@ -67,7 +74,15 @@ def mark_sender(value: str | int | None) -> int | None:
 
 
 def mark_chat(head: ChatHead, *, shifted: bool) -> int | None:
-    """Turn a chat's id into a marked id; None where there is none or it makes no sense."""
+    """Return a chat's marked id.
+
+    Args:
+        head: The chat's id and type as exported.
+        shifted: Whether the export was made before 2.7.2.
+
+    Returns:
+        The marked id; None where there is none or it makes no sense.
+    """
     number = head.id
     if number is None or not 0 < number <= MAX_ID + GROUP_SHIFT:
         return None
@@ -82,10 +97,14 @@ def mark_chat(head: ChatHead, *, shifted: bool) -> int | None:
 
 
 def read_time(local: str | None, unix: datetime | None) -> datetime | None:
-    """Turn an exported time into an aware one; None where it is missing, meaningless or the zero of 1970.
+    """Return an exported time as an aware one.
 
-    Without a unix time (exports before 3.7.6) the time is the exporting computer's local one, so this computer's zone
-    is assumed.
+    Args:
+        local: ISO time without a zone, of the exporting computer; this computer's zone is assumed.
+        unix: The exact time, which exports have since 3.7.6; it decides where it is given.
+
+    Returns:
+        The time in UTC; None where it is missing, meaningless or the zero of 1970.
     """
     if unix is not None:
         # The decoder takes dates with an offset too, which no exporter writes; some lie beyond UTC's calendar.
@@ -93,20 +112,20 @@ def read_time(local: str | None, unix: datetime | None) -> datetime | None:
     if local is None:
         return None
     try:
-        found = datetime.fromisoformat(local)
-        if found.year <= 1970:
+        moment = datetime.fromisoformat(local)
+        if moment.year <= 1970:
             return None
-        start = _find_start(found.date()) if found.tzinfo is None else None
-        return found.astimezone(UTC) if start is None else EPOCH + (found - start)
+        start = _find_start(moment.date()) if moment.tzinfo is None else None
+        return moment.astimezone(UTC) if start is None else EPOCH + (moment - start)
     except (ValueError, OverflowError, OSError):
         return None
 
 
 @lru_cache(maxsize=100)
 def _find_start(day: date) -> datetime | None:
-    """Return what local clocks showed at the epoch if the zone was always as on a day; None if it changes that day.
+    """Return what local clocks would have shown at the epoch with the zone of a day; None if it changes that day.
 
-    Asking the system for the zone costs more than all else about a row, and rows come by the day.
+    Asking the system for the zone costs more than everything else about a row, and many rows share a day.
     """
     midnight = datetime.combine(day, time())
     offset, next_offset = midnight.astimezone().utcoffset(), (midnight + timedelta(days=1)).astimezone().utcoffset()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind
 from userbot.domain.telegram_ids import SERVICE_IDS
-from userbot.importers.reading.items import Found, Hints, Notice, Owner, Skipped, Truncated
+from userbot.importers.reading.items import Hints, Item, Notice, Owner, Skipped, Truncated
 from userbot.importers.reading.names import derive_chat_id
 from userbot.importers.reading.source import Source
 from userbot.importers.telegram.ids import KINDS, is_shifted, mark_chat, mark_sender
@@ -20,12 +20,12 @@ from userbot.importers.telegram.stream import read_heads, read_stream
 _SNIFF_BYTES = 64
 
 
-def read_telegram(source: Source, hints: Hints) -> Iterator[Found]:
+def read_telegram(source: Source, hints: Hints) -> Iterator[Item]:
     """Yield what a `result.json` holds. The owner is found as the era allows; see `owner.py`.
 
     Raises:
-        ExportFormatError: It is damaged, or holds no chats.
-        OwnerUnknownError: It is a single group, say, and there is no hint.
+        ExportFormatError: The file is damaged, or holds no chats.
+        OwnerUnknownError: Nothing tells who the owner is, as in a single group without a hint.
     """
     part = _find_part(source)
     events = _open_events(source, part)
@@ -45,7 +45,7 @@ def read_telegram(source: Source, hints: Hints) -> Iterator[Found]:
 
 
 class _Conversion:
-    """Turns events into chats and messages, under one rule on who the owner is."""
+    """Turn events into chats and messages, with one rule on who the owner is."""
 
     def __init__(self, rule: OwnerRule) -> None:
         self._rule = rule
@@ -53,7 +53,7 @@ class _Conversion:
         self._shifted: bool | None = None
         self._local_times = False
 
-    def read(self, events: Iterator[Event]) -> Iterator[Found]:
+    def read(self, events: Iterator[Event]) -> Iterator[Item]:
         """Yield what the events hold; empty chats are left out."""
         head = ChatHead()
         chat: ChatRows | None = None
@@ -90,7 +90,7 @@ class _Conversion:
             title = next((row.from_ for row in rows if row.from_ and mark_sender(row.from_id) == chat_id), title)
         return Chat(id=chat_id or derive_chat_id("telegram", f"{head.type}/{title}"), kind=kind, title=title)
 
-    def _finish(self, chat: ChatRows | None) -> Iterator[Found]:
+    def _finish(self, chat: ChatRows | None) -> Iterator[Item]:
         if chat is None:
             return
         for reason, count in chat.skipped.items():
@@ -98,9 +98,9 @@ class _Conversion:
         self._owner = self._owner or chat.owner
         self._local_times |= chat.local_times
 
-    def _conclude(self) -> Iterator[Found]:
-        found = self._owner or Owner(self._rule.id, None)
-        yield Owner(found.id, self._rule.name or found.name)
+    def _conclude(self) -> Iterator[Item]:
+        owner = self._owner or Owner(self._rule.id, None)
+        yield Owner(owner.id, self._rule.name or owner.name)
         if self._local_times:
             yield Notice(
                 "Rows without a unix time (exports made before June 2022) were read as times of this computer's zone."

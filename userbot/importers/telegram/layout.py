@@ -1,6 +1,6 @@
 """The file as Telegram Desktop writes it, cut into stretches of rows without parsing it.
 
-The exporter indents by one space a level and escapes every newline inside strings. So a line that closes a brace at
+The exporter indents by one space per level and escapes every newline inside strings. So a line that closes a brace at
 the rows' indent ends a row, and one that closes a bracket one level above ends the chat: two searches for fixed bytes
 in each stretch find the borders, and a whole stretch is decoded at once.
 """
@@ -23,6 +23,7 @@ MAX_HEAD_BYTES = 48 << 20
 MAX_ROW_BYTES = 16 << 20
 
 Event = Account | ChatHead | list[Row] | Skipped | Truncated
+"""What reading a file yields: the account, then each chat's head and its rows."""
 
 _MESSAGES = re.compile(rb'\n( +)"messages": \[(\])?')
 _ACCOUNT = re.compile(rb'\n "personal_information": (\{\n.*?\n \})', re.DOTALL)
@@ -34,9 +35,10 @@ def has_layout(head: bytes) -> bool:
 
 
 def read_layout(stream: MeteredFile) -> Iterator[Event]:
-    """Yield the account, then for each chat its head and its rows.
+    """Yield the account, then each chat's head and its rows; `Truncated` last if the file ends early.
 
-    A file that ends early yields `Truncated` last.
+    Args:
+        stream: The file, open at its beginning.
 
     Raises:
         ExportFormatError: A row or the part before the first chat is longer than any real one.
@@ -60,31 +62,31 @@ class _Cutter:
 
     def _read_account(self) -> Iterator[Event]:
         self._fill_until(_MESSAGES)
-        found = _ACCOUNT.search(self.buffer)
-        yield convert(Account, parse(found.group(1))) if found else Account()
+        match = _ACCOUNT.search(self.buffer)
+        yield convert(Account, parse(match.group(1))) if match else Account()
 
     def _fill_until(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
         searched = 0
-        while (found := pattern.search(self.buffer, searched)) is None or found.end() == len(self.buffer):
+        while (match := pattern.search(self.buffer, searched)) is None or match.end() == len(self.buffer):
             searched = max(0, len(self.buffer) - 100)
             self._check_length(MAX_HEAD_BYTES, 'a list "messages"')
             if not self._fill():
-                return found
-        return found
+                return match
+        return match
 
     def _read_head(self) -> Generator[Event, None, int | None]:
         """Yield a chat's head; return the indent of its rows, or None at the end of the file."""
-        found = self._fill_until(_MESSAGES)
-        if found is None:
+        match = self._fill_until(_MESSAGES)
+        if match is None:
             return None
-        depth = len(found.group(1))
-        brace = self.buffer.rfind(b"\n" + b" " * (depth - 1) + b"{\n", 0, found.start())
-        raw = self.buffer[max(0, brace) : found.start()].strip().removeprefix(b"\xef\xbb\xbf")
+        depth = len(match.group(1))
+        brace = self.buffer.rfind(b"\n" + b" " * (depth - 1) + b"{\n", 0, match.start())
+        raw = self.buffer[max(0, brace) : match.start()].strip().removeprefix(b"\xef\xbb\xbf")
         head = convert(ChatHead, parse(raw.rstrip(b",") + b"}"))
         head.alone = depth == 1
         yield head
-        self._drop(found.end())
-        return 0 if found.group(2) else depth + 1
+        self._drop(match.end())
+        return 0 if match.group(2) else depth + 1
 
     def _read_rows(self, indent: int) -> Generator[Event, None, bool]:
         """Yield a chat's rows; return whether the list was closed."""
@@ -127,9 +129,9 @@ class _Cutter:
         raw = self.buffer[:end]
         rows = try_rows(raw)
         if rows is None:
-            found = [decode_row(piece) for piece in split_rows(raw, indent)]
-            rows = [row for row in found if row is not None]
-            if damaged := found.count(None):
+            decoded = [decode_row(piece) for piece in split_rows(raw, indent)]
+            rows = [row for row in decoded if row is not None]
+            if damaged := decoded.count(None):
                 yield Skipped("damaged row", damaged)
         if rows:
             yield rows
@@ -142,9 +144,9 @@ class _Cutter:
             )
 
     def _fill(self) -> bool:
-        found = self.stream.read(CHUNK_BYTES)
-        self.buffer += found
-        return bool(found)
+        piece = self.stream.read(CHUNK_BYTES)
+        self.buffer += piece
+        return bool(piece)
 
     def _drop(self, size: int) -> None:
         self.buffer = self.buffer[size:]

@@ -1,4 +1,4 @@
-"""Attachments of a row as placeholders."""
+"""Attachments of a row -> placeholders."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def describe_media(row: Row) -> str | None:
 
 
 def join_entities(row: Row) -> str:
-    """Join the text of a row that has it only as entities."""
+    """Return the text of a row that has it only as entities; "" without any."""
     return join_text(msgspec.json.decode(row.text_entities)) if row.text_entities else ""
 
 

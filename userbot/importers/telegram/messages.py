@@ -1,4 +1,4 @@
-"""Rows of one chat to messages."""
+"""Rows of one chat -> messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,17 @@ _UNUSED = {"service": "service message", "unsupported": "message that the export
 
 
 class ChatRows:
-    """Turns a chat's rows into messages; `skipped` counts the rest by reason, `owner` is the owner once he wrote."""
+    """Turn a chat's rows into messages.
+
+    Args:
+        chat: The chat.
+        rule: How to tell the owner's rows.
+
+    Attributes:
+        skipped: Numbers of rows that are not messages, by reason.
+        owner: The owner, once a row of theirs was read.
+        local_times: Whether rows had to be read as times of this computer's zone.
+    """
 
     def __init__(self, chat: Chat, rule: OwnerRule) -> None:
         self.skipped: Counter[str] = Counter()
@@ -38,12 +48,12 @@ class ChatRows:
         self._topic_of: OrderedDict[int, int] = OrderedDict()
 
     def convert(self, rows: Sequence[Row]) -> list[Message]:
-        """Return the messages among some rows."""
+        """Return the messages among some rows of the chat, in order."""
         if rows and rows[0].date_unixtime is None:
             self.local_times = True
         chat_id, senders = self._chat.id, self._senders
-        found: list[Message] = []
-        # This runs millions of times, and a call costs as much as decoding several fields: the common row makes none.
+        messages: list[Message] = []
+        # This runs millions of times, and a call costs as much as decoding several fields: a common row makes none.
         for row in rows:
             sent_at = row.date_unixtime
             if (
@@ -81,11 +91,11 @@ class ChatRows:
             message.via_bot = row.via_bot is not None
             message.edited_at = None if row.edited is None else read_time(row.edited, row.edited_unixtime)
             message.__class__ = Message  # type: ignore[assignment]  # see quick.py
-            found.append(message)  # type: ignore[arg-type]
-        return found
+            messages.append(message)  # type: ignore[arg-type]
+        return messages
 
     def _check(self, row: Row) -> datetime | None:
-        """Return when a message was sent; None, and counted, if it can't be told or the row is no message."""
+        """Return when a message was sent; None, and counted, if the time is unknown or the row is not a message."""
         sent_at = None
         if row.type != "message":
             self._skip_unused(row)

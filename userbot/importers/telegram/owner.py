@@ -1,4 +1,4 @@
-"""Who of the senders is the owner of a Telegram export."""
+"""Which of the senders is the owner of a Telegram export."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class OwnerRule:
     """How to tell the owner's rows.
 
     Args:
-        id: His user id, if known.
-        name: His name, for rows without ids (exports before 1.4.8).
-        by_exclusion: In a chat of two, everybody but the peer.
+        id: Their user id, if known.
+        name: Their name, for rows without ids (exports before 1.4.8).
+        by_exclusion: In a chat of two, the owner is everybody but the contact.
     """
 
     id: int | None = None
@@ -32,7 +32,14 @@ class OwnerRule:
 
 @dataclass(slots=True)
 class Survey:
-    """What one pass over an export tells about its senders."""
+    """What one pass over an export tells about its senders.
+
+    Args:
+        senders: Number of messages by (marked id, name).
+        chats_of: For each sender, the private chats of others in which they wrote.
+        saved_id: The id of Saved Messages, which is the owner's.
+        shifted: Whether the export was made before 2.7.2; None as long as no row was seen.
+    """
 
     senders: Counter[tuple[int | None, str | None]] = field(default_factory=Counter)
     chats_of: dict[int, set[int | None]] = field(default_factory=dict)
@@ -41,7 +48,13 @@ class Survey:
 
 
 def find_owner(account: Account, head: ChatHead | None, hints: Hints) -> OwnerRule | None:
-    """Tell the owner from the beginning of an export alone; None if all of it must be surveyed."""
+    """Tell the owner from the beginning of an export; None if the whole export must be surveyed.
+
+    Args:
+        account: The section `personal_information`.
+        head: The first chat.
+        hints: What is known before reading.
+    """
     if hints.me is not None:
         return None
     if account.user_id is not None:
@@ -75,8 +88,13 @@ def take_survey(events: Iterable[Event]) -> Survey:
 def choose_owner(survey: Survey, hints: Hints, where: str) -> OwnerRule:
     """Choose the owner by what the user said, by Saved Messages, or as the one who writes in most private chats.
 
+    Args:
+        survey: Of the whole export.
+        hints: What is known before reading.
+        where: The export, for the error text.
+
     Raises:
-        OwnerUnknownError: None of these tells; the text lists the candidates with their numbers of messages.
+        OwnerUnknownError: None of these decides; the text lists the candidates with their numbers of messages.
     """
     if hints.me is not None:
         return _choose_named(survey, hints.me, where)
@@ -94,16 +112,16 @@ def choose_owner(survey: Survey, hints: Hints, where: str) -> OwnerRule:
 
 
 def _choose_named(survey: Survey, me: str, where: str) -> OwnerRule:
-    wanted = me.strip().casefold()
-    marked = mark_sender(wanted)
-    found = {sender for sender in survey.senders if (sender[1] or "").casefold() == wanted}
+    requested = me.strip().casefold()
+    marked = mark_sender(requested)
+    matches = {sender for sender in survey.senders if (sender[1] or "").casefold() == requested}
     if marked is not None:
-        found |= {sender for sender in survey.senders if sender[0] == marked}
-    ids = {sender[0] for sender in found}
+        matches |= {sender for sender in survey.senders if sender[0] == marked}
+    ids = {sender[0] for sender in matches}
     if len(ids) == 1:
-        return OwnerRule(ids.pop(), sorted(sender[1] or "" for sender in found)[-1] or None)
+        return OwnerRule(ids.pop(), sorted(sender[1] or "" for sender in matches)[-1] or None)
     if ids:
-        choices = ", ".join(f"user{number} ({_rows(survey, number)})" for number in sorted(i for i in ids if i))
+        choices = ", ".join(f"user{number} ({_count_rows(survey, number)})" for number in sorted(i for i in ids if i))
         raise OwnerUnknownError(f"{where}: {len(ids)} senders are named {me!r}. Give an id with --me: {choices}.")
     raise OwnerUnknownError(f"{where}: no sender is {me!r}. Give --me one of {_list(survey)}.")
 
@@ -121,7 +139,7 @@ def _count(survey: Survey, head: ChatHead, rows: list[Row]) -> None:
                 survey.chats_of.setdefault(sender_id, set()).add(chat_id)
 
 
-def _rows(survey: Survey, sender_id: int) -> int:
+def _count_rows(survey: Survey, sender_id: int) -> int:
     return sum(count for sender, count in survey.senders.items() if sender[0] == sender_id)
 
 

@@ -49,7 +49,23 @@ _TITLES = {
 
 @dataclass(slots=True)
 class HtmlRow:
-    """One message or service row of a page, as far as it was read."""
+    """One message or service row of a page, as far as it was read.
+
+    Args:
+        id: Telegram's message id; None if the row has none.
+        is_service: Whether it is a service row.
+        joined: Whether it continues the sender of the row before, and names none.
+        sender: Shown name.
+        time: As in the page, `31.12.2025 21:41:07 UTC+03:00`.
+        text: What was written, with line breaks.
+        forwarded: Whether somebody else's words are quoted.
+        via_bot: Whether an inline bot wrote it.
+        reply_to_id: Message that it answers.
+        kind: What is attached, by the element's class.
+        title: First line of the attachment's box.
+        status: Second line of the attachment's box: size, duration, a sticker's emoji.
+        question: A poll's question.
+    """
 
     id: int | None
     is_service: bool
@@ -67,7 +83,7 @@ class HtmlRow:
 
     @property
     def media(self) -> str | None:
-        """Placeholder of the attachment."""
+        """Placeholder of the attachment; None without one."""
         if self.kind is None:
             return None
         title = self.title.strip()
@@ -91,9 +107,14 @@ class PageLink:
 
 
 def parse_page(stream: MeteredFile) -> Iterator[HtmlRow | PageLink | Truncated | str]:
-    """Yield the chat's title, its rows without date bars, and links to other pages; `Truncated` last if it ends early.
+    """Read one page.
 
-    The row in which it ends is left out: another export brings it whole.
+    Args:
+        stream: The page, open for reading.
+
+    Yields:
+        The chat's title, its rows without date bars, and links to other pages; `Truncated` last if the page ends early.
+        The row in which it ends is left out: another export brings it whole.
     """
     page = _Page()
     decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
@@ -109,7 +130,7 @@ def parse_page(stream: MeteredFile) -> Iterator[HtmlRow | PageLink | Truncated |
 
 
 class _Page(HTMLParser):
-    """Keeps the classes of the open elements, and the row that is being read."""
+    """Keep the classes of the open elements, and the row that is being read."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -117,22 +138,22 @@ class _Page(HTMLParser):
         self._row: HtmlRow | None = None
         self._row_depth = 0
         self._title = ""
-        self._found: list[HtmlRow | PageLink | str] = []
+        self._items: list[HtmlRow | PageLink | str] = []
         self.is_whole = False
 
     def take(self) -> list[HtmlRow | PageLink | str]:
-        """Return what is complete, and forget it."""
-        found, self._found = self._found, []
-        return found
+        """Return what is complete since the last call."""
+        items, self._items = self._items, []
+        return items
 
     def finish(self) -> None:
         """Complete the last row."""
         if self._row is not None:
-            self._found.append(self._row)
+            self._items.append(self._row)
             self._row = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Open an element."""
+        """Note an element that opens, and what it tells about its row."""
         values = {key: value or "" for key, value in attrs}
         if tag in _VOID:
             if tag == "br" and self._row is not None and self._in("text"):
@@ -143,12 +164,12 @@ class _Page(HTMLParser):
         if tag == "div" and "message" in classes:
             self._begin(values.get("id", ""), classes)
         elif "pagination" in classes:
-            self._found.append(PageLink(values.get("href", "")))
+            self._items.append(PageLink(values.get("href", "")))
         elif self._row is not None:
             self._look(self._row, classes, values)
 
     def handle_endtag(self, tag: str) -> None:
-        """Close an element, and those in it that were left open."""
+        """Close an element, and those inside it that were left open."""
         self.is_whole |= tag == "html"
         depth = len(self._open)
         while depth and self._open[depth - 1][0] != tag:
@@ -159,13 +180,13 @@ class _Page(HTMLParser):
             "page_header" in {name for _, classes in self._open[depth - 1 :] for name in classes}
             and self._title.strip()
         ):
-            self._found.append(self._title.strip())
+            self._items.append(self._title.strip())
         del self._open[depth - 1 :]
         if self._row is not None and len(self._open) < self._row_depth:
             self.finish()
 
     def handle_data(self, data: str) -> None:
-        """Take text where it belongs."""
+        """Add text to the field that the open elements tell."""
         if self._row is None:
             if self._in("page_header") and self._in("text"):
                 self._title += data
@@ -183,11 +204,11 @@ class _Page(HTMLParser):
 
     def _begin(self, row_id: str, classes: frozenset[str]) -> None:
         self.finish()
-        found = _ROW_ID.match(row_id)
+        number = _ROW_ID.match(row_id)
         # Date bars have ids below zero; a true service row has a positive one, or that of a basic group.
-        if "service" in classes and (found is None or found[1].startswith("-")):
+        if "service" in classes and (number is None or number[1].startswith("-")):
             return
-        self._row = HtmlRow(int(found[1]) if found else None, "service" in classes, "joined" in classes)
+        self._row = HtmlRow(int(number[1]) if number else None, "service" in classes, "joined" in classes)
         self._row_depth = len(self._open)
 
     def _look(self, row: HtmlRow, classes: frozenset[str], values: dict[str, str]) -> None:

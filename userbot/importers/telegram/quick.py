@@ -1,8 +1,8 @@
-"""Message values made quickly: millions of frozen dataclasses cost more than reading the file they come from.
+"""Message values made quickly: millions of frozen dataclasses cost more than reading the file that they come from.
 
-A frozen dataclass sets each field through `object.__setattr__`, 13 calls a message. A class with the same slots sets
+A frozen dataclass sets each field through `object.__setattr__`, 13 calls per message. A class with the same slots sets
 them directly, and since both have one memory layout, the object may then change its class. The result can't be told
-from `Message(...)`, which a test holds true.
+from `Message(...)`, which a test asserts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from userbot.domain.messages import Message, Origin
 
 
 class Draft:
-    """A message to be: set every field, then assign `Message` to its `__class__`. For fields see there."""
+    """A message to be: set every field, then assign `Message` to its `__class__`. The fields are those of `Message`."""
 
     __slots__ = Message.__slots__
 

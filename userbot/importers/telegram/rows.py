@@ -1,4 +1,4 @@
-"""Rows of a Telegram Desktop export, typed, and decoded with patience.
+"""Rows of a Telegram Desktop export, typed, and decoded leniently.
 
 Source: Telegram Desktop 6.1.2, Telegram/SourceFiles/export/output/export_output_json.cpp, for keys and their types.
 """
@@ -23,17 +23,17 @@ UnixTime = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Part(msgspec.Struct, gc=False):
-    """A piece of formatted text."""
+    """A piece of formatted text, such as a link."""
 
     text: str = ""
     type: str = ""
 
 
 class Row(msgspec.Struct, gc=False, rename={"from_": "from"}):
-    """One element of a chat's `messages`: only what is used, in the order of the file, which decodes faster.
+    """One element of a chat's `messages`: only the fields in use, in the order of the file, which decodes faster.
 
-    Everything is optional, and null is a value:
-    `forwarded_from`, `saved_from` and some media keys count when present, even as null: so is a deleted account's name.
+    Everything is optional. `forwarded_from`, `saved_from` and some media keys count when present, even as null: a
+    deleted account's name is null.
     """
 
     id: MessageId | None = None
@@ -75,7 +75,7 @@ class Row(msgspec.Struct, gc=False, rename={"from_": "from"}):
 
 
 class ChatHead(msgspec.Struct, gc=False):
-    """What stands before a chat's `messages`; `alone` when it is the whole export."""
+    """What stands before a chat's `messages`; `alone` when this chat is the whole export."""
 
     name: str | None = None
     type: str | None = None
@@ -106,7 +106,11 @@ _FAULTS = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 def try_rows(raw: bytes) -> list[Row] | None:
-    """Decode neighbouring rows, with commas between them, at once; None if anything about them is wrong."""
+    """Decode neighbouring rows at once; None if anything about them is wrong.
+
+    Args:
+        raw: JSON objects with commas between them.
+    """
     try:
         return _decode_rows(b"[%b]" % raw)
     except _FAULTS:
@@ -114,7 +118,12 @@ def try_rows(raw: bytes) -> list[Row] | None:
 
 
 def split_rows(raw: bytes, indent: int) -> Iterator[bytes]:
-    """Cut a stretch of rows into single ones: no string holds a raw newline, so the closing brace's indent decides."""
+    """Cut a stretch of rows into single ones: no string holds a raw newline, so the closing brace's indent decides.
+
+    Args:
+        raw: JSON objects with commas between them, as Telegram Desktop indents them.
+        indent: Spaces before the brace that closes a row.
+    """
     close = b"\n" + b" " * indent + b"}"
     start = 0
     while (end := raw.find(close + b",", start)) >= 0:
@@ -125,7 +134,7 @@ def split_rows(raw: bytes, indent: int) -> Iterator[bytes]:
 
 
 def decode_row(raw: bytes) -> Row | None:
-    """Decode one row, mending what the exporter or a careless tool broke; None if it is no JSON object at all."""
+    """Decode one row, and mend what the exporter or another tool broke; None if it is not a JSON object."""
     try:
         return _decode_row(raw)
     except _FAULTS:
@@ -135,7 +144,7 @@ def decode_row(raw: bytes) -> Row | None:
 
 
 def parse(raw: bytes) -> object:
-    """Decode a piece of JSON after mending it; None if it is none."""
+    """Decode a piece of JSON after mending it; None if it is not JSON."""
     try:
         return msgspec.json.decode(repair(raw))
     except _FAULTS:
@@ -143,7 +152,7 @@ def parse(raw: bytes) -> object:
 
 
 def convert(kind: type[Shape], value: object) -> Shape:
-    """Take the fields that have the right type, and leave the others out."""
+    """Return a struct with those fields of a decoded object that have the right type; the others keep their default."""
     shape = kind()
     if isinstance(value, dict):
         for field in msgspec.structs.fields(kind):
@@ -154,7 +163,7 @@ def convert(kind: type[Shape], value: object) -> Shape:
 
 
 def join_text(value: Any) -> str:
-    """Join a text that may be a string, or a list of strings and of objects with a `text`."""
+    """Return a text that may be a string, or a list of strings and of objects with a `text`, as one string."""
     if isinstance(value, str):
         return value
     if not isinstance(value, list):

@@ -1,6 +1,6 @@
 """Any other JSON layout of the same export: minified, indented anew, keys in another order.
 
-Slower than `layout.py`, and like it never more in memory than some rows.
+Slower than `layout.py`; like it, it never holds more than some rows in memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,14 @@ _SCALARS = frozenset({"string", "number", "null", "boolean"})
 
 
 def read_heads(stream: MeteredFile) -> tuple[Account, list[ChatHead]]:
-    """Read what is not rows: the account, and the heads of all chats in order, wherever their keys stand."""
+    """Read everything but the rows, since keys may stand in any order.
+
+    Returns:
+        The account, and the heads of all chats in order.
+
+    Raises:
+        ExportFormatError: The JSON is damaged.
+    """
     account, heads = {}, []
     head: dict[str, Any] = {}
     for prefix, event, value in parse_events(stream):
@@ -43,7 +50,12 @@ def read_heads(stream: MeteredFile) -> tuple[Account, list[ChatHead]]:
 
 
 def read_stream(stream: MeteredFile, account: Account, heads: list[ChatHead]) -> Iterator[Event]:
-    """Yield the account, then for each chat its head and its rows; `Truncated` last if the file ends early.
+    """Yield the account, then each chat's head and its rows; `Truncated` last if the file ends early.
+
+    Args:
+        stream: The file, open at its beginning.
+        account: What `read_heads` returned.
+        heads: What `read_heads` returned.
 
     Raises:
         ExportFormatError: The JSON is damaged.

@@ -44,14 +44,14 @@ def test_empty_file(tmp_path: Path) -> None:
 
 
 def test_empty_folder(tmp_path: Path) -> None:
-    assert refusal(tmp_path) == f"{tmp_path} is no export that is known: it is empty. {HINT}"
+    assert refusal(tmp_path) == f"{tmp_path} is not an export of a known format: it is empty. {HINT}"
 
 
 def test_folder_without_an_export_names_its_files(tmp_path: Path) -> None:
     for number in range(8):
         (tmp_path / f"a{number}.jpg").write_bytes(b"x")
     assert refusal(tmp_path) == (
-        f"{tmp_path} is no export that is known: its files are "
+        f"{tmp_path} is not an export of a known format: its files are "
         f"a0.jpg, a1.jpg, a2.jpg, a3.jpg, a4.jpg, a5.jpg and more. {HINT}"
     )
 
@@ -60,7 +60,7 @@ def test_folder_without_an_export_names_its_files(tmp_path: Path) -> None:
     ("content", "seen"),
     [
         (b"hello\nworld\n", "it is text without lines that begin with a time"),
-        (b"\x7fELF\0\0", "it is no text"),
+        (b"\x7fELF\0\0", "it is not text"),
         (b"<html><p>x</p></html>", "it is an HTML page that Telegram Desktop did not write"),
         (b'{"packages": {"a": 1}, "name": "x"}', "it is a JSON object with the keys name, packages"),
         (b'[{"date": 1, "text": "secret words"}]', "it is a JSON list of objects with the keys date, text"),
@@ -71,7 +71,7 @@ def test_folder_without_an_export_names_its_files(tmp_path: Path) -> None:
 def test_unknown_content_is_refused_by_what_was_seen(tmp_path: Path, content: bytes, seen: str) -> None:
     path = tmp_path / "file.bin"
     path.write_bytes(content)
-    assert refusal(path) == f"{path} is no export that is known: {seen}. {HINT}"
+    assert refusal(path) == f"{path} is not an export of a known format: {seen}. {HINT}"
 
 
 def test_unknown_format_name(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_unknown_format_name(tmp_path: Path) -> None:
 
 def test_named_format_overrides_the_content(tmp_path: Path) -> None:
     path = write(tmp_path / "result.json", account(chat(conversation())))
-    with pytest.raises(ExportFormatError, match="is no WhatsApp chat: expected lines such as"):
+    with pytest.raises(ExportFormatError, match="is not a WhatsApp chat: expected lines such as"):
         import_file(None, path, format_name="whatsapp", dry_run=True)
 
 

@@ -257,7 +257,7 @@ def test_chat_in_html_and_in_json_is_told_to_be_there_twice(store: Store, tmp_pa
     assert first.warnings == ()
     [warning] = second.warnings
     assert warning.startswith(
-        f"Pavel Probe is there twice, with 1 message in common: as 5, and from HTML as {page}. Record consent for one"
+        f"Pavel Probe is stored twice, with 1 message in common: as 5, and from HTML as {page}. Record consent for one"
     )
 
 

@@ -242,8 +242,8 @@ def test_group_of_own_messages_only_is_marked_and_warned_about(store: Store, tmp
     assert {one.id: one.own_only for one in store.chats.all()} == {-5: True, -6: False}
     (warning,) = summary.warnings
     assert warning == (
-        "1 group holds your messages only, which is no training data: Club. "
-        'To learn from it, export again with "Only my messages" unticked.'
+        "1 group holds only your messages, which can't be trained on: Club. "
+        'To train on them, export again with "Only my messages" unticked.'
     )
 
 
