@@ -1,7 +1,7 @@
-"""Train in a process of its own: `python -m training --home FOLDER`. Events go to stdout as JSON lines.
+"""Train in a process of its own: `python -m training --home FOLDER`. Events go to stdout, one line of JSON each.
 
-Exit codes are those of `userbot.domain.errors.ExitCode`. WORSE: the adapter is there, but its held-out loss is higher
-than that of the one in service.
+Exit codes are those of `userbot.domain.errors.ExitCode`. WORSE: the adapter was made, but its held-out loss is higher
+than that of the active adapter. SIGINT and SIGTERM write a checkpoint and end the run.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import tomllib
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -19,11 +20,13 @@ from typing import Any
 
 from training.config import PRESETS, TrainConfig, make_config, read_layer
 from training.events import Failed
-from training.progress import JsonLines
+from training.progress import JsonLines, Progress
 from training.run.pipeline import resume, train
+from userbot.config.former_names import FormerNameWarning
 from userbot.config.settings import Settings, load_settings
 from userbot.domain.errors import CloneError, ConfigError, ExitCode
 from userbot.store import Store
+from userbot.store.adapters import Manifest
 
 # Read when torch loads. Threads that spin while they wait for each other starve on a machine that does other work too:
 # with two cores and a load of eight, training ran at 153 tokens/s with spinning and at 561 without.
@@ -31,36 +34,40 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a training and return the exit code."""
+    """Run a training.
+
+    Args:
+        arguments: Of the command line; None takes the process's own.
+
+    Returns:
+        The exit code.
+    """
     given = _parse(arguments)
     progress = JsonLines(sys.stdout)
     stop = threading.Event()
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def request_stop(number: int, frame: FrameType | None) -> None:
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask)
+        signal.signal(number, request_stop)
     try:
-        settings = load_settings(given.home)
-        paths = settings.paths
-        if given.resume:
-            with Store.open(paths.database) as store:
-                manifest = resume(store, paths, progress=progress, should_stop=stop.is_set)
-        else:
-            config = configure(settings, given)
-            with Store.open(paths.database) as store:
-                manifest = train(
-                    store, config, paths=paths, parent=given.parent, progress=progress, should_stop=stop.is_set
-                )
+        manifest = _run(given, progress, stop)
     except CloneError as exc:
         progress.report(Failed(text=str(exc), exit_code=exc.exit_code))
         return exc.exit_code
     return ExitCode.WORSE if manifest.metrics["worse"] else ExitCode.DONE
 
 
-def configure(settings: Settings, given: argparse.Namespace) -> TrainConfig:
+def configure(settings: Settings, given: argparse.Namespace) -> tuple[TrainConfig, tuple[str, ...]]:
     """Put the configuration together: preset, settings, file, flags; later ones win.
+
+    Args:
+        settings: Of the home folder.
+        given: The flags.
+
+    Returns:
+        The configuration, and lines about training settings that were given under former names.
 
     Raises:
         ConfigError: A name or a value is wrong.
@@ -72,12 +79,21 @@ def configure(settings: Settings, given: argparse.Namespace) -> TrainConfig:
     layers.append(dict(map(parse_setting, given.set)))
     if given.base:
         layers.append({"base": given.base})
-    named = [str(layer["preset"]) for layer in layers if layer.get("preset")]
-    return make_config(given.preset or (named[-1] if named else "default"), *layers)
+    presets = [str(layer["preset"]) for layer in layers if layer.get("preset")]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FormerNameWarning)
+        config = make_config(given.preset or (presets[-1] if presets else "default"), *layers)
+    return config, tuple(str(each.message) for each in caught if issubclass(each.category, FormerNameWarning))
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """Read `key=value`; the value is what TOML takes it for, else a text, and None where there is none.
+    """Read `key=value`.
+
+    Args:
+        text: As it was written after `--set`.
+
+    Returns:
+        The key, and the value as TOML reads it; else as a text, and None where it is empty.
 
     Raises:
         ConfigError: There is no `=`.
@@ -93,6 +109,25 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return key.strip(), value
 
 
+def _run(given: argparse.Namespace, progress: Progress, stop: threading.Event) -> Manifest:
+    settings = load_settings(given.home)
+    paths, notes = settings.paths, settings.notes
+    if given.resume:
+        with Store.open(paths.database) as store:
+            return resume(store, paths, notes=notes, progress=progress, should_stop=stop.is_set)
+    config, more = configure(settings, given)
+    with Store.open(paths.database) as store:
+        return train(
+            store,
+            config,
+            paths=paths,
+            parent=given.parent,
+            notes=(*notes, *more),
+            progress=progress,
+            should_stop=stop.is_set,
+        )
+
+
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train an adapter.")
     parser.add_argument("--home", type=Path, help="folder of the database and the adapters")
@@ -100,8 +135,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--config", type=Path, help="TOML file of training settings")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one training setting")
     parser.add_argument("--base", help="tiny, a hub name or a folder")
-    parser.add_argument("--parent", metavar="ID", help="go on from this adapter")
-    parser.add_argument("--resume", action="store_true", help="go on with the run that was interrupted")
+    parser.add_argument("--parent", metavar="ID", help="continue from this adapter")
+    parser.add_argument("--resume", action="store_true", help="continue the run that was interrupted")
     return parser.parse_args(arguments)
 
 

@@ -92,7 +92,8 @@ def test_a_run_ends_with_an_adapter_that_knows_its_own_history(
     filled: Store, base: Path, paths: HomePaths, clock: FakeClock
 ) -> None:
     heard = RecordedProgress()
-    manifest = train(filled, configure(base), paths=paths, progress=heard, clock=clock)
+    renamed = "CLONE_X is called CLONE_Y now; the former name still works."
+    manifest = train(filled, configure(base), paths=paths, notes=(renamed,), progress=heard, clock=clock)
     shelf = AdapterShelf(paths.adapters)
     assert shelf.verify(manifest.id) == manifest
     assert set(manifest.files) == {"adapter_config.json", "adapter_model.safetensors"}
@@ -124,6 +125,7 @@ def test_a_run_ends_with_an_adapter_that_knows_its_own_history(
     assert read_events(run / "log.jsonl") == heard.events
     assert (run / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in run.iterdir()) == ["log.jsonl", "loss.png", "run.json"]
+    assert heard.events[0] == Note(renamed)
     assert heard.events[-1] == Finished(adapter_id=manifest.id, worse=False, metrics=metrics)
     assert [event.name for event in heard.of(Evaluated)] == [EvaluationName.BEFORE, EvaluationName.AFTER]
     [estimate] = heard.of(Estimated)
@@ -180,7 +182,7 @@ def test_stopped_run_does_not_go_on_without_consent(filled: Store, base: Path, p
 def test_consent_withdrawn_while_it_trains_ends_the_run_and_deletes_its_data(
     filled: Store, base: Path, paths: HomePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consent, "LOOK_S", 0.0)
+    monkeypatch.setattr(consent, "CHECK_INTERVAL_S", 0.0)
 
     class Withdrawing(RecordedProgress):
         def report(self, event: Event) -> None:

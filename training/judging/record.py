@@ -18,6 +18,7 @@ from userbot.domain.errors import NoAdapterError
 from userbot.domain.messages import Origin
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf, write_json
+from userbot.store.runs import find_run_of
 
 _ON_THE_CURVE = (EvaluationName.BEFORE, EvaluationName.DURING, EvaluationName.AFTER)
 
@@ -97,8 +98,9 @@ def collect_delays(store: Store) -> tuple[list[Delay], list[Delay]]:
 
 
 def _find_log(runs: Path, adapter_id: str) -> list[Event]:
-    for path in sorted(runs.glob("*/run.json"), reverse=True):
-        with suppress(OSError, ValueError):
-            if json.loads(path.read_text("utf-8")).get("adapter_id") == adapter_id:
-                return read_events(path.parent / "log.jsonl")
+    run = find_run_of(runs, adapter_id)
+    if run is None:
+        return []
+    with suppress(FileNotFoundError):
+        return read_events(run.log)
     return []

@@ -1,96 +1,112 @@
-"""Consent after a training has begun: once withdrawn, it ends the run that learns under it and deletes its samples."""
+"""Consent after training has begun: once withdrawn, it ends the run that trains under it and deletes its samples."""
 
 from __future__ import annotations
 
-import fcntl
-import json
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from userbot.domain.errors import ConsentError
+from userbot.domain.errors import ConfigError, ConsentError
 from userbot.domain.plural import format_count
+from userbot.store.runs import RunFolder, list_unfinished
 
 if TYPE_CHECKING:
     from userbot.store import Store
 
-LOOK_S = 2.0  # between two looks into the store
+CHECK_INTERVAL_S = 2.0
 
 
 def find_withdrawn(store: Store, data: Mapping[str, Any]) -> list[int]:
-    """Return the chats that a run or an adapter has learned from, and that may not be learned from any more.
+    """Return the chats that a run or an adapter was trained on, and that may not be trained on any more.
 
     Args:
         store: Knows the consents.
-        data: Of a run, or of a manifest.
+        data: Of a run's record, or of a manifest.
+
+    Returns:
+        Chat ids, ascending; chats that the store does not know are among them.
     """
     parts = (data.get("train", {}), data.get("held_out", {}), {"chats": data.get("known", {})})
-    learned = sorted({int(name) for part in parts for name in part.get("chats", {})})
-    known = {chat.id: chat for chat in store.chats.all()}
-    return [number for number in learned if number not in known or known[number].consent_at is None]
+    used = sorted({int(chat_id) for part in parts for chat_id in part.get("chats", {})})
+    consenting = {chat.id for chat in store.chats.all() if chat.consent_at is not None}
+    return [chat_id for chat_id in used if chat_id not in consenting]
 
 
 class ConsentWatch:
-    """Tells a run to stop when it is asked to, and when a consent is withdrawn that it learns under.
+    """Stops a run when it is asked to stop, or when a consent that it trains under is withdrawn.
 
     Args:
         store: Knows the consents.
-        data: Of the run.
+        data: Of the run's record.
         run: The run's folder.
         should_stop: Whether somebody else asks the run to stop.
+        clock: Monotonic, seconds.
     """
 
-    def __init__(self, store: Store, data: Mapping[str, Any], run: Path, *, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        data: Mapping[str, Any],
+        run: RunFolder,
+        *,
+        should_stop: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._data = data
         self._run = run
         self._should_stop = should_stop
-        self._look_at = time.monotonic()
+        self._clock = clock
+        self._next_check_s = clock()
         self._withdrawn = False
 
     def should_stop(self) -> bool:
-        """Tell whether the run must stop; looks into the store now and then, as it is asked many times a second."""
-        now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + LOOK_S
+        """Tell whether the run must stop.
+
+        It is asked many times a second, so it reads the store only every `CHECK_INTERVAL_S`.
+        """
+        now = self._clock()
+        if now >= self._next_check_s:
+            self._next_check_s = now + CHECK_INTERVAL_S
             self._withdrawn = bool(find_withdrawn(self._store, self._data))
         return self._withdrawn or self._should_stop()
 
     def check(self) -> None:
-        """Make sure that every consent is still there.
+        """Make sure that every consent still stands.
 
         Raises:
-            ConsentError: One was withdrawn; the run's folder is deleted, as it holds what that chat said.
+            ConsentError: One was withdrawn; the run's folder is deleted, as it holds what was written in that chat.
         """
         withdrawn = find_withdrawn(self._store, self._data)
         if withdrawn:
-            shutil.rmtree(self._run)
+            self._run.remove()
             raise ConsentError(
-                f"Run {self._run.name} learned from {format_count(len(withdrawn), 'chat')} whose consent was "
+                f"Run {self._run.id} learned from {format_count(len(withdrawn), 'chat')} whose consent was "
                 f"withdrawn, so it has ended, and its data is deleted. Start afresh without it: clone train"
             )
 
 
 def forget_runs(store: Store, runs: Path) -> int:
-    """Delete interrupted runs that learned from a chat whose consent was withdrawn; return how many.
+    """Delete interrupted runs that trained on a chat whose consent was withdrawn.
 
-    One that a process works on is left to that process, which notices by itself.
+    A run that a process works on is left to that process, which notices on its own.
+
+    Args:
+        store: Knows the consents.
+        runs: `<home>/runs`.
+
+    Returns:
+        How many were deleted.
     """
-    forgotten = 0
-    for path in runs.glob("*/run.json"):
+    deleted = 0
+    for run, record in list_unfinished(runs):
+        if not find_withdrawn(store, record.data):
+            continue
         try:
-            known = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
+            with run.claim():
+                run.remove()
+        except ConfigError:
             continue
-        if known.get("state") != "running" or not find_withdrawn(store, known["data"]):
-            continue
-        with (path.parent / "log.jsonl").open("a", encoding="utf-8") as log:
-            try:
-                fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            shutil.rmtree(path.parent)
-            forgotten += 1
-    return forgotten
+        deleted += 1
+    return deleted

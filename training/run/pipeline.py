@@ -1,15 +1,14 @@
-"""One training run, from the store to an adapter on the shelf. Light to import: torch is loaded when it starts."""
+"""One training run, from the store to an adapter on the shelf. Light to import: torch is loaded when a run starts."""
 
 from __future__ import annotations
 
-import fcntl
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from training.config import TrainConfig
+from training.config import TrainConfig, adapt_to_base
 from training.events import Configured, DataCounted, Finished, Note
 from training.extras import check_extras
 from training.progress import Broadcast, JsonLines, NoProgress, Progress, plot_loss, read_events
@@ -17,11 +16,11 @@ from training.run.consent import ConsentWatch, find_withdrawn
 from userbot.config.home import HomePaths
 from userbot.domain.errors import ConfigError
 from userbot.domain.plural import format_count
-from userbot.store.adapters import AdapterShelf, Manifest, check_base
+from userbot.store.adapters import AdapterShelf, Manifest, check_base, new_id
+from userbot.store.runs import RunFolder, RunRecord, RunState, list_unfinished
 
 if TYPE_CHECKING:
     from userbot.store import Store
-    from userbot.store.runs import RunFolder
 
 
 def _utc_now() -> datetime:
@@ -38,183 +37,171 @@ def train(
     *,
     paths: HomePaths,
     parent: str | None = None,
+    notes: Sequence[str] = (),
     progress: Progress | None = None,
     should_stop: Callable[[], bool] = _never,
     clock: Callable[[], datetime] = _utc_now,
 ) -> Manifest:
-    """Build the data set, train an adapter, evaluate it, and put it on the shelf. Promoting it is up to the caller.
+    """Build the data set, train an adapter, evaluate it, and put it on the shelf. Activating it is up to the caller.
 
     Args:
         store: Chats and messages.
         config: From `make_config`.
-        paths: Folders to read and write.
-        parent: Adapter to go on from; None starts afresh, and so does a parent that has learned from a chat whose
-            consent was withdrawn.
-        progress: Who is told; the run's log is written in any case.
+        paths: Of the home folder.
+        parent: Id of the adapter to continue from; None starts afresh, and so does a parent that was trained on a chat
+            whose consent was withdrawn.
+        notes: Lines to report first, such as settings that were given under former names.
+        progress: Receives the events, as the run's log does.
         should_stop: Asked between forward passes; True writes a checkpoint and ends the run.
-        clock: Tells the time, aware.
+        clock: Returns the time, aware.
 
     Returns:
-        The manifest. `metrics["worse"]` tells whether held-out loss is higher than that of the adapter in service, or
-        of the bare base where there is none on the same base.
+        The manifest. `metrics["worse"]` tells whether held-out loss is higher than that of the active adapter, or of
+        the bare base where no adapter is active on the same base.
 
     Raises:
         ConfigError: The base can't be had, or a setting does not fit.
-        TooLittleDataError: There is too little to learn from.
-        ConsentError: No chat has consent, or one was withdrawn while it was learned from.
+        TooLittleDataError: There is too little to train on.
+        ConsentError: No chat has consent, or one was withdrawn during the run.
         NoAdapterError: There is no such parent.
         BaseMismatchError: The parent was trained on another base.
         NotQuantisedError: 4 bit can't be applied.
         OutOfMemoryError: It does not fit.
-        TrainingStoppedError: `should_stop` said so; `resume` goes on.
+        TrainingStoppedError: `should_stop` returned True; `resume` continues the run.
         MissingExtraError: Packages are missing.
     """
     check_extras(*(["bitsandbytes"] if config.load_in_4bit or config.optimizer != "adamw" else []))
-    from training.config import adapt_to_base
     from training.data.prepare import prepare_data
     from training.model.base import load_tokenizer, resolve_base
-    from userbot.store.runs import RUNNING, RunFolder
 
     base = resolve_base(config.base, models_dir=paths.models)
     adapted, note = adapt_to_base(config, base.name)
-    run = RunFolder.create(paths.runs, clock())
-    with run.log.open("w", encoding="utf-8") as file:
-        run.log.chmod(0o600)
-        _claim(run, file)
-        told = Broadcast(JsonLines(file), progress or NoProgress())
-        for line in (base.reason, note):
-            if line:
-                told.report(Note(line))
+    folder = RunFolder.create(paths.runs, clock())
+    with folder.claim() as log:
+        reported = Broadcast(JsonLines(log), progress or NoProgress())
+        _report_notes(reported, *notes, base.reason, note)
         try:
-            known = None if parent is None else _find_known(store, AdapterShelf(paths.adapters), parent, told)
-            data = prepare_data(store, adapted, tokenizer=load_tokenizer(base), folder=run.path, parent=known)
+            known = _find_parent(store, AdapterShelf(paths.adapters), parent, reported)
+            data = prepare_data(store, adapted, tokenizer=load_tokenizer(base), folder=folder.path, parent=known)
         except BaseException:
-            shutil.rmtree(run.path)  # nothing to resume
+            folder.remove()  # it holds nothing to resume
             raise
-        run.write(
-            state=RUNNING,
+        record = RunRecord(
+            state=RunState.RUNNING,
             base=base.name,
             parent=known.id if known else None,
             config=adapted.model_dump(mode="json"),
             data=data,
         )
-        watch = ConsentWatch(store, data, run.path, should_stop=should_stop)
-        return _finish(run, paths=paths, progress=told, watch=watch, clock=clock)
+        folder.write(record)
+        watch = ConsentWatch(store, data, folder, should_stop=should_stop)
+        return _Run(folder, record, paths, reported, clock).finish(watch)
 
 
 def resume(
     store: Store,
     paths: HomePaths,
     *,
+    notes: Sequence[str] = (),
     progress: Progress | None = None,
     should_stop: Callable[[], bool] = _never,
     clock: Callable[[], datetime] = _utc_now,
 ) -> Manifest:
-    """Go on with the newest run that was stopped or died, with its own configuration and data.
-
-    Where a consent was withdrawn since, the run is deleted.
+    """Continue the newest run that was stopped or died, with its own configuration and data.
 
     Args:
-        store: Knows which chats may still be learned from.
-        paths: As for `train`, like everything else.
-        progress: Who is told.
+        store: Knows which chats may still be trained on.
+        paths: Of the home folder.
+        notes: Lines to report first.
+        progress: Receives the events, as the run's log does.
         should_stop: Asked between forward passes.
-        clock: Tells the time, aware.
+        clock: Returns the time, aware.
+
+    Returns:
+        The manifest, as from `train`.
 
     Raises:
         ConfigError: There is no such run, or another process works on it.
-        ConsentError: A consent was withdrawn.
+        ConsentError: A consent was withdrawn; the run is deleted.
+        CloneError: As from `train`.
     """
     check_extras()
-    from userbot.store.runs import RunFolder
-
-    run = RunFolder.find_unfinished(paths.runs)
-    with run.log.open("a", encoding="utf-8") as file:
-        _claim(run, file)
-        watch = ConsentWatch(store, run.read()["data"], run.path, should_stop=should_stop)
+    unfinished = list_unfinished(paths.runs)
+    if not unfinished:
+        raise ConfigError("No training run was interrupted, so there is nothing to resume. Start one: clone train")
+    folder, record = unfinished[-1]
+    with folder.claim() as log:
+        watch = ConsentWatch(store, record.data, folder, should_stop=should_stop)
         watch.check()
-        told = Broadcast(JsonLines(file), progress or NoProgress())
-        told.report(Note(f"resuming run {run.id}"))
-        return _finish(run, paths=paths, progress=told, watch=watch, clock=clock)
+        reported = Broadcast(JsonLines(log), progress or NoProgress())
+        _report_notes(reported, *notes, f"resuming run {folder.id}")
+        return _Run(folder, record, paths, reported, clock).finish(watch)
 
 
-def _find_known(store: Store, shelf: AdapterShelf, parent: str, progress: Progress) -> Manifest | None:
-    manifest = shelf.get(parent)
-    withdrawn = find_withdrawn(store, manifest.data)
-    if not withdrawn:
-        return manifest
-    progress.report(
-        Note(
-            f"starting afresh, not from {parent}, which learned from {format_count(len(withdrawn), 'chat')} that "
-            f"{'has' if len(withdrawn) == 1 else 'have'} no consent now"
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run whose data is prepared."""
+
+    folder: RunFolder
+    record: RunRecord
+    paths: HomePaths
+    progress: Progress
+    clock: Callable[[], datetime]
+
+    def finish(self, watch: ConsentWatch) -> Manifest:
+        """Train to the end and write the adapter."""
+        from training.loop.session import TrainingSession
+
+        record, shelf = self.record, AdapterShelf(self.paths.adapters)
+        self.progress.report(
+            Configured(run=self.folder.id, base=record.base, parent=record.parent, config=record.config)
         )
-    )
-    return None
+        self.progress.report(count_data(record.data))
+        session = TrainingSession.load(
+            TrainConfig.model_validate(record.config),
+            base=record.base,
+            models=self.paths.models,
+            run=self.folder,
+            parent=_find_weights(shelf, record.parent, record.base),
+            current=_find_active(shelf, record.base),
+            progress=self.progress,
+        )
+        try:
+            metrics = session.learn(should_stop=watch.should_stop)
+        finally:
+            watch.check()
+        manifest = self._make_manifest(metrics)
+        with shelf.write(manifest) as folder:
+            session.save_adapter(folder)
+        plot_loss(read_events(self.folder.log), self.folder.loss_plot)
+        self.folder.write(replace(record, state=RunState.DONE, adapter_id=manifest.id))
+        self.folder.clear()
+        self.progress.report(Finished(adapter_id=manifest.id, worse=metrics["worse"], metrics=metrics))
+        return shelf.get(manifest.id)
+
+    def _make_manifest(self, metrics: Mapping[str, Any]) -> Manifest:
+        from training.loop.session import list_versions
+
+        now = self.clock()
+        return Manifest(
+            id=new_id(now),
+            base=self.record.base,
+            created_at=now.isoformat(timespec="seconds"),
+            text_format=self.record.data["text_format"],
+            config=self.record.config,
+            data=self.record.data,
+            metrics=metrics,
+            versions=list_versions(),
+            parent=self.record.parent,
+        )
 
 
-def _claim(run: RunFolder, log: IO[str]) -> None:
-    # Two processes would write one another's checkpoints; the system lets go of the lock with the file.
-    try:
-        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        raise ConfigError(
-            f"Another process works on run {run.id}, so there is nothing to resume. Wait for its end; `clone status` "
-            f"shows a training of the daemon."
-        ) from exc
+def count_data(data: Mapping[str, Any]) -> DataCounted:
+    """Return how much a run trains on.
 
-
-def _finish(
-    run: RunFolder,
-    *,
-    paths: HomePaths,
-    progress: Progress,
-    watch: ConsentWatch,
-    clock: Callable[[], datetime],
-) -> Manifest:
-    from training.loop.session import TrainingSession, list_versions
-    from userbot.store.adapters import new_id
-    from userbot.store.runs import DONE
-
-    saved = run.read()
-    config = TrainConfig.model_validate(saved["config"])
-    shelf = AdapterShelf(paths.adapters)
-    progress.report(Configured(run=run.id, base=saved["base"], parent=saved["parent"], config=saved["config"]))
-    progress.report(_count(saved["data"]))
-    learner = TrainingSession.load(
-        config,
-        base=saved["base"],
-        models=paths.models,
-        run=run,
-        parent=_find_parent(shelf, saved["parent"], saved["base"]),
-        current=_find_current(shelf, saved["base"]),
-        progress=progress,
-    )
-    try:
-        metrics = learner.learn(should_stop=watch.should_stop)
-    finally:
-        watch.check()
-    now = clock()
-    manifest = Manifest(
-        id=new_id(now),
-        base=saved["base"],
-        created_at=now.isoformat(timespec="seconds"),
-        text_format=saved["data"]["text_format"],
-        config=saved["config"],
-        data=saved["data"],
-        metrics=metrics,
-        versions=list_versions(),
-        parent=saved["parent"],
-    )
-    with shelf.write(manifest) as folder:
-        learner.save_adapter(folder)
-    plot_loss(read_events(run.log), run.path / "loss.png")
-    run.write(state=DONE, adapter_id=manifest.id)
-    run.clear()
-    progress.report(Finished(adapter_id=manifest.id, worse=metrics["worse"], metrics=metrics))
-    return shelf.get(manifest.id)
-
-
-def _count(data: Mapping[str, Any]) -> DataCounted:
+    Args:
+        data: Of a run's record, as `training.data.prepare.prepare_data` returns it.
+    """
     train = data["train"]
     return DataCounted(
         samples=train["samples"],
@@ -225,13 +212,32 @@ def _count(data: Mapping[str, Any]) -> DataCounted:
     )
 
 
-def _find_parent(shelf: AdapterShelf, parent: str | None, base: str) -> Path | None:
+def _report_notes(progress: Progress, *lines: str | None) -> None:
+    for line in lines:
+        if line:
+            progress.report(Note(line))
+
+
+def _find_parent(store: Store, shelf: AdapterShelf, parent: str | None, progress: Progress) -> Manifest | None:
+    """Return the manifest to continue from; None starts afresh."""
+    if parent is None:
+        return None
+    manifest = shelf.get(parent)
+    withdrawn = find_withdrawn(store, manifest.data)
+    if not withdrawn:
+        return manifest
+    chats, have = format_count(len(withdrawn), "chat"), "has" if len(withdrawn) == 1 else "have"
+    progress.report(Note(f"starting afresh, not from {parent}, which learned from {chats} that {have} no consent now"))
+    return None
+
+
+def _find_weights(shelf: AdapterShelf, parent: str | None, base: str) -> Path | None:
     if parent is None:
         return None
     check_base(shelf.verify(parent), base)
     return shelf.path(parent)
 
 
-def _find_current(shelf: AdapterShelf, base: str) -> Path | None:
-    current = shelf.active()
-    return shelf.path(current.id) if current is not None and current.base == base else None
+def _find_active(shelf: AdapterShelf, base: str) -> Path | None:
+    active = shelf.active()
+    return shelf.path(active.id) if active is not None and active.base == base else None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 from userbot.domain.errors import StoreError
 from userbot.store.adapters import AdapterShelf
+from userbot.store.runs import RunFolder, list_runs
 
 
 def back_up(database: Path, folder: Path, *, now: datetime, keep: int) -> Path:
@@ -88,11 +88,11 @@ def prune_runs(runs: Path, *, adapters: Collection[str], keep_last: int) -> list
         adapters: Ids of those that exist.
         keep_last: Newest runs to keep whatever became of them.
     """
-    found = [path for path in sorted(runs.glob("*")) if path.is_dir()] if runs.is_dir() else []
-    gone = [path for path in found[: max(0, len(found) - keep_last)] if _read_adapter(path) not in adapters]
-    for path in gone:
-        shutil.rmtree(path, ignore_errors=True)
-    return [path.name for path in gone]
+    known = list_runs(runs)
+    gone = [run for run in known[: max(0, len(known) - keep_last)] if _find_adapter(run) not in adapters]
+    for run in gone:
+        shutil.rmtree(run.path, ignore_errors=True)
+    return [run.id for run in gone]
 
 
 def prune_reports(reports: Path, *, adapters: Collection[str]) -> list[str]:
@@ -108,10 +108,9 @@ def prune_reports(reports: Path, *, adapters: Collection[str]) -> list[str]:
     return [path.name for path in gone]
 
 
-def _read_adapter(run: Path) -> str | None:
-    with suppress(OSError, ValueError, KeyError):
-        return str(json.loads((run / "run.json").read_text("utf-8"))["adapter_id"])
-    return None
+def _find_adapter(run: RunFolder) -> str | None:
+    record = run.read()
+    return None if record is None else record.adapter_id
 
 
 def measure_folder(folder: Path) -> int:
