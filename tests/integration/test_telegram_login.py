@@ -71,7 +71,7 @@ async def test_a_wrong_code_is_asked_for_again(stage: Stage) -> None:
     person = Person(phones=("no number", PHONE), codes=("00000", "12345"))
     assert await log_in(stage, person) == "Owner"
     assert person.notes == [
-        "That is no phone number. Write it with the country code, such as +1 555 0100.",
+        "That is not a phone number. Write it with the country code, such as +1 555 0100.",
         "Telegram has sent a code to your other devices, as a message from Telegram.",
         "The code was wrong. Try again.",
     ]
@@ -154,6 +154,6 @@ async def test_a_session_in_use_is_not_opened_twice(stage: Stage) -> None:
 
 async def test_no_server_means_offline(stage: Stage) -> None:
     await stage.server.stop()
-    with pytest.raises(OfflineError, match="No connection to Telegram, so it could not connect"):
+    with pytest.raises(OfflineError, match="No connection to Telegram: could not connect"):
         async with connect_for_login(stage.options):
             pass

@@ -1,1 +1,1 @@
-"""The only importer of Telethon: session, updates, history, sending."""
+"""Telegram through Telethon, which nothing else in the product imports: session, updates, history, sending."""

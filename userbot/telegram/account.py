@@ -15,6 +15,7 @@ from userbot.domain.events import Event
 from userbot.domain.messages import Chat
 from userbot.store import Store
 from userbot.store.thread import StoreThread
+from userbot.telegram.blocking import choose_runner
 from userbot.telegram.client import PatientClient
 from userbot.telegram.connection import WATCH_S, Connection, ConnectionState
 from userbot.telegram.dialogs import list_dialogs
@@ -40,15 +41,16 @@ class TelegramAccount:
         async with TelegramAccount.open(options, on_state=show) as account:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(account.run_until_lost())        # ends only by raising
-                tasks.create_task(account.keep_reconciled(store))  # start, each reconnect, every few minutes
+                tasks.create_task(account.keep_reconciled(store))  # after each connection, and every few minutes
                 while True:
                     event = await account.events.get()
 
     Attributes:
         me: Who is logged in.
         messenger: Writes to Telegram; implements `userbot.reply.messenger.Messenger`.
-        events: What happens, in order. Messages of chats that the owner did not choose come too, with their chat, and
-            a message may come more than once (after a crash, or from the reconciler): the store knows which are new.
+        events: What happens, in order. Messages of chats that the owner did not choose come as well, with their chat,
+            and a message may come more than once (after a crash, or from the reconciler): the store knows which are
+            new.
     """
 
     def __init__(
@@ -90,12 +92,12 @@ class TelegramAccount:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         watch_s: float = WATCH_S,
     ) -> AsyncIterator[Self]:
-        """Lock the session, connect, and begin to catch up with what happened since the last run.
+        """Lock the session, connect, and start to catch up with what happened since the last run.
 
         Args:
             options: How to reach Telegram.
             on_state: Called with each new state of the connection.
-            attempts: Tries to connect before giving up; None tries for ever, with growing pauses.
+            attempts: Tries to connect before giving up; None tries forever, with growing pauses.
             unconfirmed: Bubbles, as (chat id, text), that an earlier run may have sent without noting it: the pending
                 rows of the outbox. Their echo is then the clone's and not the owner's.
             own_drafts: Texts, by chat id, that an earlier run left in draft boxes; they may be replaced.
@@ -133,7 +135,7 @@ class TelegramAccount:
                 await connection.close()
 
     async def run_until_lost(self) -> None:
-        """Keep the connection up: connect anew with growing pauses and catch up; return never.
+        """Keep the connection up: reconnect with growing pauses and catch up. Never returns.
 
         Raises:
             SessionLostError: The session was revoked, the account banned, or the key used twice.
@@ -151,16 +153,27 @@ class TelegramAccount:
             thread: Runs the store's calls; any thread without it.
 
         Returns:
-            How many messages were found that the store lacked.
+            Number of messages that the store lacked.
+
+        Raises:
+            FloodError: Telegram asks to wait; the chats before are done.
+            OfflineError: The connection broke.
+            SessionLostError: The session can't be used any more.
         """
-        run = _runner(thread)
-        wanted = list(chats) if chats is not None else await run(choose_chats, store)
-        return await self._reconciler.reconcile(store, wanted, run=run)
+        run = choose_runner(thread)
+        compared = list(chats) if chats is not None else await run(choose_chats, store)
+        return await self._reconciler.reconcile(store, compared, run=run)
 
     async def keep_reconciled(
         self, store: Store, *, every_s: float = RECONCILE_S, thread: StoreThread | None = None
     ) -> None:
-        """Reconcile after each connection or gap in the updates, and every `every_s` seconds; return never."""
+        """Reconcile after each connection, after each gap in the updates, and every `every_s` seconds. Never returns.
+
+        Args:
+            store: Knows the chats and their messages.
+            every_s: Seconds between two comparisons when nothing else asks for one.
+            thread: Runs the store's calls; any thread without it.
+        """
         while True:
             try:
                 async with asyncio.timeout(every_s):
@@ -174,18 +187,23 @@ class TelegramAccount:
             try:
                 await self.reconcile(store, thread=thread)
             except FloodError as exc:
-                logger.warning("%s", exc)
+                logger.warning("The reconciler has to wait: %s", exc)
                 await self._client.sleep(exc.wait_s)
                 self._missed.set()
             except (OfflineError, SessionLostError) as exc:
-                # Whoever holds the connection sees to it; the next connection brings the next look.
-                logger.info("The reconciler stops for now: %s", exc)
+                # The connection is supervised elsewhere; the next one triggers the next comparison.
+                logger.info("The reconciler stops until the next connection: %s", exc)
             except Exception:
-                # Be it Telegram or the store, as on a full disk: the next look finds what this one did not.
+                # Telegram or the store, as on a full disk: the next comparison finds what this one did not.
                 logger.exception("The reconciler failed")
 
     async def dialogs(self) -> list[Chat]:
-        """Return all chats of the account, newest first, as Telegram describes them; mode and consent are defaults."""
+        """Return all chats of the account, newest first, as Telegram describes them; mode and consent are defaults.
+
+        Raises:
+            OfflineError: The connection broke.
+            SessionLostError: The session can't be used any more.
+        """
         return await list_dialogs(self._client, self.me.id)
 
     async def pull(
@@ -197,18 +215,21 @@ class TelegramAccount:
         takeout: bool = True,
         thread: StoreThread | None = None,
     ) -> PullReport:
-        """Fetch the history of chats into the store, newest first; go on where an earlier pull stopped.
+        """Fetch the history of chats into the store, newest first; continue where an earlier pull stopped.
 
         Args:
             store: Where messages go; it remembers how far each chat got. The chats must be in it.
             chats: Chats to fetch.
             on_progress: Called after each page, and before each wait that Telegram asks for.
-            takeout: Ask Telegram for an export session, which has gentler limits; go on without it when refused.
+            takeout: Ask Telegram for an export session, which has more generous limits; pull without it when refused.
             thread: Runs the store's calls; any thread without it.
+
+        Returns:
+            What was fetched, and which chats Telegram refused.
 
         Raises:
             SessionLostError: The session was revoked.
-            OfflineError: The connection broke five times; what was fetched is stored, and the next pull goes on.
+            OfflineError: The connection broke five times; what was fetched is stored, and the next pull continues.
         """
         async with self._one_pull:
             engine = HistoryPull(
@@ -217,7 +238,7 @@ class TelegramAccount:
                 sender=self.messenger,
                 me_id=self.me.id,
                 store=store,
-                run=_runner(thread),
+                run=choose_runner(thread),
                 on_progress=on_progress or (lambda _progress: None),
             )
             tries = 0
@@ -228,13 +249,13 @@ class TelegramAccount:
                 except OfflineError as exc:
                     if tries == _PULL_TRIES:
                         raise
-                    logger.warning("%s The pull goes on when the connection is back.", exc)
+                    logger.warning("The pull waits until the connection is back: %s", exc)
                     await self._connection.restore(attempts=_PULL_TRIES)
 
     async def log_out(self) -> None:
-        """End the session at Telegram and delete its file; the account is of no use afterwards."""
+        """End the session at Telegram and delete its file; the account can't be used afterwards.
+
+        Raises:
+            TelegramError: Telegram did not end it; the file stays.
+        """
         await log_out(self._client)
-
-
-def _runner(thread: StoreThread | None) -> Callable[..., Awaitable[Any]]:
-    return asyncio.to_thread if thread is None else thread.run

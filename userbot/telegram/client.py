@@ -1,4 +1,4 @@
-"""Telethon's client with what it lacks for us: patience when reading, and word of what the updates have missed."""
+"""Telethon's client, which also sleeps through flood waits when it reads, and reports gaps in the updates."""
 
 from __future__ import annotations
 
@@ -32,17 +32,22 @@ _FINAL = (types.updates.Difference, types.updates.DifferenceEmpty, types.updates
 
 
 class PatientClient(TelegramClient):  # type: ignore[misc]  # Telethon has no annotations
-    """A `TelegramClient` that sleeps through flood waits when it reads, and notes where updates were lost.
+    """A `TelegramClient` that sleeps through flood waits when it reads, and reports where updates were lost.
 
     Requests that write raise at once, so that the outbox decides. With a flood threshold of zero, Telethon itself would
     drop a difference that has to wait, and the messages in it.
+
+    Args:
+        args: For `TelegramClient`.
+        options: For `TelegramClient`.
 
     Attributes:
         sleep: Waits for a number of seconds.
         on_wait: Called with the seconds of each flood wait that is slept through.
         on_gap: Called when messages may have been missed: Telegram's difference was too long, or could not be had.
         caught_up: Set once the account's difference after a connection has been read.
-        refused: Set when Telegram says that the session is of no use any more; `refusal` is what it said.
+        refused: Set when Telegram says that the session can't be used any more.
+        refusal: The error that said so.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -64,7 +69,7 @@ class PatientClient(TelegramClient):  # type: ignore[misc]  # Telethon has no an
         """
         self.refused.clear()
         self.refusal = None
-        # Telethon limits the time of the TCP connection only, and would wait for ever for the first answer.
+        # Telethon limits the time of the TCP connection only, and would wait forever for the first answer.
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             await super().connect()
         # The update loop starts at the next turn of the event loop; a difference before that was part of a login.
@@ -73,18 +78,29 @@ class PatientClient(TelegramClient):  # type: ignore[misc]  # Telethon has no an
 
     @property
     def pts(self) -> int:
-        """The number of the account's last event that was taken in; Telegram counts the same way."""
+        """Number of the account's last event that this client has processed, in Telegram's own count."""
         state, _ = self._message_box.session_state()
         return int(state["pts"])
 
     async def wait_closed(self) -> None:
-        """Wait until the connection ends; raise what ended it, if that is known."""
+        """Wait until the connection ends; raise Telethon's error that ended it, if there is one."""
         await self.disconnected
         if self._updates_error is not None:
             raise self._updates_error
 
     async def __call__(self, request: Any, ordered: bool = False, flood_sleep_threshold: int | None = None) -> Any:
-        """Send a request and return its result."""
+        """Send a request and return its result; sleep through flood waits of requests that read.
+
+        Args:
+            request: A TL request.
+            ordered: Whether requests are sent in order; see Telethon.
+            flood_sleep_threshold: Seconds up to which Telethon itself sleeps; see there.
+
+        Raises:
+            RPCError: Telegram refused it.
+            ConnectionResetError: Telegram closed the connection.
+            TypeNotFoundError: The answer holds something that this version of Telethon does not know.
+        """
         inner = getattr(request, "query", request)
         while True:
             try:
@@ -99,15 +115,15 @@ class PatientClient(TelegramClient):  # type: ignore[misc]  # Telethon has no an
                 self._note_refusal(inner, exc)
                 raise
             except TypeNotFoundError as exc:
-                # Its text quotes what could not be read, and that may be messages.
+                # Its text quotes what could not be read, which may be messages.
                 unknown = TypeNotFoundError(exc.invalid_constructor_id, b"")
                 if not isinstance(inner, _DIFFERENCES):
                     raise unknown from None
                 self._note_unreadable(unknown)
-                # Of all errors this one makes Telethon's update loop go on, as after a failure of Telegram's.
+                # Of all errors this one lets Telethon's update loop continue, as after a failure of Telegram's.
                 raise ValueError("Telegram's difference can't be read") from None
             except EOFError as exc:
-                # Telethon's update loop knows lost connections as OSError only, and takes this one for a bug.
+                # Telethon's update loop expects an OSError for a lost connection, and treats this one as a bug.
                 raise ConnectionResetError("Telegram closed the connection") from exc
             else:
                 break
@@ -117,8 +133,8 @@ class PatientClient(TelegramClient):  # type: ignore[misc]  # Telethon has no an
 
     def _note_unreadable(self, exc: TypeNotFoundError) -> None:
         logger.warning(
-            "The difference holds something that this version of Telethon does not know (%08x); the reconciler looks "
-            "for what is missing",
+            "The difference holds something that this version of Telethon does not know (%08x); the reconciler will "
+            "fetch what is missing",
             exc.invalid_constructor_id,
         )
         self.caught_up.set()
@@ -129,19 +145,19 @@ class PatientClient(TelegramClient):  # type: ignore[misc]  # Telethon has no an
             self.refusal = exc
             self.refused.set()
         elif isinstance(request, _DIFFERENCES):
-            logger.warning("The difference can't be read (%s); the reconciler looks for what is missing", exc.code)
+            logger.warning("The difference can't be read (%s); the reconciler will fetch what is missing", exc.code)
             self.caught_up.set()
             self.on_gap()
 
     def _note_difference(self, difference: Any) -> None:
         if isinstance(difference, _TOO_LONG):
-            logger.info("Too much has happened for a difference; the reconciler looks for what is missing")
+            logger.info("The difference is too long; the reconciler will fetch what is missing")
             self.on_gap()
         if not self._settled:
             for update in getattr(difference, "other_updates", ()):
                 update.is_replay = True
         if isinstance(difference, _FINAL):
-            # Only what a process finds at its start can be an echo of what the process before it did.
+            # Only what a process receives at its start can be an echo of what the process before it did.
             self._settled = self._started
             self.caught_up.set()
 

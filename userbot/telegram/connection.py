@@ -1,7 +1,7 @@
-"""The connection and its supervision: connect with growing pauses, notice silence, tell a loss from an outage.
+"""The connection and its supervision: connect with growing pauses, notice silence, tell a lost session from an outage.
 
 Telethon's own reconnection is off. It repeats requests, but it does not catch up: what happened in between would show
-only when the next update betrays the gap. Connecting anew catches up each time.
+only when the next update reveals the gap. A new connection catches up each time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CATCH_UP_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 20.0
 WATCH_S = 60.0
 RESTORE_S = 1.0
-# Checks that find the client behind, one after another, after which the connection is replaced.
+# Successive checks that find the client behind, after which the connection is replaced.
 _BEHIND_MAX = 2
 
 
@@ -49,7 +49,7 @@ class Connection:
         client: Made by `make_client`, not connected yet.
         on_state: Called with each new state.
         sleep: Waits for a number of seconds.
-        watch_s: Seconds between two checks that the connection is not up but deaf.
+        watch_s: Seconds between two checks that the connection still delivers updates.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class Connection:
         """Connect and return the TL user who is logged in.
 
         Args:
-            attempts: Tries before giving up; None tries for ever.
+            attempts: Tries before giving up; None tries forever.
 
         Raises:
             LoginError: Nobody ever logged in on this session.
-            SessionLostError: Somebody did, and Telegram does not accept it any more.
+            SessionLostError: Somebody did, and Telegram no longer accepts the session.
             OfflineError: All attempts failed.
         """
         tried = 0
@@ -90,7 +90,7 @@ class Connection:
                     raise
                 pause_s = min(BACKOFF_MAX_S, 2.0 ** (tried - 1))
                 pause_s = max(pause_s, exc.wait_s if isinstance(exc, FloodError) else 0.0)
-                logger.warning("%s Next try in %.0f s", exc, pause_s)
+                logger.warning("Connecting failed: %s Next try in %.0f s", exc, pause_s)
                 await self._sleep(pause_s)
             except SessionLostError as exc:
                 raise await self._give_up(exc) from exc
@@ -99,10 +99,10 @@ class Connection:
                 raise
 
     async def hold(self) -> None:
-        """Stay connected: connect anew whenever the connection breaks; return never.
+        """Stay connected: reconnect whenever the connection breaks. Never returns.
 
         Raises:
-            SessionLostError: Telegram does not accept the session any more.
+            SessionLostError: Telegram no longer accepts the session.
         """
         self._held = True
         try:
@@ -114,9 +114,12 @@ class Connection:
     async def restore(self, *, attempts: int) -> None:
         """Return when there is a connection again: made by `hold` where that runs, else made here.
 
+        Args:
+            attempts: Tries before giving up, where the connection is made here.
+
         Raises:
             OfflineError: All attempts failed.
-            SessionLostError: Telegram does not accept the session any more.
+            SessionLostError: Telegram no longer accepts the session.
         """
         await self._sleep(RESTORE_S)
         while self._held and not self._client.is_connected():
@@ -129,7 +132,7 @@ class Connection:
         try:
             with translated("stay connected"):
                 await self._wait_broken()
-            logger.warning("The connection to Telegram closed; connecting again")
+            logger.warning("The connection to Telegram closed; reconnecting")
         except (OfflineError, FloodError) as exc:
             logger.warning("The connection to Telegram broke: %s", exc)
         except SessionLostError as exc:
@@ -138,13 +141,13 @@ class Connection:
         await self.connect()
 
     async def close(self) -> None:
-        """Disconnect and save what the session knows."""
+        """Disconnect and save the state of the session."""
         try:
             await self._client.disconnect()
         except OSError as exc:
             logger.info("The connection did not close cleanly: %s", type(exc).__name__)
         except sqlite3.Error as exc:
-            # What was missed since the last save is read again.
+            # What happened since the last save will be read again.
             logger.warning("The session could not be saved: %s", exc)
         if self.state not in (ConnectionState.LOST, ConnectionState.NEEDS_LOGIN):
             self._enter(ConnectionState.DISCONNECTED)
@@ -159,7 +162,7 @@ class Connection:
         return users[0]
 
     async def _wait_broken(self) -> None:
-        """Return, or raise the reason, when the connection is of no use any more."""
+        """Return, or raise the reason, when the connection can't be used any more."""
         catcher = asyncio.create_task(self._note_caught_up())
         breakers = [
             asyncio.create_task(step) for step in (self._wait_refused(), self._client.wait_closed(), self._wait_deaf())
@@ -177,19 +180,19 @@ class Connection:
     async def _wait_refused(self) -> None:
         await self._client.refused.wait()
         if self._client.refusal is not None:
-            raise translate(self._client.refusal, "go on")
+            raise translate(self._client.refusal, "continue")
 
     async def _note_caught_up(self) -> None:
         try:
             async with asyncio.timeout(CATCH_UP_TIMEOUT_S):
                 await self._client.caught_up.wait()
         except TimeoutError:
-            logger.warning("Catching up takes longer than %.0f s", CATCH_UP_TIMEOUT_S)
+            logger.warning("Catching up with Telegram takes longer than %.0f s", CATCH_UP_TIMEOUT_S)
             await self._client.caught_up.wait()
         self._enter(ConnectionState.CONNECTED)
 
     async def _wait_deaf(self) -> None:
-        """Return when Telegram no longer answers, or counts events that never come."""
+        """Return when Telegram counts events that never arrive; raise TimeoutError when it no longer answers."""
         behind = 0
         while True:
             await self._sleep(self._watch_s)
@@ -200,10 +203,10 @@ class Connection:
                 continue
             behind = behind + 1 if state.pts > self._client.pts else 0
             if behind >= _BEHIND_MAX:
-                logger.warning("Telegram counts events that never come: connecting again")
+                logger.warning("Telegram counts events that never arrive; reconnecting")
                 return
             if behind:
-                # An update may just be on its way, so at first only the difference is asked for.
+                # An update may just be on its way, so the first time only the difference is requested.
                 await self._client.catch_up()
 
     async def _give_up(self, exc: SessionLostError) -> TelegramError:

@@ -1,7 +1,7 @@
 """Telegram's objects -> our values.
 
-A live message must come out exactly as an importer would read it from an export, since both share a key and a model
-learns from the one and answers the other.
+A live message must come out exactly as an importer reads it from an export: both have the same key, and the model is
+trained on one and answers the other.
 """
 
 from __future__ import annotations
@@ -83,13 +83,24 @@ def read_message(message: Any, me_id: int, *, entities: Mapping[int, Any]) -> Me
     )
 
 
+def read_fetched(message: Any, me_id: int) -> Message | None:
+    """Return a message that Telethon fetched, and which therefore knows its sender; None as in `read_message`.
+
+    Args:
+        message: Telethon's message, not a plain TL one.
+        me_id: The owner's id.
+    """
+    entities = {message.sender_id: message.sender} if message.sender is not None else {}
+    return read_message(message, me_id, entities=entities)
+
+
 def is_automatic(message: Any) -> bool:
-    """Tell whether Telegram sent an own message by itself: scheduled, away or greeting, or by a business bot."""
+    """Tell whether Telegram sent an own message automatically: scheduled, away, greeting, or by a business bot."""
     return bool(message.from_scheduled or message.offline or message.via_business_bot_id)
 
 
 def describe_media(media: Any) -> str | None:
-    """Return the placeholder of an attachment; None where there is none, link previews included."""
+    """Return the placeholder of an attachment; None without one, and for link previews."""
     match media:
         case None | types.MessageMediaEmpty() | types.MessageMediaWebPage():
             return None
@@ -109,7 +120,7 @@ def describe_media(media: Any) -> str | None:
 
 
 def _describe_document(media: Any) -> str:
-    # The order of Telegram's own export, which decides for what is several things at once.
+    # In the order of Telegram's own export, which decides where several apply.
     attributes = {type(one): one for one in getattr(media.document, "attributes", None) or ()}
     audio = attributes.get(types.DocumentAttributeAudio)
     video = attributes.get(types.DocumentAttributeVideo)
@@ -134,7 +145,7 @@ def _write_timed(kind: Kind, attribute: Any) -> str:
 
 
 def _is_by_bot(message: Any) -> bool:
-    # An away message repeats a template, so it teaches as little as a bot's words.
+    # An away message repeats a template, so it is as little the owner's words as a bot's message.
     return bool(message.via_bot_id or message.via_business_bot_id or message.guestchat_via_from or message.offline)
 
 
@@ -164,7 +175,7 @@ def _title(entity: Any, me_id: int) -> str:
 
 
 def _sender_id(message: Any, chat_id: int, me_id: int) -> int | None:
-    # In private chats Telegram often leaves the sender out: it is the other side, or the owner.
+    # In private chats Telegram often leaves the sender out: it is the contact, or the owner.
     if message.from_id is not None:
         return int(get_peer_id(message.from_id))
     if chat_id > 0:

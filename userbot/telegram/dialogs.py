@@ -11,11 +11,15 @@ from userbot.telegram.errors import translated
 async def list_dialogs(client: PatientClient, me_id: int) -> list[Chat]:
     """Return all chats of an account, archived ones too, newest first; mode and consent are defaults.
 
-    Telethon keeps their access hashes in the session on the way, so that every chat can be addressed afterwards.
+    Telethon keeps their access hashes in the session, so that every chat can be addressed afterwards.
 
     Args:
         client: Connected and logged in.
         me_id: The owner's id.
+
+    Raises:
+        OfflineError: The connection broke.
+        SessionLostError: The session can't be used any more.
     """
     with translated("read the list of chats"):
         return [

@@ -1,4 +1,4 @@
-"""The one place where Telethon's errors become ours.
+"""The one place that maps Telethon's errors to ours.
 
 ::
 
@@ -7,6 +7,7 @@
     taken for a spammer                             -> SpamLimitError
     no network, time-out, Telegram's own failures   -> OfflineError: the same call may work later
     wrong api id or hash                            -> ConfigError
+    session file locked by another program          -> SessionBusyError
     everything else that Telegram refuses           -> TelegramError, with Telegram's name for the reason
 """
 
@@ -60,7 +61,7 @@ _FOREIGN: tuple[Any, ...] = (
 
 
 def is_loss(exc: BaseException) -> bool:
-    """Tell whether an error of Telethon means that the session is of no use any more."""
+    """Tell whether an error of Telethon's means that the session can't be used any more."""
     return isinstance(exc, _LOST) and not isinstance(exc, errors.SessionPasswordNeededError)
 
 
@@ -69,7 +70,7 @@ def translate(exc: BaseException, doing: str) -> CloneError:
 
     Args:
         exc: What Telethon raised.
-        doing: What was tried, as "send a message to chat 5": names and texts stay out of it.
+        doing: What was tried, such as "send a message to chat 5"; without names or texts.
     """
     if isinstance(exc, _WAITS):
         wait_s = float(exc.seconds)
@@ -88,7 +89,7 @@ def translate(exc: BaseException, doing: str) -> CloneError:
             "CLONE_TELEGRAM__API_ID and CLONE_TELEGRAM__API_HASH."
         )
     if isinstance(exc, _UNAVAILABLE):
-        return OfflineError(f"Telegram has trouble of its own and could not {doing} ({_reason(exc)}). Try again later.")
+        return OfflineError(f"Telegram has problems and could not {doing} ({_reason(exc)}). Try again later.")
     if isinstance(exc, OperationalError):
         return SessionBusyError(
             f"The session file can't be used ({exc}). Another program may have it open: stop that one."
@@ -101,7 +102,7 @@ def translate(exc: BaseException, doing: str) -> CloneError:
     if isinstance(exc, errors.RPCError):
         return TelegramError(f"Telegram refused to {doing}: {_reason(exc)}.")
     return OfflineError(
-        f"No connection to Telegram, so it could not {doing} ({type(exc).__name__}). "
+        f"No connection to Telegram: could not {doing} ({type(exc).__name__}). "
         f"Check the network, or CLONE_TELEGRAM__PROXY."
     )
 
@@ -110,8 +111,14 @@ def translate(exc: BaseException, doing: str) -> CloneError:
 def translated(doing: str) -> Iterator[None]:
     """Turn what Telethon raises inside the block into our errors.
 
-    Telethon cancels the requests that are under way when a connection closes; that is an OfflineError to their callers,
-    while a real cancellation of the task goes through.
+    Telethon cancels pending requests when a connection closes; their callers get an OfflineError, while a real
+    cancellation of the task passes through.
+
+    Args:
+        doing: What the block tries, such as "send a message to chat 5"; without names or texts.
+
+    Raises:
+        CloneError: One of our errors in place of Telethon's, as the table above says.
     """
     try:
         yield
@@ -121,7 +128,8 @@ def translated(doing: str) -> Iterator[None]:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        raise OfflineError(f"The connection to Telegram closed before it could {doing}. It is tried again.") from exc
+        text = f"The connection to Telegram closed before it could {doing}. The request will be retried."
+        raise OfflineError(text) from exc
     except _FOREIGN as exc:
         raise translate(exc, doing) from exc
 

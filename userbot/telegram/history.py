@@ -1,9 +1,9 @@
-"""Pull the history of chosen chats into the store: newest first, resumable, gently."""
+"""Pull the history of chosen chats into the store: newest first, resumable, with pauses."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,18 +15,17 @@ from userbot.domain.errors import OfflineError, SessionLostError, TelegramError
 from userbot.domain.messages import Chat, Message
 from userbot.store import Store
 from userbot.store.facts import PullMark, pull_mark
+from userbot.telegram.blocking import Run
 from userbot.telegram.client import PatientClient
-from userbot.telegram.convert import read_message
+from userbot.telegram.convert import read_fetched
 from userbot.telegram.errors import translated
 from userbot.telegram.sender import Sender
 from userbot.telegram.updates import UpdateReader
 
 logger = logging.getLogger(__name__)
 
-Run = Callable[..., Awaitable[Any]]
-
 PAGE = 100
-# Telethon's own pause between pages of long histories; an export session needs none.
+# The pause in seconds that Telethon itself makes between pages of long histories; an export session needs none.
 PAUSE_S = 1.0
 
 
@@ -39,8 +38,8 @@ class Progress:
         title: Its name.
         chat_number: Its place in the list, from 1.
         chats: Length of the list.
-        fetched: Messages seen in this chat by this pull.
-        total: Messages that Telegram says the chat has.
+        fetched: Number of messages read from this chat by this pull.
+        total: Number of messages in the chat, as Telegram says.
         waiting_s: Seconds of a pause that Telegram has asked for, else 0.
     """
 
@@ -58,12 +57,12 @@ class PullReport:
     """What a pull did.
 
     Args:
-        chats: Chats fetched to their beginning.
-        messages: Messages that were new to the store.
+        chats: Number of chats fetched to their beginning.
+        messages: Number of messages that were new to the store.
         refused: Chats that Telegram refused, each with the reason.
         takeout: Whether Telegram granted an export session.
         takeout_from: When it would grant one, where it asks to wait; approving the request in Telegram's service chat
-            makes it sooner.
+            brings it forward.
     """
 
     chats: int
@@ -78,11 +77,11 @@ class HistoryPull:
 
     Args:
         client: Connected.
-        reader: Whose traces tell the clone's own messages.
+        reader: Recognises the clone's own messages.
         sender: Addresses chats.
         me_id: The owner's id.
-        store: Where messages and marks go.
-        run: Runs a blocking call of the store elsewhere.
+        store: Takes the messages, and remembers how far each chat got.
+        run: Runs a blocking call of the store in another thread.
         on_progress: Called after each page and before each wait.
     """
 
@@ -112,13 +111,21 @@ class HistoryPull:
     async def pull(self, chats: Sequence[Chat], *, takeout: bool) -> PullReport:
         """Fetch chats one after another; a chat that Telegram refuses is noted, and the next one follows.
 
-        Call it again after an OfflineError: it goes on, and the report covers all calls.
+        Call it again after an OfflineError: it continues there, and the report covers all calls.
+
+        Args:
+            chats: Chats to fetch; they must be in the store.
+            takeout: Ask Telegram for an export session.
+
+        Raises:
+            OfflineError: The connection broke; what was fetched is stored.
+            SessionLostError: The session can't be used any more.
         """
-        wanted = takeout and bool(chats)
+        wants_takeout = takeout and bool(chats)
         self._client.on_wait = self._note_wait
         try:
             with translated("read the history"):
-                async with _export_session(self._client, wanted=wanted) as (source, wait_s):
+                async with _export_session(self._client, requested=wants_takeout) as (source, wait_s):
                     for number, chat in enumerate(chats, 1):
                         start = Progress(
                             chat_id=chat.id, title=chat.title, chat_number=number, chats=len(chats), fetched=0, total=0
@@ -168,31 +175,30 @@ class HistoryPull:
         while True:
             with translated(f"read the history of chat {chat.id}"):
                 page = await source.get_messages(peer, limit=PAGE, offset_id=offset_id)
-            wanted = [raw for raw in page if raw.id > down_to]
-            if not wanted:
+            fresh = [raw for raw in page if raw.id > down_to]
+            if not fresh:
                 return
-            self._added += await self._run(self._store.messages.add, self._read(chat, wanted))
-            self._note_page(len(wanted), page.total)
-            yield wanted
-            offset_id = wanted[-1].id
-            if len(wanted) < len(page):
+            self._added += await self._run(self._store.messages.add, self._read(chat, fresh))
+            self._note_page(len(fresh), page.total)
+            yield fresh
+            offset_id = fresh[-1].id
+            if len(fresh) < len(page):
                 return
             if source is self._client:
                 await self._client.sleep(PAUSE_S)
 
     def _read(self, chat: Chat, raws: Sequence[Any]) -> list[Message]:
-        found = []
+        messages = []
         for raw in raws:
-            entities = {raw.sender_id: raw.sender} if raw.sender is not None else {}
             try:
-                message = read_message(raw, self._me_id, entities=entities)
+                message = read_fetched(raw, self._me_id)
             except Exception:
-                # One message that we can't read must not cost the page.
+                # One message that can't be read must not cost the page.
                 logger.exception("Message %s of chat %s can't be read", raw.id, chat.id)
                 continue
             if message is not None:
-                found.append(self._reader.recognise(message))
-        return found
+                messages.append(self._reader.recognise(message))
+        return messages
 
     def _note_page(self, seen: int, total: int) -> None:
         if self._progress is not None:
@@ -209,16 +215,16 @@ class HistoryPull:
 
 
 @asynccontextmanager
-async def _export_session(client: PatientClient, *, wanted: bool) -> AsyncIterator[tuple[Any, float]]:
+async def _export_session(client: PatientClient, *, requested: bool) -> AsyncIterator[tuple[Any, float]]:
     """Yield what to read through, and the seconds after which an export session would be granted.
 
     An export session is closed at the end; without one, the client itself is yielded.
     """
-    if not wanted:
+    if not requested:
         yield client, 0.0
         return
     if client.session.takeout_id is not None:
-        # Left over from a pull that was killed; Telegram allows one at a time.
+        # Left over from a pull that was killed; Telegram allows one session at a time.
         try:
             await client.end_takeout(success=False)
         except (RPCError, ValueError):
@@ -230,7 +236,7 @@ async def _export_session(client: PatientClient, *, wanted: bool) -> AsyncIterat
         yield client, float(exc.seconds)
         return
     except RPCError as exc:
-        logger.info("Telegram grants no export session (%s); going on without", type(exc).__name__)
+        logger.info("Telegram grants no export session (%s); pulling without one", type(exc).__name__)
         yield client, 0.0
         return
     async with _closing(session):

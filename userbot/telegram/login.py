@@ -1,4 +1,4 @@
-"""Log in by code or by QR code, with the two-step password where there is one; log out."""
+"""Log in by code or by QR code, with the two-step password if the account has one; log out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,13 @@ _TOO_OFTEN = (errors.PhoneNumberFloodError, errors.PhonePasswordFloodError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Who is logged in."""
+    """Who is logged in.
+
+    Args:
+        id: Telegram user id.
+        name: First and last name.
+        username: Public name without the @; None without one.
+    """
 
     id: int
     name: str
@@ -39,7 +45,10 @@ class Account:
 
 @asynccontextmanager
 async def connect_for_login(options: ClientOptions) -> AsyncIterator[PatientClient]:
-    """Hold the session and yield a connected client, logged in or not.
+    """Lock the session and yield a connected client, logged in or not; disconnect at the end.
+
+    Args:
+        options: How to reach Telegram.
 
     Raises:
         ConfigError: The api id or hash is missing.
@@ -47,7 +56,7 @@ async def connect_for_login(options: ClientOptions) -> AsyncIterator[PatientClie
         OfflineError: Telegram can't be reached.
     """
     with SessionLock(options.session):
-        # Nothing is lost when this client reconnects, and a person may take minutes to find the code.
+        # Nothing is lost when Telethon itself reconnects here, and a person may take minutes to find the code.
         client = make_client(options, reconnects=_RECONNECTS)
         try:
             with translated("connect"):
@@ -58,7 +67,14 @@ async def connect_for_login(options: ClientOptions) -> AsyncIterator[PatientClie
 
 
 async def read_account(client: PatientClient) -> Account | None:
-    """Return who is logged in, or None."""
+    """Return who is logged in; None when nobody is.
+
+    Args:
+        client: Connected.
+
+    Raises:
+        OfflineError: Telegram can't be reached.
+    """
     with translated("read the account"):
         me = await client.get_me()
     return None if me is None else _account(me)
@@ -74,7 +90,10 @@ async def login(
         ask_phone: Returns the phone number in international form.
         ask_code: Returns the code that Telegram sent.
         ask_password: Returns the two-step password.
-        show: Takes notes for the person, such as "The code was wrong".
+        show: Called with notes for the person, such as "The code was wrong".
+
+    Returns:
+        Who is logged in now, or was already.
 
     Raises:
         LoginError: Something was wrong three times, or Telegram refuses the number.
@@ -105,11 +124,15 @@ async def login_by_qr(
         client: Connected.
         show_code: Shows a `tg://login?…` address as a QR code; called again for each new one.
         ask_password: Returns the two-step password.
-        show: Takes notes for the person.
-        code_timeout_s: Seconds after which a code is replaced; until it expires when omitted.
+        show: Called with notes for the person.
+        code_timeout_s: Seconds after which a code is replaced; None waits until it expires.
+
+    Returns:
+        Who is logged in now, or was already.
 
     Raises:
         LoginError: Nobody scanned any of ten codes, or the password was wrong three times.
+        FloodError: Telegram asks to wait before the next try.
     """
     known = await read_account(client)
     if known is not None:
@@ -123,6 +146,9 @@ async def login_by_qr(
 
 async def log_out(client: PatientClient) -> None:
     """End the session at Telegram and delete its file.
+
+    Args:
+        client: Connected and logged in.
 
     Raises:
         TelegramError: Telegram did not end it; the file stays.
@@ -144,7 +170,7 @@ async def _send_code(client: PatientClient, ask_phone: Ask, show: Callable[[str]
             await client.send_code_request(phone)
         except errors.PhoneNumberInvalidError:
             if left:
-                show("That is no phone number. Write it with the country code, such as +1 555 0100.")
+                show("That is not a phone number. Write it with the country code, such as +1 555 0100.")
         except errors.PhoneNumberBannedError as exc:
             raise LoginError("Telegram has banned this number. Write to recover@telegram.org.") from exc
         except _TOO_OFTEN as exc:

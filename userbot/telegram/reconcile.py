@@ -3,13 +3,13 @@
 Updates are lost in ways that no setting prevents: a difference that is too long carries no messages, a channel that the
 session does not know has none at all, and a crash loses what was dispatched but not stored yet. So each chat has a
 cursor in the store: up to there, everything that Telegram has is stored. It moves only when a later pass has seen in
-the store all that Telegram has, so a crash at any moment costs a repeated look and nothing else.
+the store all that Telegram has, so a crash at any moment costs a repeated comparison and nothing else.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from telethon.tl import functions, types
@@ -17,21 +17,20 @@ from telethon.utils import get_peer_id
 
 from userbot.domain.errors import FloodError, OfflineError, SessionLostError, TelegramError
 from userbot.domain.events import Arrived, Event
-from userbot.domain.messages import Chat, Message, Mode
+from userbot.domain.messages import Chat, Mode
 from userbot.domain.telegram_ids import is_basic_group
 from userbot.store import Store
 from userbot.store.facts import reconciled_up_to
+from userbot.telegram.blocking import Run
 from userbot.telegram.client import PatientClient
-from userbot.telegram.convert import is_automatic, read_message
+from userbot.telegram.convert import is_automatic, read_fetched
 from userbot.telegram.errors import translated
 from userbot.telegram.sender import Sender
 from userbot.telegram.updates import UpdateReader
 
 logger = logging.getLogger(__name__)
 
-Run = Callable[..., Awaitable[Any]]
-
-# How many messages of a chat that was never looked at: enough for a context, without pulling its history.
+# How many messages of a chat that was never compared: enough for a context, without pulling its history.
 FIRST_LOOK = 50
 _CHATS_AT_ONCE = 50
 
@@ -41,10 +40,10 @@ class Reconciler:
 
     Args:
         client: Connected.
-        reader: Whose chats and traces are shared.
+        reader: Knows the chats, and recognises the clone's own messages.
         sender: Addresses chats.
         me_id: The owner's id.
-        emit: Takes each event.
+        emit: Called with each event.
     """
 
     def __init__(
@@ -63,21 +62,24 @@ class Reconciler:
         self._emit = emit
 
     async def reconcile(self, store: Store, chats: Sequence[Chat], *, run: Run) -> int:
-        """Emit what the store lacks of these chats; return how many messages that were.
+        """Emit the messages that the store lacks.
 
         Chats whose newest message is the cursor cost one request for fifty of them.
 
         Args:
-            store: What is known.
-            chats: Where to look.
-            run: Runs a blocking call of the store elsewhere.
+            store: Knows the messages, and the cursors.
+            chats: Chats to compare.
+            run: Runs a blocking call of the store in another thread.
+
+        Returns:
+            Number of messages that the store lacked.
 
         Raises:
             FloodError: Telegram asks to wait; the chats before are done.
             OfflineError: The connection broke.
-            SessionLostError: The session is of no use any more.
+            SessionLostError: The session can't be used any more.
         """
-        found = 0
+        missed = 0
         for start in range(0, len(chats), _CHATS_AT_ONCE):
             group = chats[start : start + _CHATS_AT_ONCE]
             tops = await self._read_tops(group)
@@ -86,14 +88,14 @@ class Reconciler:
                 if cursor is not None and tops.get(chat.id, cursor + 1) <= cursor:
                     continue
                 try:
-                    found += await self._look(store, chat, cursor=cursor, run=run)
+                    missed += await self._compare(store, chat, cursor=cursor, run=run)
                 except (FloodError, OfflineError, SessionLostError):
                     raise
                 except TelegramError as exc:
-                    logger.warning("Chat %s can't be looked at: %s", chat.id, exc)
-        if found:
-            logger.info("The reconciler found %d messages that the updates had missed", found)
-        return found
+                    logger.warning("Chat %s can't be compared with the store: %s", chat.id, exc)
+        if missed:
+            logger.info("The reconciler fetched %d messages that the updates had missed", missed)
+        return missed
 
     async def _read_tops(self, chats: Sequence[Chat]) -> dict[int, int]:
         """Return the id of the newest message by chat; empty when Telegram refuses one of them."""
@@ -107,7 +109,7 @@ class Reconciler:
             return {}
         return {get_peer_id(dialog.peer): dialog.top_message for dialog in answer.dialogs}
 
-    async def _look(self, store: Store, chat: Chat, *, cursor: int | None, run: Run) -> int:
+    async def _compare(self, store: Store, chat: Chat, *, cursor: int | None, run: Run) -> int:
         peer = await self._sender.address(chat)
         with translated(f"read chat {chat.id}"):
             start = await self._find_start(store, chat, peer, run=run) if cursor is None else cursor
@@ -121,7 +123,7 @@ class Reconciler:
         return len(missing)
 
     async def _find_start(self, store: Store, chat: Chat, peer: Any, *, run: Run) -> int:
-        # What is stored may end in a live message with a gap before it, so the newest ones are always compared.
+        # A gap may precede the newest stored message, which came live, so the newest ones are always compared.
         newest: int = await run(store.messages.newest_id, chat.id)
         recent = await self._client.get_messages(peer, limit=FIRST_LOOK)
         before = max(recent[-1].id - 1, 0) if recent else newest
@@ -129,9 +131,9 @@ class Reconciler:
 
     def _read(self, chat: Chat, raw: Any) -> Arrived | None:
         try:
-            message = self._convert(raw)
+            message = read_fetched(raw, self._me_id)
         except Exception:
-            # One message that we can't read must not hide the others.
+            # One message that can't be read must not hide the others.
             logger.exception("Message %s of chat %s can't be read", raw.id, chat.id)
             return None
         if message is None:
@@ -144,13 +146,13 @@ class Reconciler:
             automatic=is_automatic(raw),
         )
 
-    def _convert(self, raw: Any) -> Message | None:
-        entities = {raw.sender_id: raw.sender} if raw.sender is not None else {}
-        return read_message(raw, self._me_id, entities=entities)
-
 
 def choose_chats(store: Store) -> list[Chat]:
-    """Return the chats whose messages are kept, as far as they can be addressed without a look-up."""
+    """Return the chats whose messages are kept and that can be addressed without looking them up.
+
+    Args:
+        store: Holds all chats.
+    """
     return [
         chat
         for chat in store.chats.all()

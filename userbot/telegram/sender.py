@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 messages, channels = functions.messages, functions.channels
 
-# A duplicate is among the newest of its chat: only what came while it was under way is newer.
+# A duplicate is among the newest of its chat: only what arrived during its delivery is newer.
 _SEARCHED_FOR_DUPLICATE = 50
 _DELETED_AT_ONCE = 100
 _CAPTION_CHARS_MAX = 1024
@@ -41,7 +41,7 @@ class Sender:
 
     Args:
         client: Connected, or connecting again.
-        traces: Where everything done here is noted, so that its echo is known.
+        traces: Notes everything that is done here, so that its echo is recognised.
         me_id: The owner's id.
     """
 
@@ -53,7 +53,7 @@ class Sender:
         self._listed = False
 
     async def send(self, chat: Chat, text: str, *, random_id: int, reply_to_id: int | None = None) -> Message:
-        """Send a bubble and return it as stored by Telegram, origin `clone`.
+        """Send a bubble.
 
         Telegram remembers `random_id`: sending it again delivers nothing and returns the first message.
 
@@ -63,41 +63,58 @@ class Sender:
             random_id: Signed 64 bit, not 0.
             reply_to_id: Message of the chat to answer.
 
+        Returns:
+            The message as stored by Telegram, origin `clone`.
+
         Raises:
             FloodError: Nothing was sent; try again after the wait.
             OfflineError: It may have been sent or not; try again with the same `random_id`.
-            SessionLostError: The session is of no use any more.
+            SessionLostError: The session can't be used any more.
             TelegramError: Telegram refused it.
         """
         peer = await self.address(chat)
         return await self._send(peer, chat.id, text, random_id=random_id, reply_to_id=reply_to_id)
 
     async def show_typing(self, chat: Chat) -> None:
-        """Show the typing action; it holds for about six seconds."""
+        """Show the clone as typing, for about six seconds.
+
+        Raises:
+            TelegramError: As in `send`.
+        """
         peer = await self.address(chat)
         with translated(f"show typing in chat {chat.id}"):
             await self._client(messages.SetTypingRequest(peer, types.SendMessageTypingAction()))
 
     async def mark_read(self, chat: Chat, *, up_to_id: int) -> None:
-        """Acknowledge the peer's messages up to one as read."""
+        """Mark the contact's messages up to one as read.
+
+        Raises:
+            TelegramError: As in `send`.
+        """
         peer = await self.address(chat)
         self._traces.note_read(chat.id, up_to_id)
         if isinstance(peer, types.InputPeerChannel):
             request = channels.ReadHistoryRequest(_input_channel(peer), up_to_id)
         else:
             request = messages.ReadHistoryRequest(peer, up_to_id)
-        with translated(f"acknowledge messages of chat {chat.id}"):
+        with translated(f"mark messages of chat {chat.id} as read"):
             await self._client(request)
 
     async def save_draft(self, chat: Chat, text: str) -> bool:
-        """Put a text into the chat's draft box; return False, changing nothing, where the owner has a draft already.
+        """Put a text into the chat's draft box; "" empties it.
 
-        A draft is replaced only if it is, word for word, one that the clone wrote. "" empties the box.
+        A draft is replaced only if it is, word for word, one that the clone wrote.
+
+        Returns:
+            False where the owner has a draft already, which stays.
+
+        Raises:
+            TelegramError: As in `send`.
         """
         peer = await self.address(chat)
         with translated(f"save a draft in chat {chat.id}"):
-            found = await self._client(messages.GetPeerDialogsRequest([types.InputDialogPeer(peer)]))
-            current = _draft_text(found.dialogs)
+            answer = await self._client(messages.GetPeerDialogsRequest([types.InputDialogPeer(peer)]))
+            current = _draft_text(answer.dialogs)
             if current and not self._traces.is_draft(chat.id, current):
                 return False
             self._traces.note_draft(chat.id, text)
@@ -105,7 +122,11 @@ class Sender:
         return True
 
     async def delete(self, chat: Chat, message_ids: Sequence[int]) -> None:
-        """Delete messages for both sides."""
+        """Delete messages for both sides.
+
+        Raises:
+            TelegramError: As in `send`; some of the messages may be deleted.
+        """
         peer = await self.address(chat)
         for start in range(0, len(message_ids), _DELETED_AT_ONCE):
             ids = list(message_ids[start : start + _DELETED_AT_ONCE])
@@ -117,14 +138,26 @@ class Sender:
                 await self._client(request)
 
     async def notify_owner(self, text: str) -> None:
-        """Write to the owner's Saved Messages; a long text goes as several messages."""
+        """Write to the owner's Saved Messages; a long text is sent as several messages.
+
+        Raises:
+            TelegramError: As in `send`.
+        """
         for start in range(0, len(text), MAX_MESSAGE_CHARS):
             piece = text[start : start + MAX_MESSAGE_CHARS]
             random_id = _random.getrandbits(63) or 1
             await self._send(types.InputPeerSelf(), self._me_id, piece, random_id=random_id)
 
     async def send_picture_to_owner(self, picture: Path, caption: str) -> None:
-        """Send a picture to the owner's Saved Messages; a caption that is too long for Telegram is cut."""
+        """Send a picture to the owner's Saved Messages; a caption that is too long for Telegram is cut.
+
+        Args:
+            picture: Path of the picture.
+            caption: Text below it, of which 1024 characters are sent.
+
+        Raises:
+            TelegramError: As in `send`.
+        """
         caption = caption[:_CAPTION_CHARS_MAX]
         with translated("upload a picture"):
             file = await self._client.upload_file(picture)
@@ -145,23 +178,23 @@ class Sender:
         if kind is types.PeerChat:
             return types.InputPeerChat(number)
         if chat.access_hash is not None:
-            wanted = types.InputPeerUser if kind is types.PeerUser else types.InputPeerChannel
-            return wanted(number, chat.access_hash)
+            make_peer = types.InputPeerUser if kind is types.PeerUser else types.InputPeerChannel
+            return make_peer(number, chat.access_hash)
         with translated(f"find chat {chat.id}"):
-            found = await self._find_peer(kind(number))
-        if found is None:
+            input_peer = await self._find_peer(kind(number))
+        if input_peer is None:
             raise TelegramError(
                 f"Chat {chat.id} is not in this account's list of chats, so it can't be addressed. "
                 f"Write there once from Telegram itself, or switch it off: clone chats deny {chat.id}"
             )
-        return found
+        return input_peer
 
     async def _find_peer(self, peer: Any) -> Any:
         try:
             return await self._client.get_input_entity(peer)
         except ValueError:
             pass
-        # A chat that was imported has no access hash. The list of chats shows them all, and the session keeps them.
+        # An imported chat has no access hash. The list of chats has them all, and the session keeps them.
         async with self._listing:
             if not self._listed:
                 await list_dialogs(self._client, self._me_id)
@@ -188,7 +221,7 @@ class Sender:
                 except RandomIdDuplicateError:
                     sent = await self._find_duplicate(peer, request, chat_id)
         except OfflineError:
-            raise  # it may have arrived all the same, so its echo stays expected
+            raise  # it may have arrived nevertheless, so its echo stays expected
         except TelegramError:
             self._traces.forget(chat_id, text)
             raise
@@ -208,12 +241,12 @@ class Sender:
         for update in updates:
             raw = getattr(update, "message", None)
             if isinstance(raw, types.Message) and message_id in (None, raw.id):
-                found = read_message(raw, self._me_id, entities={})
-                if found is not None:
-                    return replace(found, origin=Origin.CLONE)
+                message = read_message(raw, self._me_id, entities={})
+                if message is not None:
+                    return replace(message, origin=Origin.CLONE)
         if message_id is None:
             raise OfflineError(
-                f"Telegram's answer does not name the message sent to chat {chat_id}. It is tried again."
+                f"Telegram's answer does not name the message sent to chat {chat_id}. It will be retried."
             )
         # In private chats, Telegram answers with the bare id and time.
         return Message(
@@ -227,12 +260,12 @@ class Sender:
         )
 
     async def _find_duplicate(self, peer: Any, request: Any, chat_id: int) -> Message:
-        # Telegram is busy with, or done with, this very random_id: the message is there, or will be in a moment.
+        # Telegram has processed this random_id or is about to: the message is there, or will be in a moment.
         for raw in await self._client.get_messages(peer, limit=_SEARCHED_FOR_DUPLICATE):
-            found = read_message(raw, self._me_id, entities={})
-            if found and found.origin is Origin.OWNER and found.text.strip() == request.message.strip():
-                return replace(found, origin=Origin.CLONE)
-        raise OfflineError(f"A message to chat {chat_id} is still under way (RANDOM_ID_DUPLICATE). It is tried again.")
+            message = read_message(raw, self._me_id, entities={})
+            if message and message.origin is Origin.OWNER and message.text.strip() == request.message.strip():
+                return replace(message, origin=Origin.CLONE)
+        raise OfflineError(f"A message to chat {chat_id} is still being sent (RANDOM_ID_DUPLICATE). Retrying.")
 
 
 def _input_channel(peer: Any) -> Any:

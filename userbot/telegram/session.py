@@ -1,4 +1,4 @@
-"""The session file: one process at a time, private to its owner, and the Telethon client on it."""
+"""The session file, private and used by one process at a time, and the Telethon client that uses it."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class ClientOptions:
         session: Path of the session file; it gives full access to the account.
         api_id: The owner's own id from my.telegram.org/apps.
         api_hash: The hash beside it.
-        device_model: Name in Telegram's list of devices; it should stay the same from run to run.
+        device_model: Name in Telegram's list of devices; it should be the same in every run.
         proxy: `socks5://[user:password@]host:port`, `socks4://…` or `http://…`.
-        endpoint_file: Where a loopback server wrote its address, to be used instead of Telegram.
+        endpoint_file: File with the address of a loopback server, which is used instead of Telegram.
     """
 
     session: Path
@@ -46,7 +46,7 @@ class ClientOptions:
 
 
 class SessionLock:
-    """Hold a session for this process; the system lets go of it when the process ends, however it ends.
+    """Lock a session for this process; the system releases the lock when the process ends, however it ends.
 
     Args:
         session: Path of the session file; the lock is `<session>.lock` beside it.
@@ -61,7 +61,7 @@ class SessionLock:
         """Take the lock.
 
         Raises:
-            SessionBusyError: Another process has it; the text names its pid.
+            SessionBusyError: Another process has the lock; the text names its pid.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -71,7 +71,7 @@ class SessionLock:
             pid = os.read(handle, 20).decode(errors="replace").strip() or "unknown"
             os.close(handle)
             raise SessionBusyError(
-                f"Process {pid} uses the Telegram session {self._session} already. "
+                f"Process {pid} already uses the Telegram session {self._session}. "
                 f"Stop it first (`kill {pid}`), or set CLONE_HOME to the folder of another account."
             ) from exc
         os.ftruncate(handle, 0)
@@ -79,7 +79,7 @@ class SessionLock:
         self._handle = handle
 
     def release(self) -> None:
-        """Let go of the lock; the file stays, since removing it could let two processes in."""
+        """Release the lock; the file stays, since removing it could let two processes in."""
         if self._handle is not None:
             os.ftruncate(self._handle, 0)
             os.close(self._handle)
@@ -93,22 +93,22 @@ class SessionLock:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         self.release()
 
 
 def make_client(
     options: ClientOptions, *, sleep: Callable[[float], Any] | None = None, reconnects: int = 0
 ) -> PatientClient:
-    """Return a client that is not connected yet; hold the session's lock while you use it.
+    """Return a client that is not connected yet; hold the session's lock while using it.
 
     It sleeps through flood waits of reading requests only.
 
     Args:
         options: How to reach Telegram.
         sleep: Waits for a number of seconds; `asyncio.sleep` unless a test passes its own.
-        reconnects: Times that Telethon itself may try to repair a connection. 0 for a supervised client: whoever
-            supervises it notices each loss and catches up.
+        reconnects: How often Telethon itself may try to repair a connection; 0 for a supervised client, where
+            `Connection` notices each loss and catches up.
 
     Raises:
         ConfigError: The api id or hash is missing, or the proxy can't be used.
@@ -160,7 +160,7 @@ def _open_client(session: Path, *arguments: Any, **fields: Any) -> PatientClient
 
 
 def _hide_expected(record: logging.LogRecord) -> bool:
-    # With Telethon's own reconnection off, it reports each lost connection as an error; we report and repair it.
+    # With its own reconnection off, Telethon logs each loss as an error; `Connection` reports and repairs it.
     return not str(record.msg).startswith("Automatic reconnection failed")
 
 
@@ -182,7 +182,7 @@ def _parse_proxy(address: str) -> dict[str, Any]:
         port = None
     if parts.scheme not in _PROXY_SCHEMES or not parts.hostname or port is None:
         raise ConfigError(
-            "CLONE_TELEGRAM__PROXY is no proxy address. Write it like socks5://127.0.0.1:1080 or http://host:3128."
+            "CLONE_TELEGRAM__PROXY is not a proxy address. Write it like socks5://127.0.0.1:1080 or http://host:3128."
         )
     if find_spec("python_socks") is None:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""What the clone itself did on Telegram, so that its echo is never taken for the owner."""
+"""What the clone itself did on Telegram, so that its echo is never mistaken for the owner."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _IDS_KEPT = 5000
 class OwnTraces:
     """Remember own messages, reads and drafts.
 
-    Telegram hides the echo of a request from the session that made it. It still comes back by other ways: in a
+    Telegram hides the echo of a request from the session that made it. The echo still comes back by other ways: in a
     difference, after a lost answer or a crash, and in the history that the reconciler reads.
 
     Args:
@@ -39,11 +39,17 @@ class OwnTraces:
         self._unconfirmed.discard((chat_id, text.strip()))
 
     def is_sent(self, chat_id: int, message_id: int, *, text: str) -> bool:
-        """Tell whether a message of the owner's account is the clone's; from then on it is known by its id."""
+        """Tell whether a message of the owner's account is the clone's; from then on its id is remembered.
+
+        Args:
+            chat_id: The message's chat.
+            message_id: Its id.
+            text: What it says.
+        """
         if (chat_id, message_id) in self._sent:
             return True
         if (chat_id, text.strip()) in self._unconfirmed:
-            # It has arrived now: what says the same later is the owner's, if the clone does not send it anew.
+            # It has arrived now: the same text later is the owner's, unless the clone sends it again.
             self._unconfirmed.discard((chat_id, text.strip()))
             self._remember(chat_id, message_id)
             return True
@@ -58,7 +64,7 @@ class OwnTraces:
         return up_to_id <= self._read.get(chat_id, 0)
 
     def note_draft(self, chat_id: int, text: str) -> None:
-        """Note what the clone puts into a draft box; "" when it empties it."""
+        """Note what the clone puts into a chat's draft box; "" for emptying it."""
         if text.strip():
             self._drafts[chat_id] = text.strip()
         else:

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 LOOKUP_TIMEOUT_S = 15.0
 _CONTENTS_KEPT = 5000
-# Stopping, and what is not the writing of a message.
+# The end of typing, and actions that are not the writing of a message.
 _NOT_COMPOSING = (
     types.SendMessageCancelAction,
     types.SendMessageEmojiInteraction,
@@ -40,10 +40,10 @@ class UpdateReader:
     """Turn a client's updates into events.
 
     Args:
-        client: Whose updates.
-        emit: Takes each event.
+        client: Receives the updates; not connected yet.
+        emit: Called with each event.
         traces: What the clone itself did.
-        on_gap: Called when an update had to be dropped, so that the reconciler fetches it.
+        on_gap: Called when an update had to be dropped, so that the reconciler fetches its message.
     """
 
     def __init__(
@@ -81,11 +81,11 @@ class UpdateReader:
         }
 
     def attach(self) -> None:
-        """Listen; updates wait until `begin`. Call it before the client connects, so that nothing is missed."""
+        """Listen; updates are queued until `begin`. Call it before the client connects, so that nothing is missed."""
         self._client.add_event_handler(self._read, events.Raw())
 
     def begin(self, me_id: int) -> None:
-        """Read updates from now on, those that wait first.
+        """Read updates from now on, the queued ones first.
 
         Args:
             me_id: The owner's id.
@@ -94,7 +94,14 @@ class UpdateReader:
         self._begun.set()
 
     def learn(self, entity: Any) -> Chat:
-        """Remember a chat as Telegram describes it, and return it."""
+        """Remember a chat as Telegram describes it.
+
+        Args:
+            entity: A TL user, chat or channel.
+
+        Returns:
+            The chat, with the access hash that is known where the entity has none.
+        """
         chat = read_chat(entity, self._me_id)
         known = self._chats.get(chat.id)
         if known is not None and chat.access_hash is None:
@@ -104,8 +111,8 @@ class UpdateReader:
 
     def recognise(self, message: Message) -> Message:
         """Return a message with the origin `clone` where the clone sent it."""
-        mine = message.origin is Origin.OWNER
-        if mine and self._traces.is_sent(message.chat_id, message.id, text=message.text):
+        is_own = message.origin is Origin.OWNER
+        if is_own and self._traces.is_sent(message.chat_id, message.id, text=message.text):
             return replace(message, origin=Origin.CLONE)
         return message
 
@@ -119,9 +126,9 @@ class UpdateReader:
             if step is not None:
                 await step
         except Exception:
-            # One update that we can't read must not stop those after it.
+            # One update that can't be read must not stop those after it.
             logger.exception(
-                "An update can't be read (%s); the reconciler looks for its message", type(update).__name__
+                "An update can't be read (%s); the reconciler will fetch its message", type(update).__name__
             )
             self._on_gap()
 
@@ -151,7 +158,7 @@ class UpdateReader:
 
     def _read_edit(self, update: Any) -> None:
         message = read_message(update.message, self._me_id, entities=_entities_of(update))
-        # Reactions and link previews come as edits too: they are hidden, or change nothing that we keep.
+        # Reactions and link previews come as edits as well: they are hidden, or change nothing that is stored.
         if message is None or message.edited_at is None:
             return
         if self._note_content(message):
@@ -199,7 +206,7 @@ class UpdateReader:
                 async with asyncio.timeout(LOOKUP_TIMEOUT_S):
                     return self.learn(await self._client.get_entity(peer))
         except (CloneError, ValueError) as exc:
-            logger.warning("Chat %s is not known (%s); its message waits for the reconciler", chat_id, exc)
+            logger.warning("Chat %s is unknown (%s); the reconciler will fetch its message", chat_id, exc)
             return None
 
     def _note_content(self, message: Message) -> bool:

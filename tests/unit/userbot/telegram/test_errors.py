@@ -62,7 +62,7 @@ from userbot.telegram.errors import translate, translated
         (
             errors.RpcCallFailError(None),
             OfflineError,
-            "Telegram has trouble of its own and could not send (RpcCallFail). Try again later.",
+            "Telegram has problems and could not send (RpcCallFail). Try again later.",
         ),
         (errors.ChatWriteForbiddenError(None), TelegramError, "Telegram refused to send: ChatWriteForbidden."),
         (
@@ -87,7 +87,7 @@ from userbot.telegram.errors import translate, translated
             ConnectionResetError("reset"),
             OfflineError,
             (
-                "No connection to Telegram, so it could not send (ConnectionResetError). "
+                "No connection to Telegram: could not send (ConnectionResetError). "
                 "Check the network, or CLONE_TELEGRAM__PROXY."
             ),
         ),

@@ -38,7 +38,7 @@ def test_a_second_process_is_refused_and_told_who_is_in_the_way(tmp_path: Path) 
             SessionLock(session).acquire()
         holder.communicate("")
     assert str(caught.value) == (
-        f"Process {holder.pid} uses the Telegram session {session} already. "
+        f"Process {holder.pid} already uses the Telegram session {session}. "
         f"Stop it first (`kill {holder.pid}`), or set CLONE_HOME to the folder of another account."
     )
     with SessionLock(session):
@@ -57,7 +57,7 @@ async def test_a_missing_api_id_says_where_to_get_one(tmp_path: Path, missing: d
 
 @pytest.mark.parametrize("address", ["proxy.example:1080", "ftp://host:21", "socks5://host", "socks5://host:port"])
 async def test_a_proxy_address_of_another_form_is_refused(tmp_path: Path, address: str) -> None:
-    with pytest.raises(ConfigError, match=r"no proxy address\. Write it like socks5://127\.0\.0\.1:1080"):
+    with pytest.raises(ConfigError, match=r"is not a proxy address\. Write it like socks5://127\.0\.0\.1:1080"):
         make_client(options(tmp_path, proxy=address))
 
 
