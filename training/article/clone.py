@@ -1,4 +1,4 @@
-"""The article's library, one call a step: load a model, train it on groups of turns, sample from it.
+"""The article's library, one call per step: load a model, train it on groups of turns, sample from it.
 
 ::
 
@@ -27,15 +27,16 @@ from training.events import Note
 from training.fast.attention import choose_attention
 from training.loop.batches import plan_batches
 from training.loop.evaluate import evaluate
-from training.loop.trainer import Layout, Trainer
+from training.loop.layout import make_layout
+from training.loop.trainer import Trainer
 from training.model.base import dequantise_weights, load_base, quiet_deprecations, resolve_base
 from training.model.causal_lm import make_causal_lm
 from training.model.device import inspect_device
 from training.model.memory import fit_plan, is_worth_dequantising, read_dims
 from training.progress import NoProgress, Progress
 from training.serving.adapter_slot import AdapterSlot
-from training.serving.generation import draw_tokens, list_end_ids
-from training.serving.stopping import Watch
+from training.serving.generation import generate_tokens, list_end_ids
+from training.serving.stopping import StopCriterion
 from userbot.config.home import DEFAULT_HOME, HomePaths
 from userbot.domain.errors import TooLittleDataError
 from userbot.domain.messages import Turn
@@ -53,9 +54,9 @@ class CloneConfig:
         quantized: Load it in 4 bit.
         output_path: Folder that `train_clone` writes the adapter to.
         max_length: Longest sample, tokens; of a longer one the newest words are kept.
-        test_size: Share of the rows, the last ones, kept for evaluation.
+        test_size: Share of the rows, the last ones, that is kept for evaluation, 0 to below 1.
         train: Overrides of the preset `article`, such as `{"epochs": 1}`.
-        models_dir: Where the embedded base is unpacked.
+        models_dir: Folder that the embedded base is unpacked to.
     """
 
     model_name: str
@@ -71,10 +72,10 @@ class LLMClone:
     """A causal language model that can be trained on conversations and continue them.
 
     Args:
-        config: Kept as `args`.
+        config: What to load; kept as `args`.
 
     Raises:
-        ConfigError: The model can't be had.
+        ConfigError: The model can't be found or loaded, or a setting of `train` is wrong.
         NotQuantisedError: 4 bit can't be applied.
     """
 
@@ -96,36 +97,45 @@ class LLMClone:
 
     @property
     def model(self) -> Any:
-        """Return the model of transformers, in peft's wrapper once it has an adapter."""
+        """Return the model of transformers, in peft's wrapper while an adapter is active."""
         return self.slot.model
 
-    def sample(self, text: str, *, max_new_tokens: int = 128, max_length: int = 512, **drawn: Any) -> str:
-        """Continue a conversation with the owner's next turn, and return that alone.
+    def sample(self, text: str, *, max_new_tokens: int = 128, max_length: int = 512, **sampling: Any) -> str:
+        """Continue a conversation with the owner's next turn.
 
         Args:
-            text: `User: …` and `Clone: …` lines; lines before the first mark are the peer's.
+            text: `User: …` and `Clone: …` lines; lines before the first mark are the contact's.
             max_new_tokens: Longest continuation, tokens.
             max_length: Longest prompt, tokens; the newest turns are kept.
-            drawn: More fields of `Sampling`, such as `temperature=0` or `seed=1`.
+            sampling: More fields of `Sampling`, such as `temperature=0` or `seed=1`.
+
+        Returns:
+            The new turn alone, one line per bubble.
+
+        Raises:
+            GeneratorError: Memory ran out.
         """
         prompt = self.renderer.prompt(parse_prompt(text), max_tokens=max_length)
-        watch = Watch(
-            self.tokenizer, len(prompt), should_stop=lambda: False, on_token=None, marks=("\nUser:", "\nClone:")
+        criterion = StopCriterion(
+            self.tokenizer, len(prompt), should_stop=lambda: False, stop_texts=self.renderer.stop_texts
         )
         autocast = torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not torch.float32)
         self.model.eval()
         with autocast:
-            new = draw_tokens(
+            new = generate_tokens(
                 self.model,
                 prompt,
-                sampling=Sampling(max_new_tokens=max_new_tokens, **drawn),
+                sampling=Sampling(max_new_tokens=max_new_tokens, **sampling),
                 end_ids=list_end_ids(self.tokenizer, self.renderer),
-                watch=watch,
+                criterion=criterion,
             )
         return "\n".join(self.renderer.parse(self.tokenizer.decode(new)))
 
     def add_adapters(self, path: str | Path) -> None:
-        """Put a saved adapter on the model, in place of the one it has.
+        """Activate a saved adapter, in place of the active one.
+
+        Args:
+            path: Folder of the adapter, as `train_clone` writes it.
 
         Raises:
             BaseMismatchError: It does not fit this model.
@@ -134,19 +144,25 @@ class LLMClone:
         self.slot.activate(Path(path))
 
     def encode(self, prompts: Iterable[str]) -> Tokens:
-        """Encode rows of `process_tg_data`. The owner's turns are learned, with the token that ends each.
+        """Encode rows of `process_tg_data`; the owner's turns are supervised, with the token that ends each.
 
-        A row that is too long loses its oldest turns, and its last turn, if need be, its oldest words.
+        A row that is too long loses its oldest turns, and its last turn, if necessary, its oldest words.
+
+        Args:
+            prompts: Groups of turns as `User: …` and `Clone: …` lines.
+
+        Returns:
+            Token arrays; rows without an owner turn are left out.
         """
-        rows = []
+        samples = []
         for prompt in prompts:
             turns = parse_prompt(prompt)
             encoded = self._encode(turns)
             while len(encoded.ids) > self.args.max_length and len(turns) > 1:
                 turns = turns[1:]
                 encoded = self._encode(turns)
-            rows.append(Encoded(encoded.ids[-self.args.max_length :], encoded.loss_mask[-self.args.max_length :]))
-        return flatten(rows, count=lambda ids: len(self.tokenizer.decode(ids, skip_special_tokens=True)))
+            samples.append(Encoded(encoded.ids[-self.args.max_length :], encoded.loss_mask[-self.args.max_length :]))
+        return flatten(samples, count=lambda ids: len(self.tokenizer.decode(ids, skip_special_tokens=True)))
 
     def _encode(self, turns: tuple[Turn, ...]) -> Encoded:
         supervised = tuple(turn.mine for turn in turns)
@@ -156,20 +172,20 @@ class LLMClone:
 def train_clone(clone: LLMClone, dataset: Any, *, progress: Progress | None = None) -> dict[str, Any]:
     """Train a clone with the article's settings, and save the adapter to `clone.args.output_path`.
 
-    A clone that has an adapter goes on with it. Afterwards the model is in evaluation mode again.
+    Training continues from the active adapter, if there is one. Afterwards the model is in evaluation mode again.
 
     Args:
-        clone: Changed in place.
-        dataset: From `process_tg_data`: a `datasets.Dataset` or a data frame with the column `prompt`; or a list.
-        progress: Who is told.
+        clone: The clone to train; it is changed in place.
+        dataset: The rows of `process_tg_data`: a `datasets.Dataset`, a data frame with the column `prompt`, or a list.
+        progress: Receives the events of the run; None drops them.
 
     Returns:
-        Held-out scores, `before` and `after`, where there were rows enough to hold some out.
+        Held-out scores `before` and `after`; empty where there were too few rows to hold any out.
 
     Raises:
         TooLittleDataError: No row holds a turn of the owner's.
     """
-    told = progress or NoProgress()
+    progress = progress or NoProgress()
     rows = [str(row) for row in (dataset if isinstance(dataset, list) else dataset[COLUMN])]
     n_held_out = int(len(rows) * clone.args.test_size)
     train, held_out = clone.encode(rows[: len(rows) - n_held_out]), clone.encode(rows[len(rows) - n_held_out :])
@@ -177,15 +193,15 @@ def train_clone(clone: LLMClone, dataset: Any, *, progress: Progress | None = No
         raise TooLittleDataError(
             f"None of the {len(rows)} rows holds a turn that begins with `Clone:`. Make them with process_tg_data."
         )
-    for line in clone.slot.make_trainable(clone.settings.lora, seed=clone.settings.seed):
-        told.report(Note(line))
-    trainer = _make_trainer(clone, train, told)
+    for note in clone.slot.make_trainable(clone.settings.lora, seed=clone.settings.seed):
+        progress.report(Note(note))
+    trainer = _make_trainer(clone, train, progress)
     max_pack_tokens = trainer.layout.max_pack_tokens
     scores = {"before": evaluate(trainer.lm, held_out, max_pack_tokens=max_pack_tokens, packed=trainer.layout.packed)}
     trainer.run()
     scores["after"] = evaluate(trainer.lm, held_out, max_pack_tokens=max_pack_tokens, packed=trainer.layout.packed)
     clone.model.eval()
-    clone.model.get_base_model().set_attn_implementation("sdpa")  # the packed ones know no cache
+    clone.model.get_base_model().set_attn_implementation("sdpa")  # those for packed sequences know no cache
     with quiet_deprecations():
         clone.model.save_pretrained(clone.args.output_path, save_embedding_layers=False)
     return {name: score.total.to_json() for name, score in scores.items()} if len(held_out) else {}
@@ -193,18 +209,24 @@ def train_clone(clone: LLMClone, dataset: Any, *, progress: Progress | None = No
 
 def _make_trainer(clone: LLMClone, train: Tokens, progress: Progress) -> Trainer:
     lm = make_causal_lm(clone.model, dtype=clone.dtype, device=clone.device.type)
-    longest = clone.args.max_length
-    path, line = choose_attention(lm, clone.device, wanted=clone.settings.attention, max_tokens=longest)
-    progress.report(Note(line))
-    fitted = fit_plan(
+    max_length = clone.args.max_length
+    path, note = choose_attention(lm, clone.device, requested=clone.settings.attention, max_tokens=max_length)
+    progress.report(Note(note))
+    plan = fit_plan(
         clone.dims,
         clone.settings,
         clone.device,
-        longest=longest,
+        max_seqlen=max_length,
         dtype=clone.dtype,
         dequantised=clone.dequantised,
         masked=path == "sdpa",
     )
-    layout = Layout(max_pack_tokens=fitted.max_pack_tokens, checkpointing=fitted.checkpointing, packed=path != "alone")
-    plan, _ = plan_batches(clone.settings, train)
-    return Trainer(lm=lm, tokens=train, plan=plan, config=clone.settings, layout=layout, progress=progress)
+    batches, _ = plan_batches(clone.settings, train)
+    return Trainer(
+        lm=lm,
+        tokens=train,
+        batches=batches,
+        config=clone.settings,
+        layout=make_layout(plan, path),
+        progress=progress,
+    )

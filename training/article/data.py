@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from userbot.domain.errors import ConfigError, MissingExtraError, OwnerUnknownError, TooLittleDataError
 from userbot.domain.messages import Chat, Message, Origin, Turn, fold_turns, split_sessions
-from userbot.domain.text import CONTACT_MARK, JOINER, LINE_BREAK, OWNER_MARK, break_role_marks, join_bubbles
+from userbot.domain.text import CONTACT_MARK, OWNER_MARK, break_role_marks, join_bubbles, split_bubbles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,21 +39,24 @@ def process_tg_data(
 ) -> Any:
     """Read an export into one column, `prompt`: groups of five turns as `User: …` and `Clone: …` lines.
 
-    A turn is all that one side wrote without a break; its messages are lines, and a line break inside a message is
-    U+2028. A group never reaches over a chat's end or a silence of six hours; the last one of a conversation may be
-    shorter, or longer where the rest of it holds nothing of the owner's. Conversations without a word of the owner's
-    give no group. What the owner forwarded or sent through an inline bot is left out, and so is media without text.
-    End-of-turn tokens belong to a tokenizer: training adds them.
+    A turn is everything that one side wrote in a row; its messages are lines, and a line break inside a message is
+    U+2028. A group never extends over the end of a chat or a silence of six hours. The last one of a conversation may
+    be shorter, or longer where the remaining turns hold nothing of the owner's. Conversations without a word of the
+    owner's give no group. What the owner forwarded or sent through an inline bot is left out, and so is media without
+    text. End-of-turn tokens depend on the tokenizer: training adds them.
 
     Args:
         file_path: A Telegram Desktop export (`result.json` or its folder), of a whole account or one chat.
-        user: The owner's name as the export shows it, or his id; None where the export itself says who he is.
+        user: The owner's name as the export shows it, or their id; None where the export itself names the owner.
         output_format: `dataset` for a `datasets.Dataset`, `dataframe` for a pandas `DataFrame`.
+
+    Returns:
+        One row per group, in the format asked for.
 
     Raises:
         ConfigError: Unknown `output_format`.
         OwnerUnknownError: No sender is `user`; the text lists the senders with their numbers of messages.
-        ExportFormatError: The file is missing, damaged, or no export that is known.
+        ExportFormatError: The file is missing, damaged, or of an unknown format.
         TooLittleDataError: The owner wrote nothing in it.
         MissingExtraError: The training extra is not installed.
     """
@@ -80,7 +83,14 @@ def process_tg_data(
 
 
 def make_groups(messages: Iterable[Message]) -> list[str]:
-    """Write one chat's messages, oldest first, as groups of five turns."""
+    """Write one chat's messages as groups of five turns.
+
+    Args:
+        messages: All messages of the chat, oldest first.
+
+    Returns:
+        Groups with at least one owner turn, as `User: …` and `Clone: …` lines.
+    """
     groups = []
     for session in split_sessions(messages):
         turns = fold_turns(session)
@@ -95,15 +105,18 @@ def make_groups(messages: Iterable[Message]) -> list[str]:
 def parse_prompt(text: str) -> tuple[Turn, ...]:
     """Read `User: …` and `Clone: …` lines, such as a row of `process_tg_data`, back into turns.
 
-    Lines before the first mark are the peer's.
+    Args:
+        text: The lines; those before the first mark are the contact's.
+
+    Returns:
+        Turns with at least one bubble each, oldest first.
     """
     turns = []
     for part in _TURN_START.split(text):
         mine = part.startswith(OWNER_MARK)
         words = part.removeprefix(OWNER_MARK if mine else CONTACT_MARK)
-        bubbles = (line.replace(LINE_BREAK, "\n").replace(JOINER, "").strip() for line in words.split("\n"))
-        if kept := tuple(bubble for bubble in bubbles if bubble):
-            turns.append(Turn(mine, kept))
+        if bubbles := split_bubbles(words):
+            turns.append(Turn(mine, bubbles))
     return tuple(turns)
 
 
@@ -114,7 +127,7 @@ def _write(turn: Turn) -> str:
 
 def _read_chats(path: Path, user: str | None) -> Iterator[Sequence[Message]]:
     """Yield the texts of each chat with people, oldest first."""
-    # Parsers are for those who read exports; training from the store needs none.
+    # Imported here, because training from the store needs no parser.
     from userbot.importers.detection import choose_reader
     from userbot.importers.reading.items import Hints, Truncated
     from userbot.importers.reading.source import Source
@@ -122,17 +135,17 @@ def _read_chats(path: Path, user: str | None) -> Iterator[Sequence[Message]]:
     source = Source(path.expanduser())
     try:
         _, reader = choose_reader(source, None)
-        found: list[Message] = []
+        messages: list[Message] = []
         chat: Chat | None = None
         for item in reader(source, Hints(me=user)):
             if isinstance(item, Chat):
-                yield sorted(found, key=_age)
-                chat, found = item, []
+                yield sorted(messages, key=_age)
+                chat, messages = item, []
             elif isinstance(item, list) and chat is not None and chat.kind.is_conversation:
-                found += [replace(m, media=None) for m in item if m.text.strip() and not _is_borrowed(m)]
+                messages += [replace(m, media=None) for m in item if m.text.strip() and not _is_borrowed(m)]
             elif isinstance(item, Truncated):
-                log.warning("%s ends early, at byte %d; what was whole is used", path, item.byte)
-        yield sorted(found, key=_age)
+                log.warning("%s ends early, at byte %d; the complete messages are used", path, item.byte)
+        yield sorted(messages, key=_age)
     except OwnerUnknownError as exc:
         raise OwnerUnknownError(str(exc).replace("--me", "user=")) from exc
     finally:

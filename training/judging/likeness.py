@@ -1,12 +1,11 @@
-"""How much generated replies look like the real ones: distances, rates, a classifier that tries to tell them apart.
+"""Likeness: how much generated replies resemble the real ones, by distances, rates and a classifier.
 
-Everything takes lists of replies, a reply being the tuple of its bubbles, and knows nothing of models. Reply `i` of the
+Everything here takes lists of replies, each the tuple of its bubbles, and knows nothing of models. Reply `i` of the
 clone and reply `i` of the owner answer the same context.
 """
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections import Counter
@@ -16,26 +15,29 @@ from dataclasses import dataclass
 import numpy as np
 
 Bubbles = tuple[str, ...]
+"""A reply."""
 
 MIN_PAIRS = 10
-"""Pairs below which the classifier's answer says nothing, so none is given."""
+"""With fewer pairs the classifier's figure means nothing, so none is given."""
 
 VERBATIM_CHARS = 20
 """Shorter replies ("ok, see you") are everybody's, so equal ones are no copies."""
 
 MANY_BUBBLES = 6
+"""Stands for so many bubbles and more."""
+
 _EMOJI = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]")
 _WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Likeness:
-    """Figures of one set of replies against the owner's.
+    """Figures of one set of replies compared with the owner's.
 
     Distances run from 0 (the same) to 1 (nothing in common); rates are shares of the clone's replies.
 
     Args:
-        replies: Pairs compared.
+        replies: Number of pairs compared.
         length: Largest gap between the distributions of characters per reply (Kolmogorov-Smirnov).
         bubbles: Distance of bubbles per turn, total variation; so are the next four.
         case: Distance of how bubbles begin: lower case, capital, all capitals.
@@ -45,10 +47,10 @@ class Likeness:
         auc: How well character n-grams tell the clone from the owner: 0.5 not at all, 1 always; None with few pairs.
         repetition: Replies that repeat themselves inside.
         sameness: Replies equal to an earlier reply.
-        owner_sameness: The same for the owner, who says "ok" often, too.
-        empty: Replies without a word.
-        overlong: Replies longer than twice nearly all of the owner's.
-        copied: Replies that are a training turn word for word.
+        owner_sameness: Share of the owner's replies equal to an earlier one: the owner often says "ok" too.
+        empty: Replies without text.
+        overlong: Replies longer than twice the owner's 99th percentile.
+        copied: Replies that repeat a training turn word for word.
     """
 
     replies: int
@@ -68,9 +70,9 @@ class Likeness:
 
     @property
     def score(self) -> float:
-        """Return one number, 1 for a perfect likeness: one less the mean distance, with the classifier as one of them.
+        """Return one minus the mean distance, the classifier's counted as one of them; 1 is a perfect likeness.
 
-        An AUC below 0.5 is rng, and counts as 0.5.
+        An AUC below 0.5 is chance, and counts as 0.5.
         """
         distances = [self.length, self.bubbles, self.case, self.punctuation, self.emoji, self.language]
         if self.auc is not None:
@@ -86,22 +88,25 @@ def measure_likeness(
     Args:
         clone: Generated replies; a reply without bubbles is empty.
         owner: Real replies to the same contexts, in the same order.
-        learned: Owner turns of the training data, to find copies.
+        supervised: Owner turns of the training data, to find copies.
+
+    Returns:
+        The figures; without `supervised` no reply counts as copied.
 
     Raises:
         ValueError: The lists are empty, or differ in length.
     """
     if not owner or len(clone) != len(owner):
         raise ValueError(f"{len(clone)} replies of the clone can't be paired with {len(owner)} of the owner")
-    spoken = [reply for reply in clone if join(reply)]
+    nonempty = [reply for reply in clone if join(reply)]
     return Likeness(
         replies=len(owner),
-        length=gap_of_lengths(spoken, owner),
-        bubbles=_compare(spoken, owner, count_bubbles),
-        case=_compare(_singles(spoken), _singles(owner), name_case),
-        punctuation=_compare(_singles(spoken), _singles(owner), name_ending),
-        emoji=_compare(spoken, owner, count_emoji),
-        language=_compare(spoken, owner, name_script),
+        length=gap_of_lengths(nonempty, owner),
+        bubbles=_compare(nonempty, owner, count_bubbles),
+        case=_compare(list_bubbles(nonempty), list_bubbles(owner), name_case),
+        punctuation=_compare(list_bubbles(nonempty), list_bubbles(owner), name_ending),
+        emoji=_compare(nonempty, owner, count_emoji),
+        language=_compare(nonempty, owner, name_script),
         auc=tell_apart(clone, owner),
         repetition=_share(clone, repeats_itself),
         sameness=share_of_echoes(clone),
@@ -112,21 +117,14 @@ def measure_likeness(
     )
 
 
-def measure_bits(total_nats: float, *, characters: int) -> float:
-    """Turn the summed negative log likelihood of texts into bits per character.
-
-    Unlike the loss per token, this compares models with different tokenizers.
-
-    Args:
-        total_nats: Sum over all tokens, natural logarithm.
-        characters: Characters of the same texts.
-    """
-    return total_nats / math.log(2) / max(1, characters)
-
-
 def join(reply: Bubbles) -> str:
-    """Return a reply as one text, a bubble a line."""
+    """Return a reply as one text, one line per bubble."""
     return "\n".join(reply).strip()
+
+
+def list_bubbles(replies: Sequence[Bubbles]) -> list[Bubbles]:
+    """Return every bubble with text as a reply of its own."""
+    return [(bubble,) for reply in replies for bubble in reply if bubble.strip()]
 
 
 def count_bubbles(reply: Bubbles) -> int:
@@ -145,7 +143,7 @@ def name_case(reply: Bubbles) -> str:
 
 
 def name_ending(reply: Bubbles) -> str:
-    """Tell how a text ends: with its mark (`.`, `?`, `!`, `)`, `…`), an `emoji`, another `mark`, or a bare `word`."""
+    """Tell how a text ends: one of `.`, `?`, `!`, `)`, `(`, `…`, or `emoji`, another `mark`, a `word`, or `nothing`."""
     text = join(reply)
     if not text:
         return "nothing"
@@ -173,13 +171,18 @@ def name_script(reply: Bubbles) -> str:
 
 
 def share(replies: Sequence[Bubbles], name: Callable[[Bubbles], Hashable]) -> dict[Hashable, float]:
-    """Return how the replies spread over a trait, such as `name_case`; shares that sum to 1."""
+    """Return the distribution of a trait, such as `name_case`, over replies: shares that sum to 1.
+
+    Args:
+        replies: At least one reply.
+        name: Returns the trait of one reply.
+    """
     counts = Counter(map(name, replies))
     return {key: count / len(replies) for key, count in counts.items()}
 
 
 def distance(one: dict[Hashable, float], other: dict[Hashable, float]) -> float:
-    """Return the total variation distance of two distributions: half the sum of differences, 0 to 1."""
+    """Return the total variation distance of two distributions: half the sum of absolute differences, 0 to 1."""
     return sum(abs(one.get(key, 0.0) - other.get(key, 0.0)) for key in {*one, *other}) / 2
 
 
@@ -187,22 +190,28 @@ def gap_of_lengths(clone: Sequence[Bubbles], owner: Sequence[Bubbles]) -> float:
     """Return the largest gap between the two cumulative distributions of reply length in characters, 0 to 1."""
     if not clone or not owner:
         return 1.0
-    ours, theirs = (np.sort([len(join(reply)) for reply in side]) for side in (clone, owner))
-    points = np.concatenate([ours, theirs])
-    below = [np.searchsorted(side, points, side="right") / len(side) for side in (ours, theirs)]
+    sides = [np.sort([len(join(reply)) for reply in side]) for side in (clone, owner)]
+    points = np.concatenate(sides)
+    below = [np.searchsorted(side, points, side="right") / len(side) for side in sides]
     return float(np.abs(below[0] - below[1]).max())
 
 
 def tell_apart(clone: Sequence[Bubbles], owner: Sequence[Bubbles], *, folds: int = 5, seed: int = 7) -> float | None:
-    """Train a character n-gram classifier to tell clone from owner; return its cross-validated AUC.
+    """Train a character n-gram classifier to tell clone from owner, and measure it by cross-validation.
 
-    Both replies to one context are always in the same fold, so that it can't learn a topic on one side and gain from it
-    on the other. Empty replies are left out with their partners: their share is a figure of its own.
+    Both replies to one context are always in the same fold, so that the classifier can't gain from having seen the
+    topic. Empty replies are left out with their partners: their share is a figure of its own.
+
+    Args:
+        clone: Generated replies.
+        owner: Real replies to the same contexts, in the same order.
+        folds: Number of folds.
+        seed: Seed of the split into folds.
 
     Returns:
-        0.5 when it can only guess, 1 when it is always right; None below MIN_PAIRS pairs.
+        The area under the ROC curve: 0.5 when it can only guess, 1 when it is always right; None below MIN_PAIRS pairs.
     """
-    pairs = [(join(a), join(b)) for a, b in zip(clone, owner, strict=True) if join(a) and join(b)]
+    pairs = [(join(made), join(real)) for made, real in zip(clone, owner, strict=True) if join(made) and join(real)]
     if len(pairs) < MIN_PAIRS:
         return None
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -256,10 +265,6 @@ def _compare(clone: Sequence[Bubbles], owner: Sequence[Bubbles], name: Callable[
 
 def _share(replies: Sequence[Bubbles], test: Callable[[Bubbles], bool]) -> float:
     return sum(map(test, replies)) / len(replies)
-
-
-def _singles(replies: Sequence[Bubbles]) -> list[Bubbles]:
-    return [(bubble,) for reply in replies for bubble in reply if bubble.strip()]
 
 
 def _plain(reply: Bubbles) -> str:

@@ -20,6 +20,7 @@ from training.judging.likeness import (
     count_bubbles,
     count_emoji,
     join,
+    list_bubbles,
     name_case,
     name_ending,
     name_script,
@@ -49,7 +50,13 @@ _STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """Losses at one update: nats per owner token; None where it was not measured."""
+    """Losses at one update, nats per supervised token; None where not measured.
+
+    Args:
+        step: Updates done.
+        loss: Training loss of the update.
+        held_out: Loss on the held-out samples after it.
+    """
 
     step: int
     loss: float | None = None
@@ -58,31 +65,39 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """How long one answer took: the local hour it was asked in, and seconds."""
+    """How long one answer took.
+
+    Args:
+        hour: Local hour of the question, 0 to 23.
+        seconds: Time from question to answer, s.
+    """
 
     hour: int
     seconds: float
 
 
-def plot_losses(curve: Sequence[CurvePoint], *, in_service: float | None) -> str:
-    """Draw training and held-out loss by update, and the loss of the adapter in service as a line.
+def plot_losses(curve: Sequence[CurvePoint], *, before: float | None) -> str:
+    """Draw training and held-out loss by update, and the loss of the adapter that was active before as a line.
 
     Args:
-        curve: Points in order.
-        in_service: Nats per owner token on the same held-out turns; None draws no line.
+        curve: Points in order of their updates.
+        before: The active adapter's loss on the same held-out turns, nats per supervised token; None draws no line.
+
+    Returns:
+        An `<svg>` element.
     """
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(8.4, 2.9), layout="constrained")
         axes = figure.subplots()
-        seen = [(point.step, point.loss) for point in curve if point.loss is not None]
-        held = [(point.step, point.held_out) for point in curve if point.held_out is not None]
-        if seen:
-            axes.plot(*zip(*seen, strict=True), color=MUTED, linewidth=1.4, label="while learning")
-        if held:
-            axes.plot(*zip(*held, strict=True), color=CLONE_COLOUR, marker="o", linewidth=2, label="held-out turns")
-        if in_service is not None:
-            axes.axhline(in_service, color=OWNER_COLOUR, linestyle="--", linewidth=1.4, label="in service before")
-        axes.set(xlabel="update", ylabel="nats per owner token")
+        training = [(point.step, point.loss) for point in curve if point.loss is not None]
+        held_out = [(point.step, point.held_out) for point in curve if point.held_out is not None]
+        if training:
+            axes.plot(*zip(*training, strict=True), color=MUTED, linewidth=1.4, label="training")
+        if held_out:
+            axes.plot(*zip(*held_out, strict=True), color=CLONE_COLOUR, marker="o", linewidth=2, label="held out")
+        if before is not None:
+            axes.axhline(before, color=OWNER_COLOUR, linestyle="--", linewidth=1.4, label="held out, before")
+        axes.set(xlabel="update", ylabel="nats per supervised token")
         axes.grid(axis="y")
         if axes.get_legend_handles_labels()[0]:
             axes.legend()
@@ -90,19 +105,27 @@ def plot_losses(curve: Sequence[CurvePoint], *, in_service: float | None) -> str
 
 
 def plot_traits(clone: Sequence[Bubbles], owner: Sequence[Bubbles]) -> str:
-    """Draw the distributions that make a style, owner against clone, one small plot each."""
-    singles = [[(bubble,) for reply in side for bubble in reply if bubble.strip()] for side in (owner, clone)]
-    spoken = [[reply for reply in side if join(reply)] for side in (owner, clone)]
+    """Draw the distributions that make a style, owner against clone, in six small plots.
+
+    Args:
+        clone: Generated replies; empty ones are left out.
+        owner: Real replies.
+
+    Returns:
+        An `<svg>` element.
+    """
+    bubbles = [list_bubbles(side) for side in (owner, clone)]
+    replies = [[reply for reply in side if join(reply)] for side in (owner, clone)]
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(8.4, 5.2), layout=ConstrainedLayoutEngine(hspace=0.08))
         grid = figure.subplots(2, 3)
-        _draw_lengths(grid[0, 0], spoken)
+        _draw_lengths(grid[0, 0], replies)
         for axes, title, sides, name in (
-            (grid[0, 1], "bubbles per turn", spoken, count_bubbles),
-            (grid[0, 2], "emoji per turn", spoken, count_emoji),
-            (grid[1, 0], "a bubble begins with", singles, name_case),
-            (grid[1, 1], "a bubble ends with", singles, name_ending),
-            (grid[1, 2], "script of a turn", spoken, name_script),
+            (grid[0, 1], "bubbles per turn", replies, count_bubbles),
+            (grid[0, 2], "emoji per turn", replies, count_emoji),
+            (grid[1, 0], "a bubble begins with", bubbles, name_case),
+            (grid[1, 1], "a bubble ends with", bubbles, name_ending),
+            (grid[1, 2], "script of a turn", replies, name_script),
         ):
             _draw_shares(axes, title, [share(side, name) if side else {} for side in sides])
         figure.legend(*grid[0, 1].get_legend_handles_labels(), loc="outside upper right", ncols=2)
@@ -110,7 +133,15 @@ def plot_traits(clone: Sequence[Bubbles], owner: Sequence[Bubbles]) -> str:
 
 
 def plot_delays(owner: Sequence[Delay], clone: Sequence[Delay]) -> str:
-    """Draw the time to answer by local hour: the median as a dot, the middle half of the answers as a bar."""
+    """Draw the time to answer by local hour: the median as a dot, the middle half of the answers as a bar.
+
+    Args:
+        owner: The owner's answers.
+        clone: The clone's answers.
+
+    Returns:
+        An `<svg>` element.
+    """
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(8.4, 2.9), layout="constrained")
         axes = figure.subplots()
@@ -127,12 +158,12 @@ def plot_delays(owner: Sequence[Delay], clone: Sequence[Delay]) -> str:
 
 
 def save_summary(path: Path, title: str, numbers: Sequence[tuple[str, str, str]]) -> None:
-    """Save a small picture: a title and up to three numbers.
+    """Save a small picture with a title and up to three numbers.
 
     Args:
-        path: PNG file, 1200 by 480 pixels.
-        title: One line above.
-        numbers: `(number, what it is, what it was before)` each.
+        path: PNG file to write, 1200 by 480 pixels.
+        title: One line above the numbers.
+        numbers: For each `(number, what it is, what it was before)`.
     """
     with mpl.rc_context({"font.family": "sans-serif"}):
         figure = Figure(figsize=(8, 3.2), dpi=150, facecolor="#ffffff")
@@ -188,8 +219,8 @@ def _draw_delays(axes: Axes, delays: Sequence[Delay], *, offset: float, colour: 
 
 
 def _to_svg(figure: Figure, name: str) -> str:
-    # The salt keeps the ids of several drawings in one page apart, and the text the same each time. Ids of groups are
-    # numbers that recur, and nothing refers to them.
+    # The salt keeps the ids of several drawings on one page apart, and makes the text reproducible. The ids of groups
+    # are numbers that recur, and nothing refers to them.
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

@@ -1,11 +1,10 @@
-"""What a trial leaves behind, and the report that is made of it: `<home>/reports/<adapter id>/`."""
+"""The record of a comparison, and the report that is made from it: `<home>/reports/<adapter id>/`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
 from training.events import Evaluated, EvaluationName, Event, Stepped
@@ -24,39 +23,54 @@ _ON_THE_CURVE = (EvaluationName.BEFORE, EvaluationName.DURING, EvaluationName.AF
 
 
 def save_comparison(report: ReportPaths, verdict: Verdict, exchanges: Sequence[Exchange]) -> None:
-    """Keep a verdict with the replies that it rests on, so that a report needs no model; 0600, as it holds messages."""
+    """Keep a verdict with the replies that it rests on, so that a report needs no model.
+
+    Args:
+        report: Files of the candidate's report. The file is private (0600), because it holds messages.
+        verdict: What the gate decided.
+        exchanges: The replies of both adapters.
+    """
     report.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_json(report.comparison, {"verdict": verdict.to_json(), "exchanges": [asdict(one) for one in exchanges]})
+    write_json(
+        report.comparison, {"verdict": verdict.to_json(), "exchanges": [exchange.to_json() for exchange in exchanges]}
+    )
 
 
 def read_comparison(report: ReportPaths) -> tuple[Verdict, list[Exchange]] | None:
-    """Read what `save_comparison` kept; None where there is nothing."""
+    """Read what `save_comparison` kept.
+
+    Returns:
+        The verdict and the exchanges; None where no comparison was kept.
+    """
     if not report.comparison.is_file():
         return None
-    found = json.loads(report.comparison.read_text("utf-8"))
-    return Verdict.from_json(found["verdict"]), [Exchange.from_json(one) for one in found["exchanges"]]
+    values = json.loads(report.comparison.read_text("utf-8"))
+    return Verdict.from_json(values["verdict"]), [Exchange.from_json(each) for each in values["exchanges"]]
 
 
 def write_report(store: Store, paths: HomePaths, adapter_id: str) -> Path:
-    """Write the likeness report of an adapter that was at the gate; return the path of the page.
+    """Write the likeness report of an adapter that was compared.
 
     Args:
-        store: For the delays of answers.
-        paths: Of the home folder.
+        store: Source of the delays of answers.
+        paths: Paths of the home folder.
         adapter_id: The adapter.
 
+    Returns:
+        The path of the page.
+
     Raises:
-        NoAdapterError: There is no such adapter, or it was never at the gate.
+        NoAdapterError: There is no such adapter, or it was never compared.
     """
     manifest = AdapterShelf(paths.adapters).get(adapter_id)
     report = paths.report(adapter_id)
-    found = read_comparison(report)
-    if found is None:
+    comparison = read_comparison(report)
+    if comparison is None:
         raise NoAdapterError(
             f"The adapter {adapter_id} was never compared, so there is nothing to report. Compare it: "
             f"python -m training.judging.compare --home {paths.home} --candidate {adapter_id}"
         )
-    verdict, exchanges = found
+    verdict, exchanges = comparison
     owner, clone = collect_delays(store)
     data = ReportData(
         adapter_id=adapter_id,
@@ -72,7 +86,15 @@ def write_report(store: Store, paths: HomePaths, adapter_id: str) -> Path:
 
 
 def read_curve(runs: Path, adapter_id: str) -> list[CurvePoint]:
-    """Read the losses of the run that made an adapter, from its log; of steps run twice the later one counts."""
+    """Read the losses of the run that made an adapter, from its log.
+
+    Args:
+        runs: Folder of all runs.
+        adapter_id: The adapter.
+
+    Returns:
+        Points in order of their updates, the later one of updates run twice; none where the run is gone.
+    """
     points: dict[int, CurvePoint] = {}
     for event in _find_log(runs, adapter_id):
         match event:
@@ -86,14 +108,18 @@ def read_curve(runs: Path, adapter_id: str) -> list[CurvePoint]:
 
 
 def collect_delays(store: Store) -> tuple[list[Delay], list[Delay]]:
-    """Measure how long the owner and the clone took to answer, over all conversations."""
+    """Measure how long the owner and the clone took to answer, over all conversations.
+
+    Returns:
+        The owner's delays and the clone's.
+    """
     owner: list[Delay] = []
     clone: list[Delay] = []
     for chat in store.chats.all():
         if chat.kind.is_conversation and not chat.own_only:
-            found = measure_delays(store.messages.history(chat.id))
-            owner += found[Origin.OWNER]
-            clone += found[Origin.CLONE]
+            delays = measure_delays(store.messages.history(chat.id))
+            owner += delays[Origin.OWNER]
+            clone += delays[Origin.CLONE]
     return owner, clone
 
 

@@ -1,4 +1,4 @@
-"""The likeness report: a self-contained page for the owner, a blind sheet for friends, a picture of three numbers."""
+"""The likeness report: a self-contained page for the owner, a blind sheet for friends, a picture with three numbers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from training.judging import plots as report_plots
-from training.judging.gate import Exchange, Figures, Verdict
+from training.judging import plots
+from training.judging.gate import Exchange, Verdict
 from training.judging.likeness import Bubbles, Likeness, join
 from training.judging.plots import CurvePoint, Delay
 from userbot.config.home import ReportPaths
@@ -29,15 +29,15 @@ class ReportData:
     """Everything that a report shows.
 
     Args:
-        adapter_id: The adapter it is about.
+        adapter_id: The adapter that the report is about.
         base: Its base model.
-        created_at: When it was trained, ISO time.
-        verdict: What the gate said.
+        created_at: When it was trained, ISO 8601.
+        verdict: What the gate decided.
         exchanges: Held-out contexts with the owner's and the generated replies.
         curve: Losses of the training run.
         owner_delays: How long the owner took to answer.
         clone_delays: How long the clone took.
-        seed: Shuffles the blind sheet.
+        seed: Seed of the sides on the blind sheet.
     """
 
     adapter_id: str
@@ -53,7 +53,14 @@ class ReportData:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One question of the blind sheet; `key` is the letter of the owner's reply."""
+    """One question of the blind sheet.
+
+    Args:
+        context: Turns before the reply, oldest first, as `(mine, bubbles)`.
+        a: The reply shown as A.
+        b: The reply shown as B.
+        key: Letter of the owner's reply.
+    """
 
     context: tuple[tuple[bool, Bubbles], ...]
     a: Bubbles
@@ -62,14 +69,17 @@ class Pair:
 
 
 def make_report(data: ReportData, paths: ReportPaths) -> Path:
-    """Write the report, the blind sheet and the summary picture; return the path of the report.
+    """Write the report, the blind sheet and the summary picture.
 
-    All three hold or stem from private messages: the files are 0600. The sheet is the report's blind part alone,
-    without the key, made to be sent.
+    All three hold or stem from private messages, so the files are private (0600). The sheet is the blind part of the
+    report alone, without the key, made to be sent.
 
     Args:
         data: What to show.
-        paths: Where to; the folder is made if missing, and files of an earlier report there are replaced.
+        paths: Files to write; the folder is made if missing, and an earlier report there is replaced.
+
+    Returns:
+        The path of the page.
     """
     paths.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     pairs = make_pairs(data.exchanges, seed=data.seed)
@@ -88,15 +98,21 @@ def make_report(data: ReportData, paths: ReportPaths) -> Path:
 def make_pairs(exchanges: Iterable[Exchange], *, seed: int) -> list[Pair]:
     """Choose questions for the blind sheet and shuffle their sides.
 
-    Contexts where the clone said nothing, or the owner's very words, are no question. Not more than
-    MAX_PAIRS, spread over all.
+    Contexts where the clone said nothing, or exactly what the owner said, make no question.
+
+    Args:
+        exchanges: Held-out contexts with both replies.
+        seed: Seed of the sides.
+
+    Returns:
+        At most MAX_PAIRS questions, spread evenly over the exchanges.
     """
     rng = random.Random(seed)  # noqa: S311 - the order of a quiz needs no secrecy
-    asked = [entry for entry in exchanges if join(entry.candidate) and join(entry.candidate) != join(entry.owner)]
-    if len(asked) > MAX_PAIRS:
-        asked = [asked[index * len(asked) // MAX_PAIRS] for index in range(MAX_PAIRS)]
+    usable = [entry for entry in exchanges if join(entry.candidate) and join(entry.candidate) != join(entry.owner)]
+    if len(usable) > MAX_PAIRS:
+        usable = [usable[index * len(usable) // MAX_PAIRS] for index in range(MAX_PAIRS)]
     pairs = []
-    for entry in asked:
+    for entry in usable:
         context = entry.context[-CONTEXT_TURNS:]
         owner_first = rng.random() < 0.5
         a, b = (entry.owner, entry.candidate) if owner_first else (entry.candidate, entry.owner)
@@ -108,43 +124,44 @@ def measure_delays(messages: Iterable[Message], zone: tzinfo | None = None) -> d
     """Measure how long the owner and the clone took to answer, in one chat.
 
     Args:
-        messages: The chat's, oldest first.
-        zone: For the hour of the day; None takes the machine's.
+        messages: All messages of the chat, oldest first.
+        zone: Time zone of the hours; None takes the machine's.
+
+    Returns:
+        Delays by who answered, OWNER or CLONE.
     """
-    found: dict[Origin, list[Delay]] = {Origin.OWNER: [], Origin.CLONE: []}
+    delays: dict[Origin, list[Delay]] = {Origin.OWNER: [], Origin.CLONE: []}
     for session in split_sessions(messages):
         for asked, answered in pairwise(fold_turns(session)):
             if not asked.mine and answered.mine:
                 question, answer = asked.messages[-1], answered.messages[0]
                 seconds = (answer.sent_at - question.sent_at).total_seconds()
-                found[answer.origin].append(Delay(question.sent_at.astimezone(zone).hour, seconds))
-    return found
+                delays[answer.origin].append(Delay(question.sent_at.astimezone(zone).hour, seconds))
+    return delays
 
 
 def save_summary(verdict: Verdict, path: Path) -> None:
-    """Save the picture with the three numbers that tell most."""
-    title = f"New adapter {verdict.candidate.adapter_id}: " + ("passed" if verdict.passed else "not promoted")
-    report_plots.save_summary(
-        path, title, [(number, words, before) for number, words, before, _ in list_cards(verdict)]
-    )
+    """Save the picture with the three most telling numbers; the file is private (0600)."""
+    title = f"New adapter {verdict.candidate.adapter_id}: " + ("passed" if verdict.passed else "not activated")
+    plots.save_summary(path, title, [(number, words, before) for number, words, before, _ in list_cards(verdict)])
     path.chmod(0o600)
 
 
 def list_cards(verdict: Verdict) -> list[tuple[str, str, str, str]]:
     """Return the three numbers as `(number, what it is, before, explanation)`."""
-    new, old = verdict.candidate, verdict.current
+    new, old = verdict.candidate, verdict.active
     return [
         (
             f"{new.likeness.score:.0%}",
             "likeness in style",
             f"before: {old.likeness.score:.0%}",
-            "One less the mean distance of length, bubbles, case, punctuation, emoji, script and the classifier below.",
+            "One minus the mean distance in length, bubbles, case, punctuation, emoji, script and by the classifier.",
         ),
         (
             _percent(new.likeness.auc),
             "told apart by a classifier",
             f"before: {_percent(old.likeness.auc)}; 50% is a guess",
-            "Shown one reply of each, a character n-gram classifier names the clone this often.",
+            "Shown one reply of each, a character n-gram classifier picks out the clone's this often.",
         ),
         (
             f"{new.bits_per_char:.2f}",
@@ -156,13 +173,12 @@ def list_cards(verdict: Verdict) -> list[tuple[str, str, str, str]]:
 
 
 def list_rows(verdict: Verdict) -> list[tuple[str, str, str, str]]:
-    """Return all measures as `(name, new, before, owner against himself)`, ready to show."""
-    sides: list[Figures | None] = [verdict.candidate, verdict.current]
+    """Return all measures as `(name, this adapter, before, the owner's older replies)`, ready to show."""
+    new, old = verdict.candidate, verdict.active
     rows = [
-        ("loss, nats per owner token", *(f"{side.loss:.3f}" for side in sides if side), ""),
-        ("bits per character", *(f"{side.bits_per_char:.3f}" for side in sides if side), ""),
+        ("loss, nats per supervised token", f"{new.loss:.3f}", f"{old.loss:.3f}", ""),
+        ("bits per character", f"{new.bits_per_char:.3f}", f"{old.bits_per_char:.3f}", ""),
     ]
-    columns = [verdict.candidate.likeness, verdict.current.likeness, verdict.owner]
     names = {
         "length": "distance: length",
         "bubbles": "distance: bubbles per turn",
@@ -179,9 +195,8 @@ def list_rows(verdict: Verdict) -> list[tuple[str, str, str, str]]:
         "copied": "copied from training data",
     }
     for name, words in names.items():
-        shown = [_show(column, name) for column in columns]
-        rows.append((words, shown[0], shown[1], shown[2]))
-    return [(a, b, c, d) for a, b, c, d in rows]
+        rows.append((words, _show(new.likeness, name), _show(old.likeness, name), _show(verdict.owner, name)))
+    return rows
 
 
 def _show(likeness: Likeness | None, name: str) -> str:
@@ -199,9 +214,9 @@ def _percent(value: float | None) -> str:
 def _draw(data: ReportData) -> dict[str, Markup]:
     replies = [entry.candidate for entry in data.exchanges], [entry.owner for entry in data.exchanges]
     drawn = {
-        "losses": report_plots.plot_losses(data.curve, in_service=data.verdict.current.loss) if data.curve else "",
-        "traits": report_plots.plot_traits(*replies) if data.exchanges else "",
-        "delays": report_plots.plot_delays(data.owner_delays, data.clone_delays) if data.owner_delays else "",
+        "losses": plots.plot_losses(data.curve, before=data.verdict.active.loss) if data.curve else "",
+        "traits": plots.plot_traits(*replies) if data.exchanges else "",
+        "delays": plots.plot_delays(data.owner_delays, data.clone_delays) if data.owner_delays else "",
     }
     # Matplotlib escapes the texts of its drawings, and no message is among them.
     return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704

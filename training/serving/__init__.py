@@ -1,1 +1,1 @@
-"""A loaded clone that continues conversations."""
+"""A loaded clone that continues conversations: adapter slot, generation, stopping."""

@@ -1,4 +1,4 @@
-"""The place of an adapter on a base model: fill it, exchange what is in it, leave it out."""
+"""Adapter slot: the place of an adapter on a base model, where one is activated, exchanged or deactivated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from training.config import LoraSettings
-from training.model.base import attach_lora, map_mismatch, quiet_deprecations
+from training.model.base import quiet_deprecations
+from training.model.lora import attach_lora, map_mismatch
 from userbot.domain.errors import AdapterDamagedError
 
 
@@ -18,7 +19,7 @@ class AdapterSlot:
     """Holds at most one adapter on a base model.
 
     Args:
-        base: A model without an adapter.
+        base: Model of transformers without an adapter.
     """
 
     def __init__(self, base: Any) -> None:
@@ -29,24 +30,24 @@ class AdapterSlot:
 
     @property
     def model(self) -> Any:
-        """Return the model: the base as it was, or peft's wrapper of it once there was an adapter."""
+        """Return the base model itself, or peft's wrapper of it while an adapter is active."""
         return self._base if self._adapted is None else self._adapted
 
     @property
     def is_active(self) -> bool:
-        """Tell whether an adapter is in use."""
+        """Tell whether an adapter is active."""
         return self._name is not None
 
     def activate(self, folder: Path, *, dtype: torch.dtype | None = None) -> None:
-        """Load an adapter, switch to it, unload the one before. A failure keeps that one.
+        """Load an adapter, switch to it and unload the one before. A failure keeps that one active.
 
         Args:
-            folder: Files of peft.
-            dtype: Format to hold the adapter in; None keeps the file's.
+            folder: Folder that peft saved an adapter to.
+            dtype: Format that the adapter's weights are kept in; None keeps that of the file.
 
         Raises:
             BaseMismatchError: It does not fit the base.
-            AdapterDamagedError: It can't be read.
+            AdapterDamagedError: Its files can't be read.
         """
         import peft
 
@@ -71,13 +72,21 @@ class AdapterSlot:
         self._adapted.requires_grad_(False).eval()
 
     def deactivate(self) -> None:
-        """Write with the bare base from here on."""
+        """Unload the adapter, so that the bare base generates from now on; does nothing without one."""
         if self._adapted is not None:
             self._base = self._adapted.unload()
             self._adapted = self._name = None
 
     def make_trainable(self, lora: LoraSettings, *, seed: int) -> list[str]:
-        """Prepare the adapter for training, a new one if there is none, in float32; return lines to show."""
+        """Prepare the active adapter for training, in float32; without one, make a new one first.
+
+        Args:
+            lora: Rank, targets and dropout of a new adapter.
+            seed: Seed of a new adapter's weights.
+
+        Returns:
+            Notes for the owner.
+        """
         notes: list[str] = []
         if self._adapted is None:
             self._adapted, notes = attach_lora(self._base, lora, seed=seed)
@@ -104,7 +113,10 @@ class AdapterSlot:
 
 @contextmanager
 def map_damage(folder: Path) -> Iterator[None]:
-    """Say which adapter can't be read.
+    """Map the errors of reading an adapter's files to one that names the adapter.
+
+    Args:
+        folder: Folder of the adapter; its name is the adapter's id.
 
     Raises:
         AdapterDamagedError: Instead of what safetensors and the file system raise.
@@ -115,5 +127,5 @@ def map_damage(folder: Path) -> Iterator[None]:
         yield
     except (SafetensorError, OSError) as exc:
         raise AdapterDamagedError(
-            f"The adapter {folder.name} can't be read. Take another with `clone adapters use ID`, or train again."
+            f"The adapter {folder.name} can't be read. Activate another with `clone adapters use ID`, or train again."
         ) from exc

@@ -22,8 +22,8 @@ try:
     from training.model.device import inspect_device
     from training.model.memory import is_worth_dequantising, read_dims
     from training.serving.adapter_slot import AdapterSlot
-    from training.serving.generation import draw_tokens, list_end_ids
-    from training.serving.stopping import Watch
+    from training.serving.generation import generate_tokens, list_end_ids
+    from training.serving.stopping import StopCriterion
     from userbot.domain.sampling import Sampling
 except ImportError as exc:
     from training.extras import describe_missing
@@ -31,13 +31,12 @@ except ImportError as exc:
     raise MissingExtraError(describe_missing(str(exc.name)), name=exc.name) from exc
 
 from training.data.render import Renderer
-from userbot.domain.text import CONTACT_MARK, OWNER_MARK
 from userbot.store.adapters import check_base
 
 __all__ = ["CloneModel", "Sampling"]
 
 CANCELLED = "cancelled"
-_POLL_S = 0.05  # how soon a reply that waits for another one notices that it is not wanted any more
+_POLL_S = 0.05  # a reply that waits for another one notices within this time that it was cancelled
 
 
 def _never() -> bool:
@@ -45,12 +44,12 @@ def _never() -> bool:
 
 
 class CloneModel:
-    """A base model with an adapter that can be exchanged. Safe to share between threads: one call at a time works.
+    """A base model with an adapter that can be exchanged. Threads may share it: it serves one call at a time.
 
     Args:
-        model: In evaluation mode, without an adapter.
-        tokenizer: Of the base.
-        base: Which base that is.
+        model: Model of transformers in evaluation mode, without an adapter.
+        tokenizer: Tokenizer of the base.
+        base: The base that the model was loaded from.
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, base: BaseModel) -> None:
@@ -76,35 +75,38 @@ class CloneModel:
 
         Args:
             base: `tiny`, a hub name or a folder; None takes the adapter's base, or chooses by the device.
-            adapter: Folder of an adapter with a manifest; None writes with the bare base.
-            models_dir: Where the embedded base is unpacked.
-            load_in_4bit: Load the base in 4 bit, as it was for training.
-            compute_dtype: As in the training configuration.
+            adapter: Folder of an adapter with a manifest; None generates with the bare base.
+            models_dir: Folder that the embedded base is unpacked to.
+            load_in_4bit: Load the base in 4 bit, as for training.
+            compute_dtype: Format of computation, as in the training configuration.
+
+        Returns:
+            The clone, ready to reply.
 
         Raises:
-            ConfigError: The base can't be had.
+            ConfigError: The base can't be found or loaded.
             BaseMismatchError: The adapter was trained on another base.
             NoAdapterError: There is no adapter in that folder.
             NotQuantisedError: 4 bit can't be applied.
         """
         manifest = _read_manifest(adapter) if adapter is not None else None
-        found = resolve_base(base or (manifest.base if manifest else None), models_dir=models_dir)
+        base_model = resolve_base(base or (manifest.base if manifest else None), models_dir=models_dir)
         if manifest is not None:
-            check_base(manifest, found.name)
+            check_base(manifest, base_model.name)
         device = inspect_device()
         dtype = device.choose_dtype(compute_dtype)
         model, tokenizer = load_base(
-            found, quantised=load_in_4bit, compute_dtype=dtype, device=device.type, trainable=False
+            base_model, quantised=load_in_4bit, compute_dtype=dtype, device=device.type, trainable=False
         )
-        if load_in_4bit and is_worth_dequantising(read_dims(found, make_config().lora), device, dtype):
+        if load_in_4bit and is_worth_dequantising(read_dims(base_model, make_config().lora), device, dtype):
             model = dequantise_weights(model, dtype)
-        clone = cls(model, tokenizer, base=found)
+        clone = cls(model, tokenizer, base=base_model)
         clone.activate(adapter)
         return clone
 
     @property
     def adapter_id(self) -> str | None:
-        """Return the id of the adapter that writes the next reply; None for the bare base."""
+        """Return the id of the active adapter; None for the bare base."""
         return self._manifest.id if self._manifest else None
 
     @property
@@ -114,30 +116,32 @@ class CloneModel:
 
     @property
     def model(self) -> Any:
-        """Return the model of transformers, or peft's wrapper of it."""
+        """Return the model of transformers, in peft's wrapper while an adapter is active."""
         return self._slot.model
 
     def activate(self, folder: Path | None) -> None:
-        """Write later replies with another adapter: load, switch, unload the old one. A failure keeps the old one.
+        """Generate later replies with another adapter: load it, switch to it, unload the old one.
+
+        A failure keeps the old one active.
 
         Args:
-            folder: Of an adapter with a manifest; None goes back to the bare base.
+            folder: Folder of an adapter with a manifest; None goes back to the bare base.
 
         Raises:
             BaseMismatchError: It was trained on another base.
-            NoAdapterError: There is none in that folder.
+            NoAdapterError: There is no adapter in that folder.
             AdapterDamagedError: Its files can't be read.
         """
         manifest = _read_manifest(folder) if folder is not None else None
         if manifest is not None:
             check_base(manifest, self.base.name)
-        # Before anything is changed: it may refuse.
+        # Made before anything is changed, because it may raise.
         renderer = Renderer(self.tokenizer, manifest.text_format if manifest else "auto")  # type: ignore[arg-type]
         with self._lock:
             if folder is None:
                 self._slot.deactivate()
             else:
-                # Its matrices take part in the products of the base, whose format those have in training too.
+                # The adapter's products are added to those of the base: one format for both, as in training.
                 self._slot.activate(folder, dtype=self._model.dtype)
             self._manifest, self._renderer = manifest, renderer
 
@@ -150,14 +154,17 @@ class CloneModel:
         should_stop: Callable[[], bool] | None = None,
         on_token: Callable[[str], None] | None = None,
     ) -> Reply:
-        """Write the owner's next turn.
+        """Generate the owner's next turn.
 
         Args:
-            turns: Oldest first.
-            system: A line on who the contact is, as in training.
-            sampling: How words are drawn.
-            should_stop: Asked before each token; True ends the work, and the reply is empty with `finish` "cancelled".
+            turns: The conversation, oldest first.
+            system: One line that says who the contact is, as in training.
+            sampling: How tokens are sampled; None takes the defaults.
+            should_stop: Asked after each token; True cancels the reply.
             on_token: Called with each piece of new text.
+
+        Returns:
+            The reply; a cancelled one has no bubbles and `finish` "cancelled".
 
         Raises:
             GeneratorError: Memory ran out.
@@ -165,34 +172,48 @@ class CloneModel:
         sampling = sampling or Sampling()
         stop = should_stop or _never
         started = time.monotonic()
-        with self._wait_for_turn(stop) as mine:
-            if not mine:
+        with self._wait_for_turn(stop) as acquired:
+            if not acquired:
                 return Reply(bubbles=(), adapter_id=self.adapter_id, finish=CANCELLED)
             prompt = self._renderer.prompt(turns, system=system, max_tokens=sampling.max_prompt_tokens)
-            watch = Watch(self.tokenizer, len(prompt), should_stop=stop, on_token=on_token, marks=self._list_marks())
-            ends = list_end_ids(self.tokenizer, self._renderer)
-            new = draw_tokens(self._slot.model, prompt, sampling=sampling, end_ids=ends, watch=watch)
-            ended = watch.ended or (bool(new) and new[-1] in ends)
-            bubbles = () if watch.cancelled else self._renderer.parse(self.tokenizer.decode(new))
+            criterion = StopCriterion(
+                self.tokenizer,
+                len(prompt),
+                should_stop=stop,
+                on_token=on_token,
+                stop_texts=self._renderer.stop_texts,
+            )
+            end_ids = list_end_ids(self.tokenizer, self._renderer)
+            new = generate_tokens(self._slot.model, prompt, sampling=sampling, end_ids=end_ids, criterion=criterion)
+            ended = criterion.ended or (bool(new) and new[-1] in end_ids)
+            bubbles = () if criterion.cancelled else self._renderer.parse(self.tokenizer.decode(new))
             return Reply(
                 bubbles=bubbles,
                 adapter_id=self.adapter_id,
-                finish=CANCELLED if watch.cancelled else "stop" if ended else "length",
+                finish=CANCELLED if criterion.cancelled else "stop" if ended else "length",
                 prompt_tokens=len(prompt),
                 new_tokens=len(new),
                 seconds=time.monotonic() - started,
             )
 
     def prompt_logits(self, turns: Sequence[Turn], *, system: str | None = None) -> torch.Tensor:
-        """Return the logits of the first token of a reply; shape (vocabulary,), float32, on the CPU."""
+        """Return the logits of a reply's first token.
+
+        Args:
+            turns: The conversation, oldest first.
+            system: One line that says who the contact is.
+
+        Returns:
+            Shape (vocabulary,), float32, on the CPU.
+        """
         with self._lock, torch.inference_mode():
             ids = torch.tensor([self._renderer.prompt(turns, system=system)], device=self._model.device)
             logits: torch.Tensor = self._slot.model(input_ids=ids, use_cache=False).logits[0, -1].float().cpu()
             return logits
 
     @contextmanager
-    def reading(self) -> Iterator[CausalLM]:
-        """Give the model, with the adapter in use, as evaluation runs it; replies wait meanwhile."""
+    def causal_lm(self) -> Iterator[CausalLM]:
+        """Lend the model, with the active adapter, in the form that evaluation takes; replies wait meanwhile."""
         with self._lock:
             yield make_causal_lm(self._slot.model, dtype=self._model.dtype, device=self._model.device.type)
 
@@ -206,9 +227,6 @@ class CloneModel:
             yield not should_stop()
         finally:
             self._lock.release()
-
-    def _list_marks(self) -> tuple[str, ...]:
-        return (f"\n{CONTACT_MARK}", f"\n{OWNER_MARK}") if self._renderer.text_format == "text" else ()
 
 
 def _read_manifest(folder: Path) -> Manifest:

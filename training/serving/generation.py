@@ -1,4 +1,4 @@
-"""Drawing the tokens of a reply."""
+"""Generation: the tokens of a reply, sampled one after another."""
 
 from __future__ import annotations
 
@@ -14,28 +14,39 @@ from transformers import (
 )
 
 from training.data.render import Renderer
-from training.serving.stopping import Watch
+from training.serving.stopping import StopCriterion
 from userbot.domain.errors import GeneratorError
 from userbot.domain.sampling import Sampling
 
 
 def list_end_ids(tokenizer: Any, renderer: Renderer) -> list[int]:
-    """Return the tokens that end a reply: those of the renderer, and all that stand for no text."""
+    """Return the tokens that end a reply: those of the renderer, and all special tokens, which stand for no text.
+
+    Args:
+        tokenizer: Tokenizer of the model.
+        renderer: Names the tokens that end a turn.
+
+    Returns:
+        Token ids, ascending.
+    """
     special = {token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special}
     return sorted(special.union(renderer.stop_ids))
 
 
-def draw_tokens(
-    model: Any, prompt: Sequence[int], *, sampling: Sampling, end_ids: Iterable[int], watch: Watch
+def generate_tokens(
+    model: Any, prompt: Sequence[int], *, sampling: Sampling, end_ids: Iterable[int], criterion: StopCriterion
 ) -> list[int]:
-    """Draw tokens until one of them ends the reply, the watch says so, or there are enough.
+    """Generate tokens until one of them ends the reply, the criterion stops it, or the limit is reached.
 
     Args:
-        model: In evaluation mode.
+        model: Model of transformers, in evaluation mode.
         prompt: Token ids.
-        sampling: How words are drawn.
-        end_ids: Tokens that end a reply; the last of the result when one did.
-        watch: Looks at each token.
+        sampling: How tokens are sampled, and at most how many.
+        end_ids: Tokens that end a reply.
+        criterion: Called after each token.
+
+    Returns:
+        The new token ids; the last is one of `end_ids` where one ended the reply.
 
     Raises:
         GeneratorError: Memory ran out.
@@ -46,30 +57,31 @@ def draw_tokens(
     if sampling.repetition_penalty != 1.0:
         penalty = RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty, prompt_ignore_length=len(prompt))
         processors.append(penalty)
-    drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+    # top_k is switched off: its default of 50 in transformers would cut the distribution a second time.
+    warpers = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
     config = GenerationConfig(
         do_sample=sampling.temperature > 0,
         max_new_tokens=sampling.max_new_tokens,
         eos_token_id=ends,
         pad_token_id=ends[0],
-        **(drawn if sampling.temperature else {}),
+        **(warpers if sampling.temperature else {}),
     )
     devices = [ids.device] if ids.device.type == "cuda" else []
     try:
         with torch.random.fork_rng(devices=devices, enabled=sampling.seed is not None):
             if sampling.seed is not None:
                 torch.manual_seed(sampling.seed)
-            found = model.generate(
+            sequences = model.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
                 generation_config=config,
                 logits_processor=processors,
-                stopping_criteria=StoppingCriteriaList([watch]),
+                stopping_criteria=StoppingCriteriaList([criterion]),
             )
     except torch.OutOfMemoryError as exc:
         torch.cuda.empty_cache()
         raise GeneratorError(
             f"Memory ran out on a prompt of {len(prompt)} tokens. Lower CLONE_REPLY__CONTEXT_TOKENS."
         ) from exc
-    new: list[int] = found[0, len(prompt) :].tolist()
+    new: list[int] = sequences[0, len(prompt) :].tolist()
     return new

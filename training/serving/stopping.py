@@ -1,4 +1,4 @@
-"""What ends a reply before the model does."""
+"""What ends a reply before the model ends it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from typing import Any
 import torch
 
 
-class Watch:
-    """Looks at each new token: ends a reply that nobody wants any more, or in which the model plays the contact.
+class StopCriterion:
+    """Ends a reply that nobody needs any more, or in which the model begins to write the contact's next turn.
 
-    A stopping criterion of transformers.
+    A stopping criterion of transformers, called after each new token. It also streams the new text.
 
     Args:
-        tokenizer: Of the model.
-        prompt_tokens: Where the reply begins.
-        should_stop: Asked after each token.
-        on_token: Called with each piece of new text.
-        marks: Texts that begin somebody's next turn.
+        tokenizer: Tokenizer of the model.
+        prompt_tokens: Number of tokens before the reply.
+        should_stop: Asked after each token; True cancels the reply.
+        on_token: Called with each piece of new text; None streams nothing.
+        stop_texts: Texts that begin a next turn, and so end the reply.
+
+    Attributes:
+        cancelled: `should_stop` ended the reply.
+        ended: One of the stop texts ended it.
     """
 
     def __init__(
@@ -27,30 +31,43 @@ class Watch:
         prompt_tokens: int,
         *,
         should_stop: Callable[[], bool],
-        on_token: Callable[[str], None] | None,
-        marks: tuple[str, ...],
+        on_token: Callable[[str], None] | None = None,
+        stop_texts: tuple[str, ...] = (),
     ) -> None:
         self.cancelled = False
         self.ended = False
         self._tokenizer = tokenizer
-        self._start = prompt_tokens
+        self._prompt_tokens = prompt_tokens
         self._should_stop = should_stop
         self._on_token = on_token
-        self._marks = marks
-        self._told = ""
+        self._stop_texts = stop_texts
+        self._streamed = ""
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        """Tell, for each row, whether it is done; shape (batch,)."""
-        if self._marks or self._on_token:
-            text = self._tokenizer.decode(input_ids[0, self._start :], skip_special_tokens=True)
-            self.ended = any(mark in text for mark in self._marks)
-            self._tell(text)
-        self.cancelled = self._should_stop()
-        done = self.cancelled or self.ended
-        return torch.full((input_ids.shape[0],), done, device=input_ids.device, dtype=torch.bool)
+        """Decide whether the reply ends here.
 
-    def _tell(self, text: str) -> None:
-        # A letter of several tokens is whole when its replacement character has gone.
-        if self._on_token and not text.endswith("\ufffd") and text.startswith(self._told) and text != self._told:
-            self._on_token(text[len(self._told) :])
-            self._told = text
+        Args:
+            input_ids: Prompt and reply so far; shape (batch, tokens). Only the first sequence is read.
+            scores: Not used.
+
+        Returns:
+            The same answer for every sequence; shape (batch,), bool.
+        """
+        if self._stop_texts or self._on_token:
+            text = self._tokenizer.decode(input_ids[0, self._prompt_tokens :], skip_special_tokens=True)
+            self.ended = any(stop_text in text for stop_text in self._stop_texts)
+            self._stream(text)
+        self.cancelled = self._should_stop()
+        stops = self.cancelled or self.ended
+        return torch.full((input_ids.shape[0],), stops, device=input_ids.device, dtype=torch.bool)
+
+    def _stream(self, text: str) -> None:
+        # A letter that takes several tokens is whole once its replacement character is gone.
+        if (
+            self._on_token
+            and not text.endswith("\ufffd")
+            and text.startswith(self._streamed)
+            and text != self._streamed
+        ):
+            self._on_token(text[len(self._streamed) :])
+            self._streamed = text

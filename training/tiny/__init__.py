@@ -1,6 +1,6 @@
 """The embedded base model `tiny`: packed weights, tokenizer and model card, expanded on first use.
 
-`materialise` gives an ordinary local Hugging Face folder, so everything that loads Mistral-7B loads this too. README.md
+`materialise` makes an ordinary local Hugging Face folder, so whatever loads Mistral-7B loads this too. README.md
 beside this file is the model card.
 """
 
@@ -24,26 +24,37 @@ COPIED = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_
 
 
 def read_checksums(text: str) -> dict[str, str]:
-    """Read the lines of `sha256sum` as digests by file name."""
+    """Read the output of `sha256sum`.
+
+    Args:
+        text: Lines of a hexadecimal digest and a file name.
+
+    Returns:
+        Digests by file name.
+
+    Raises:
+        ValueError: A line has no file name.
+    """
     return {name: digest for digest, name in (line.split(maxsplit=1) for line in text.splitlines() if line)}
 
 
 def materialise(cache_dir: Path, *, source: Traversable | None = None) -> Path:
     """Expand the embedded base into an ordinary model folder, or find the one expanded before.
 
-    The folder's name holds the digest of the packed weights, so a new version never meets an old one's files. It is
-    renamed into place when complete, so that two processes may do this at once; a folder whose files were damaged
-    since is expanded again.
+    The folder's name holds the digest of the packed weights, so that a new version never finds an old one's files. The
+    folder is renamed into place when complete, so that two processes may do this at once; a folder whose files were
+    damaged later is expanded again.
 
     Args:
-        cache_dir: A writable folder, made if missing; the expanded base takes 31 MB of it.
-        source: The folder of packed files; this package's own when left out.
+        cache_dir: A writable folder, made if missing; the expanded base takes 31 MB.
+        source: The folder of packed files; None takes this package's own.
 
     Returns:
         A folder that `from_pretrained` of transformers loads offline: bfloat16 safetensors, config and tokenizer.
 
     Raises:
         BaseDamagedError: A packed file differs from its checksum, or is missing.
+        OSError: The folder can't be written.
     """
     source = resources.files(__package__) if source is None else source
     try:
@@ -54,22 +65,22 @@ def materialise(cache_dir: Path, *, source: Traversable | None = None) -> Path:
     if _is_whole(folder):
         return folder
     cache_dir.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{NAME}-", dir=cache_dir))
+    draft = Path(tempfile.mkdtemp(prefix=f".{NAME}-", dir=cache_dir))
     try:
-        _fill(made, source, checksums)
-        _put_in_place(made, folder)
+        _fill(draft, source, checksums)
+        _put_in_place(draft, folder)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
     return folder
 
 
-def _fill(made: Path, source: Traversable, checksums: dict[str, str]) -> None:
+def _fill(draft: Path, source: Traversable, checksums: dict[str, str]) -> None:
     for name in COPIED:
-        (made / name).write_bytes(_read_checked(source, name, checksums))
+        (draft / name).write_bytes(_read_checked(source, name, checksums))
     packed = _read_checked(source, WEIGHTS, checksums)
-    (made / EXPANDED).write_bytes(serialise_bfloat16(unpack_weights(packed)))
-    lines = (f"{hashlib.sha256((made / name).read_bytes()).hexdigest()}  {name}\n" for name in (*COPIED, EXPANDED))
-    (made / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+    (draft / EXPANDED).write_bytes(serialise_bfloat16(unpack_weights(packed)))
+    lines = (f"{hashlib.sha256((draft / name).read_bytes()).hexdigest()}  {name}\n" for name in (*COPIED, EXPANDED))
+    (draft / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
 
 
 def _read_checked(source: Traversable, name: str, checksums: dict[str, str]) -> bytes:
@@ -93,18 +104,18 @@ def _refuse(source: Traversable, name: str) -> BaseDamagedError:
 def _is_whole(folder: Path) -> bool:
     try:
         checksums = read_checksums((folder / CHECKSUMS).read_text(encoding="utf-8"))
-        found = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in checksums}
+        digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in checksums}
     except (OSError, ValueError):
         return False
-    return bool(checksums) and found == checksums
+    return bool(checksums) and digests == checksums
 
 
-def _put_in_place(made: Path, folder: Path) -> None:
-    """Rename, unless another process was quicker; a damaged folder gives way."""
+def _put_in_place(draft: Path, folder: Path) -> None:
+    """Rename, unless another process was quicker; a damaged folder is replaced."""
     if folder.exists() and not _is_whole(folder):
         shutil.rmtree(folder)
     try:
-        made.rename(folder)
+        draft.rename(folder)
     except OSError:
         if not _is_whole(folder):
             raise

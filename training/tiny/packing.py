@@ -1,6 +1,6 @@
-"""Packed weights of the embedded base: int8 matrices with one scale a row, everything else float16.
+"""Packed weights of the embedded base: int8 matrices with one scale per row, everything else float16.
 
-Reads and writes safetensors by way of numpy alone, so expanding the weights needs no torch.
+safetensors files are read and written with numpy alone, so expanding the weights needs no torch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def pack_weights(weights: Mapping[str, NDArray[np.float32]]) -> bytes:
         weights: Float arrays by parameter name; matrices have shape (outputs, inputs).
 
     Returns:
-        The bytes of a safetensors file.
+        The bytes of a safetensors file: int8 of shape (outputs, inputs) and a float32 scale of shape (outputs, 1) for
+        each matrix, float16 for everything else.
     """
     packed: dict[str, NDArray[Any]] = {}
     for name, weight in weights.items():
@@ -40,7 +41,14 @@ def pack_weights(weights: Mapping[str, NDArray[np.float32]]) -> bytes:
 
 
 def unpack_weights(data: bytes) -> dict[str, NDArray[np.float32]]:
-    """Give the float32 arrays that `pack_weights` stored, rounded as it rounded them."""
+    """Read what `pack_weights` wrote.
+
+    Args:
+        data: The bytes of the file.
+
+    Returns:
+        Float32 arrays by parameter name, in their original shapes, with the rounding that packing gave them.
+    """
     packed = safetensors.numpy.load(data)
     weights = {name: array.astype(np.float32) for name, array in packed.items() if not name.endswith(SCALE_SUFFIX)}
     for name, array in packed.items():
@@ -50,10 +58,16 @@ def unpack_weights(data: bytes) -> dict[str, NDArray[np.float32]]:
 
 
 def serialise_bfloat16(weights: Mapping[str, NDArray[np.float32]]) -> bytes:
-    """Give the bytes of a bfloat16 safetensors file, rounded to nearest even as torch rounds.
+    """Write weights as a bfloat16 safetensors file, rounded to nearest even as torch rounds.
 
     numpy has no bfloat16 (it is the upper half of a float32), and the raw writer of the safetensors package changed
     its arguments in 0.8, so the header is written here.
+
+    Args:
+        weights: Float32 arrays by parameter name.
+
+    Returns:
+        The bytes of the file; equal weights give equal bytes, in whatever order they come.
 
     Source: the format's description in the safetensors README, "Format".
     """

@@ -1,4 +1,4 @@
-"""A trial's questions: held-out contexts with the owner's real answers, the same for both adapters."""
+"""A comparison's prompts: held-out contexts with the owner's real answers, the same for both adapters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from userbot.store.adapters import Manifest
 DAY_S = 86_400.0
 
 
-def sample(number: int, *, learn_first: bool = True) -> Sample:
+def sample(number: int, *, first_supervised: bool = True) -> Sample:
     """Make a conversation of two questions and two answers."""
     turns = (
         Turn(False, (f"q{number}",)),
@@ -26,10 +26,10 @@ def sample(number: int, *, learn_first: bool = True) -> Sample:
         Turn(False, (f"and {number}?", "well?")),
         Turn(True, (f"b{number}", "yes")),
     )
-    return Sample(turns, (False, learn_first, False, True), "Vera is a friend.", 101, START)
+    return Sample(turns, (False, first_supervised, False, True), "Vera is a friend.", 101, START)
 
 
-def test_each_learned_answer_is_a_question_with_what_went_before() -> None:
+def test_each_supervised_answer_makes_a_prompt_of_what_went_before() -> None:
     one = sample(1)
 
     assert list_prompts([one], limit=10) == (
@@ -38,24 +38,24 @@ def test_each_learned_answer_is_a_question_with_what_went_before() -> None:
     )
 
 
-def test_what_is_not_learned_is_no_question() -> None:
-    assert [question.owner for question in list_prompts([sample(1, learn_first=False)], limit=10)] == [("b1", "yes")]
+def test_what_is_not_supervised_makes_no_prompt() -> None:
+    assert [prompt.owner for prompt in list_prompts([sample(1, first_supervised=False)], limit=10)] == [("b1", "yes")]
 
 
-def test_openers_of_the_owner_are_no_question() -> None:
+def test_openers_of_the_owner_make_no_prompt() -> None:
     opener = Sample((Turn(True, ("hi",)),), (True,), None, 101, START)
 
     assert list_prompts([opener], limit=10) == ()
 
 
 def test_a_limit_spreads_over_all_conversations() -> None:
-    found = list_prompts([sample(number, learn_first=False) for number in range(10)], limit=5)
+    prompts = list_prompts([sample(number, first_supervised=False) for number in range(10)], limit=5)
 
-    assert [question.owner[0] for question in found] == ["b0", "b2", "b4", "b6", "b8"]
+    assert [prompt.owner[0] for prompt in prompts] == ["b0", "b2", "b4", "b6", "b8"]
 
 
-def test_learned_turns_are_those_of_training() -> None:
-    data = DataSet((sample(1), sample(2, learn_first=False)), (sample(3),), DataReport())
+def test_supervised_turns_are_those_of_the_training_samples() -> None:
+    data = DataSet((sample(1), sample(2, first_supervised=False)), (sample(3),), DataReport())
 
     assert list_supervised(data) == (("a1",), ("b1", "yes"), ("b2", "yes"))
 
@@ -85,20 +85,20 @@ def manifest(last_id: int, **gate: Any) -> Manifest:
     )
 
 
-def test_what_either_adapter_has_learned_is_not_asked(talked: Store, tmp_path: Path) -> None:
+def test_what_either_adapter_was_trained_on_makes_no_prompt(talked: Store, tmp_path: Path) -> None:
     both = make_eval_set(talked, manifest(300), manifest(393), models=tmp_path)
     alone = make_eval_set(talked, manifest(300), None, models=tmp_path)
 
     assert [sample.turns[-1].messages[-1].id for sample in both.held_out] == [403]
     assert len(alone.held_out) == 4
-    assert len(both.questions) == 2
+    assert len(both.prompts) == 2
 
 
-def test_nothing_left_to_ask_is_an_error(talked: Store, tmp_path: Path) -> None:
+def test_no_prompt_left_is_an_error(talked: Store, tmp_path: Path) -> None:
     with pytest.raises(TooLittleDataError) as caught:
         make_eval_set(talked, manifest(500), None, models=tmp_path)
 
     assert str(caught.value) == (
-        "No held-out conversation is left that a1 and the adapter in service have not learned. Raise data.held_out, or "
+        "No held-out conversation is left that a1 and the active adapter were not trained on. Raise data.held_out, or "
         "train afresh: clone train"
     )

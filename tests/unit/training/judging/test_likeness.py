@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import subprocess
 import sys
 
@@ -27,28 +26,30 @@ def formal(count: int) -> list[Bubbles]:
     return [(f"Certainly! I would be glad to discuss {WORDS[i % 12]}, item {i}, with you.",) for i in range(count)]
 
 
-def test_the_owner_against_himself_is_perfect() -> None:
+def test_the_owner_compared_with_themselves_is_perfect() -> None:
     own = casual(30)
 
-    found = measure_likeness(own, own)
+    figures = measure_likeness(own, own)
 
-    assert (found.length, found.bubbles, found.case, found.punctuation, found.emoji, found.language) == (0,) * 6
-    assert found.auc is not None
-    assert found.auc <= 0.5
-    assert found.score == pytest.approx(1.0)
+    assert (figures.length, figures.bubbles, figures.case, figures.punctuation, figures.emoji, figures.language) == (
+        0,
+    ) * 6
+    assert figures.auc is not None
+    assert figures.auc <= 0.5
+    assert figures.score == pytest.approx(1.0)
 
 
 def test_a_stranger_is_told_apart_in_every_trait_that_differs() -> None:
-    found = measure_likeness(formal(30), casual(30))
+    figures = measure_likeness(formal(30), casual(30))
 
-    assert found.auc is not None
-    assert found.auc > 0.95
-    assert found.length > 0.9
-    assert found.bubbles == 1.0
-    assert found.case == 1.0
-    assert found.punctuation == 1.0
-    assert found.language > 0.9
-    assert found.score < 0.3
+    assert figures.auc is not None
+    assert figures.auc > 0.95
+    assert figures.length > 0.9
+    assert figures.bubbles == 1.0
+    assert figures.case == 1.0
+    assert figures.punctuation == 1.0
+    assert figures.language > 0.9
+    assert figures.score < 0.3
 
 
 def test_a_close_imitation_scores_between_the_two() -> None:
@@ -59,27 +60,27 @@ def test_a_close_imitation_scores_between_the_two() -> None:
 
 
 def test_few_pairs_give_no_classifier_figure_and_the_score_does_without() -> None:
-    found = measure_likeness(casual(5), casual(5))
+    figures = measure_likeness(casual(5), casual(5))
 
-    assert found.auc is None
-    assert found.score == 1.0
+    assert figures.auc is None
+    assert figures.score == 1.0
 
 
 def test_empty_replies_count_as_empty_and_not_as_a_style() -> None:
     owner = casual(20)
     clone = [reply if i % 2 else () for i, reply in enumerate(owner)]
 
-    found = measure_likeness(clone, owner)
+    figures = measure_likeness(clone, owner)
 
-    assert found.empty == 0.5
-    assert found.bubbles == 0.0
+    assert figures.empty == 0.5
+    assert figures.bubbles == 0.0
 
 
 def test_a_clone_that_never_speaks_is_as_far_as_can_be() -> None:
-    found = measure_likeness([()] * 20, casual(20))
+    figures = measure_likeness([()] * 20, casual(20))
 
-    assert found.empty == 1.0
-    assert found.score == 0.0
+    assert figures.empty == 1.0
+    assert figures.score == 0.0
 
 
 def test_overlong_is_measured_by_the_owners_own_lengths() -> None:
@@ -143,10 +144,6 @@ def test_traits_of_a_text(text: str, case: str, ending: str, script: str, emoji:
 
 def test_lengths_a_constant_apart_have_the_gap_of_their_overlap() -> None:
     assert likeness.gap_of_lengths([("x" * n,) for n in (1, 2, 3, 4)], [("x" * n,) for n in (3, 4, 5, 6)]) == 0.5
-
-
-def test_bits_per_character_is_the_nats_in_base_two() -> None:
-    assert likeness.measure_bits(8 * math.log(2), characters=4) == pytest.approx(2.0)
 
 
 def test_lists_that_cannot_be_paired_are_refused() -> None:

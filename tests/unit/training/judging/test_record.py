@@ -1,4 +1,4 @@
-"""What a trial leaves behind: kept privately, read back whole, enough for a report without a model."""
+"""The record of a comparison: kept privately, read back whole, enough for a report without a model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from userbot.store import Store
 from userbot.store.adapters import AdapterShelf, Manifest
 
 EXCHANGES = [
-    Exchange(context=((False, (f"q{n}",)),), owner=(f"yes {n}",), candidate=(f"yep {n}",), current=("No.",))
+    Exchange(context=((False, (f"q{n}",)),), owner=(f"yes {n}",), candidate=(f"yep {n}",), active=("No.",))
     for n in range(12)
 ]
 
@@ -28,7 +28,7 @@ EXCHANGES = [
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     owner = [one.owner for one in EXCHANGES]
-    new, old = ([getattr(one, side) for one in EXCHANGES] for side in ("candidate", "current"))
+    new, old = ([getattr(one, side) for one in EXCHANGES] for side in ("candidate", "active"))
     figures = [
         Figures(adapter_id=name, loss=2.0, bits_per_char=1.5, likeness=measure_likeness(side, owner))
         for name, side in (("a1", new), ("a0", old))
@@ -43,11 +43,12 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_a_comparison_is_read_back_as_it_was_kept(home: Path) -> None:
-    found = read_comparison(HomePaths(home).report("a1"))
+    comparison = read_comparison(HomePaths(home).report("a1"))
 
-    assert found is not None
-    assert found[1] == EXCHANGES
-    assert found[0].candidate.adapter_id == "a1"
+    assert comparison is not None
+    verdict, exchanges = comparison
+    assert exchanges == EXCHANGES
+    assert (verdict.candidate.adapter_id, verdict.active.adapter_id) == ("a1", "a0")
 
 
 def test_a_comparison_is_for_the_owner_only(home: Path) -> None:
@@ -62,7 +63,7 @@ def test_a_report_is_made_without_a_model(home: Path, store: Store) -> None:
     assert "12 turns of your newest conversations" in page.read_text("utf-8")
 
 
-def test_an_adapter_that_was_never_at_the_gate_has_no_report(home: Path, store: Store) -> None:
+def test_an_adapter_that_was_never_compared_has_no_report(home: Path, store: Store) -> None:
     with pytest.raises(NoAdapterError) as caught:
         write_report(store, HomePaths(home), "a2")
 

@@ -6,6 +6,7 @@ import html
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import UTC, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,7 +18,7 @@ from training.config import GateConfig
 from training.judging.gate import Exchange, Figures, judge
 from training.judging.likeness import Bubbles, measure_likeness
 from training.judging.plots import CurvePoint, Delay
-from training.judging.report import ReportData, make_pairs, make_report, measure_delays
+from training.judging.report import ReportData, list_rows, make_pairs, make_report, measure_delays
 from userbot.config.home import ReportPaths
 from userbot.domain.messages import Origin
 
@@ -37,7 +38,7 @@ def exchange(number: int) -> Exchange:
         context=asked,
         owner=(f"го в {place})))", f"буду к {number % 12 + 8}") if number % 3 else ("не, сплю сегодня",),
         candidate=(f"го, {place} норм)))",) if number % 4 else ("ок", f"тогда в {number % 12 + 6}"),
-        current=("Да, конечно.",),
+        active=("Да, конечно.",),
     )
 
 
@@ -57,7 +58,7 @@ def data() -> ReportData:
             adapter_id="20260104-120000-cd34",
             loss=2.77,
             bits_per_char=2.31,
-            likeness=measure_likeness([entry.current for entry in exchanges], owner),
+            likeness=measure_likeness([entry.active for entry in exchanges], owner),
         ),
         margins,
         owner=measure_likeness(owner[::-1], owner),
@@ -84,10 +85,10 @@ class Links(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.addresses: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")]
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")]
 
 
 def test_the_page_is_self_contained(data: ReportData, tmp_path: Path) -> None:
@@ -95,16 +96,16 @@ def test_the_page_is_self_contained(data: ReportData, tmp_path: Path) -> None:
 
     links = Links()
     links.feed(page)
-    assert all(link.startswith("#") for link in links.found if not link.endswith(".html"))
+    assert all(link.startswith("#") for link in links.addresses if not link.endswith(".html"))
     assert "url(http" not in page
     assert page.count("<svg") == 3
     assert "@import" not in page
 
 
 def test_ids_of_the_drawings_do_not_collide(data: ReportData, tmp_path: Path) -> None:
-    found = re.findall(r'\bid="([^"]+)"', make_report(data, ReportPaths(tmp_path)).read_text("utf-8"))
+    ids = re.findall(r'\bid="([^"]+)"', make_report(data, ReportPaths(tmp_path)).read_text("utf-8"))
 
-    assert sorted(found) == sorted(set(found))
+    assert sorted(ids) == sorted(set(ids))
 
 
 def test_the_three_numbers_are_those_of_the_verdict(data: ReportData, tmp_path: Path) -> None:
@@ -133,15 +134,15 @@ def test_the_key_names_the_side_of_the_owners_reply(data: ReportData) -> None:
 
 
 def test_silence_and_equal_words_are_no_question() -> None:
-    silent = Exchange(context=(), owner=("да",), candidate=(), current=())
-    equal = Exchange(context=(), owner=("да",), candidate=("да",), current=())
+    silent = Exchange(context=(), owner=("да",), candidate=(), active=())
+    equal = Exchange(context=(), owner=("да",), candidate=("да",), active=())
 
     assert make_pairs([silent, equal], seed=1) == []
 
 
 def test_message_text_cannot_become_markup(data: ReportData, tmp_path: Path) -> None:
     nasty = Exchange(
-        context=((False, ("<script>alert(1)</script>",)),), owner=("</style><b>x",), candidate=("ok",), current=()
+        context=((False, ("<script>alert(1)</script>",)),), owner=("</style><b>x",), candidate=("ok",), active=()
     )
     changed = ReportData(adapter_id="x", base="tiny", created_at="", verdict=data.verdict, exchanges=[nasty])
 
@@ -161,12 +162,21 @@ def test_files_are_for_the_owner_only(data: ReportData, tmp_path: Path) -> None:
     assert modes == {"report.html": 0o600, "sheet.html": 0o600, "summary.png": 0o600}
 
 
-def test_the_summary_is_a_picture(data: ReportData, tmp_path: Path) -> None:
-    make_report(data, ReportPaths(tmp_path))
-    head = (ReportPaths(tmp_path).summary).read_bytes()[:24]
+def test_the_rows_compare_this_adapter_the_one_before_and_the_owner(data: ReportData) -> None:
+    rows = {name: values for name, *values in list_rows(data.verdict)}
 
-    assert head[:8] == b"\x89PNG\r\n\x1a\n"
-    assert (int.from_bytes(head[16:20]), int.from_bytes(head[20:24])) == (1200, 480)
+    assert rows["loss, nats per supervised token"] == ["2.310", "2.770", ""]
+    new, old, owner = rows["likeness"]
+    assert float(new) > float(old)
+    assert data.verdict.owner is not None
+    assert owner == f"{data.verdict.owner.score:.2f}"
+    assert rows["empty replies"] == ["0%", "0%", "0%"]
+
+
+def test_a_figure_that_was_not_measured_is_a_dash(data: ReportData) -> None:
+    rows = {name: values for name, *values in list_rows(replace(data.verdict, owner=None))}
+
+    assert rows["likeness"][2] == "–"
 
 
 def test_delays_are_measured_from_the_last_question_by_who_answered() -> None:
@@ -181,10 +191,10 @@ def test_delays_are_measured_from_the_last_question_by_who_answered() -> None:
         bubble(7, "late", origin=Origin.OWNER, at_s=3 * day),
     ]
 
-    found = measure_delays(messages, UTC)
+    delays = measure_delays(messages, UTC)
 
-    assert found[Origin.OWNER] == [Delay(START.hour, 30.0)]
-    assert found[Origin.CLONE] == [Delay(START.hour + 1, 5.0)]
+    assert delays[Origin.OWNER] == [Delay(START.hour, 30.0)]
+    assert delays[Origin.CLONE] == [Delay(START.hour + 1, 5.0)]
 
 
 def open_in_browser(page: Path, *options: str) -> str:
