@@ -1,4 +1,4 @@
-"""A Telegram server on 127.0.0.1, for tests and the demo: real MTProto 2.0, so that unmodified Telethon connects to it.
+"""A Telegram server on 127.0.0.1 for tests and the demo: real MTProto 2.0, so that unmodified Telethon connects to it.
 
 ::
 
@@ -16,9 +16,12 @@
         await server.wait_for(lambda: server.conversation(owner, alice)[-1].text == "bye")
         server.faults.flood_wait("messages.sendMessage", 3)        # and drop, delay, revoke, ban, miss_updates, ...
 
-Every verb of the stage is a coroutine (`send`, `edit`, `delete`, `forward`, `typing`, `read`, `save_draft`, `appear`,
-`accept_login`); what only looks is not (`conversation`, `draft`, `unread`, `connected`, `calls_of`). The guide is
-docs/loopback.md.
+Everything that acts is a coroutine (`send`, `edit`, `delete`, `forward`, `typing`, `read`, `save_draft`, `appear`,
+`accept_login`); everything that only looks is not (`conversation`, `draft`, `unread`, `connected`, `calls_of`). The
+guide is docs/loopback.md.
+
+The package stands on nothing of the product, and in three layers: `mtproto` (the protocol), `world` (state and what
+happens in it), `handlers` (answers to API requests); the modules here put them together.
 """
 
 from userbot.loopback import media

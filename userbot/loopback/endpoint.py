@@ -11,7 +11,14 @@ from telethon.crypto import rsa
 
 @dataclass(frozen=True, slots=True)
 class LoopbackEndpoint:
-    """All that a client in another process needs to find the server and to trust its key."""
+    """Everything that a client in another process needs to find the server and to trust its key.
+
+    Args:
+        host: Address of the server.
+        port: Its TCP port.
+        dc_id: Number of the data centre that it plays.
+        public_key_pem: Its public RSA key.
+    """
 
     host: str
     port: int
@@ -38,13 +45,13 @@ class LoopbackEndpoint:
             ) from exc
 
     def trust(self) -> None:
-        """Let Telethon in this process accept the server's key, besides Telegram's own."""
+        """Let Telethon in this process accept the server's key, in addition to Telegram's own."""
         rsa.add_key(self.public_key_pem, old=False)
 
     def apply(self, session: Any) -> None:
         """Point a Telethon session, such as `client.session`, at the server, before the client connects.
 
-        The session keeps the address: later clients on the same session file need no more than `trust`.
+        The session keeps the address: later clients with the same session file need only `trust`.
         """
         self.trust()
         if (session.dc_id, session.server_address, session.port) != (self.dc_id, self.host, self.port):

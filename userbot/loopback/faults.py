@@ -1,4 +1,4 @@
-"""Misfortunes on command: what a test tells the loopback server to do wrong."""
+"""Fault injection: what a test tells the loopback server to do wrong."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from userbot.loopback.world.state import User, World
 
 @dataclass(slots=True)
 class Fault:
-    """One misfortune that befalls the next `calls` calls of a method."""
+    """One fault that affects the next calls of a method.
+
+    Args:
+        method: Telegram's name of the method; `*` for any.
+        calls: How many calls it affects.
+        user_id: Whose calls; None for everybody's.
+        error: Code and text of the RPC error that answers them.
+        drop: When the connection closes instead of an answer: before or after the request is carried out.
+        delay_s: Seconds by which the answer is late.
+    """
 
     method: str
     calls: int
@@ -23,13 +32,13 @@ class Fault:
 
 
 class Faults:
-    """Queue misfortunes; of several that fit a call, the oldest strikes.
+    """Queue faults; of several that fit a call, the oldest is used.
 
     Methods are named as in Telegram's documentation, such as `messages.sendMessage`; `*` is any method. With `user`,
-    only calls of that account's clients are hit.
+    only calls of that account's clients are affected.
 
     Args:
-        world: The state, for what befalls accounts.
+        world: The state, for faults of accounts.
         authorizations: The server's live map of keys.
         disconnect: Closes the connections of one account.
     """
@@ -47,7 +56,7 @@ class Faults:
         self._add(Fault(method, calls, error=(code, text)), user)
 
     def flood_wait(self, method: str, seconds: int, *, calls: int = 1, user: User | None = None) -> None:
-        """Refuse with FLOOD_WAIT. Telethon sleeps by itself up to its `flood_sleep_threshold`, 60 s."""
+        """Refuse with FLOOD_WAIT. Telethon itself sleeps up to its `flood_sleep_threshold`, 60 s."""
         self.error(method, f"FLOOD_WAIT_{seconds}", code=420, calls=calls, user=user)
 
     def server_error(self, method: str, *, calls: int = 1, user: User | None = None) -> None:
@@ -55,7 +64,7 @@ class Faults:
         self.error(method, "RPC_CALL_FAIL", code=500, calls=calls, user=user)
 
     def peer_flood(self, method: str = "messages.sendMessage", *, calls: int = 1, user: User | None = None) -> None:
-        """Refuse as Telegram refuses accounts that it takes for spammers."""
+        """Refuse as Telegram refuses accounts that it considers spammers."""
         self.error(method, "PEER_FLOOD", calls=calls, user=user)
 
     def drop(self, method: str, when: Literal["before", "after"], *, calls: int = 1, user: User | None = None) -> None:
@@ -80,7 +89,7 @@ class Faults:
         Args:
             user: Whose sessions.
             error: What every later request gets: SESSION_REVOKED or AUTH_KEY_UNREGISTERED.
-            disconnect: Close the connections too, instead of waiting for the next request.
+            disconnect: Close the connections as well, instead of waiting for the next request.
         """
         self._refuse(user, (401, error), disconnect)
 
@@ -106,23 +115,23 @@ class Faults:
                 authorization.salt = self._world.long()
 
     def difference_too_long(self, user: User, *, times: int = 1) -> None:
-        """Answer the next calls of updates.getDifference that have something to tell with differenceTooLong."""
+        """Answer the next calls of updates.getDifference that would return something with differenceTooLong."""
         user.too_long_differences += times
 
     def miss_updates(self, user: User, *, count: int = 1) -> None:
-        """Don't push the account's next updates; its state moves on."""
+        """Don't push the account's next updates, although its state changes."""
         user.missed_updates += count
 
     def clear(self) -> None:
-        """Forget all misfortunes that have not struck yet."""
+        """Forget all faults that have not happened yet."""
         self._pending.clear()
 
     def pending(self) -> list[Fault]:
-        """Return what has not struck yet."""
+        """Return the faults that have not happened yet."""
         return list(self._pending)
 
     def take(self, method: str, user_id: int | None) -> Fault | None:
-        """Return the fault that strikes this call, if any, and count it."""
+        """Return the fault that affects this call, if any, and count it."""
         for fault in self._pending:
             if fault.method in ("*", method) and fault.user_id in (None, user_id):
                 fault.calls -= 1

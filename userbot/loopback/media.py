@@ -1,4 +1,4 @@
-"""Attachments for scripted messages; there are no bytes behind them."""
+"""Attachments for scripted messages, without content to download."""
 
 from __future__ import annotations
 

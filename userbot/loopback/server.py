@@ -1,4 +1,4 @@
-"""The loopback Telegram itself: the listening server and what connects it to the stage."""
+"""The loopback Telegram itself: the listening server, with everything it consists of."""
 
 from __future__ import annotations
 
@@ -36,7 +36,13 @@ _CALLS_KEPT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One request that a client has made."""
+    """One request that a client has made.
+
+    Args:
+        method: Telegram's name of the method.
+        user_id: Who was logged in; None for nobody.
+        request: The TL request, without its wrappers.
+    """
 
     method: str
     user_id: int | None
@@ -46,13 +52,13 @@ class CallRecord:
 class LoopbackTelegram(Stage):
     """A Telegram server on 127.0.0.1 that unmodified Telethon clients connect to; use it with `async with`.
 
-    Its state lives as long as the object: clients may come and go, and the server itself may be stopped and started.
+    Its state lives as long as the object: clients may connect and leave, and the server itself may stop and start.
 
     Args:
         clock: Returns the aware time that messages carry. The protocol itself runs on the wall clock, which clients
             check.
         random: Source of ids and hashes; a fixed seed gives the same ids each time.
-        server_key: The RSA key; one is made for the process and shared by its servers when omitted.
+        server_key: The RSA key; when omitted, one per process, which its servers share.
         port: Port to listen on, 0 for a free one.
     """
 
@@ -141,7 +147,7 @@ class LoopbackTelegram(Stage):
         return Handshake(self._server_key, self._random)
 
     def execute(self, connection: Connection, session: Session, message_id: int, request: Any) -> None:
-        """Carry out one API request, with the misfortune that was ordered for it, and queue its answer."""
+        """Carry out one API request, with the fault that was injected for it, and queue its answer."""
         call = Call(self._services(), session)
         try:
             request = unwrap(call, request)

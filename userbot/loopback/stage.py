@@ -1,4 +1,4 @@
-"""The scripting interface: the people and chats of a loopback Telegram, acting and looked at from a test or a demo."""
+"""The scripting interface: a test or a demo acts as the people of a loopback Telegram, and looks at their chats."""
 
 from __future__ import annotations
 
@@ -38,10 +38,15 @@ class SeenMessage:
 
 
 class Stage:
-    """People who act as if from an official app, on a device that the server does not show.
+    """Acts as people with an official app, on a device that the server does not show.
 
     Acting as an account that a connected client is logged into is acting on that account's *other* device: the client
-    is told as Telegram would tell it.
+    gets the updates that Telegram would send.
+
+    Args:
+        world: The state.
+        actions: The verbs that change it.
+        logins: Logins in progress.
     """
 
     def __init__(self, world: World, actions: Actions, *, logins: Logins) -> None:
@@ -50,7 +55,7 @@ class Stage:
         self._logins = logins
         self._change = asyncio.Event()
 
-    # Cast
+    # People and chats
 
     def add_user(
         self,
@@ -74,7 +79,7 @@ class Stage:
             password: Two-step password; None for none.
             bot: Whether it is a bot.
             deleted: Whether it is a deleted account.
-            user_id: An id to have, such as 777000; the next free one when omitted.
+            user_id: The account's id, such as 777000; the next free one when omitted.
         """
         used = [known for known in self.world.users if known < _FIRST_CHAT_NUMBER]
         number = user_id or max(used, default=_FIRST_USER_ID - 1) + 1
@@ -164,7 +169,7 @@ class Stage:
         self._actions.save_draft(owner, id_of(chat), text)
 
     async def appear(self, user: User, *, online: bool) -> None:
-        """Come online, or leave."""
+        """Come online, or go offline."""
         self._actions.appear(user, online=online)
 
     async def accept_login(self, url: str, user: User) -> None:
@@ -205,7 +210,14 @@ class Stage:
         self._logins.code = code
 
     async def wait_for(self, condition: Callable[[], T], *, timeout_s: float = 10.0) -> T:
-        """Wait until `condition()` is true, looking again after each change, and return its value.
+        """Wait until a condition is true; it is checked after each change.
+
+        Args:
+            condition: Returns something true at the end.
+            timeout_s: Seconds to wait.
+
+        Returns:
+            What the condition returned.
 
         Raises:
             TimeoutError: It did not become true in time.

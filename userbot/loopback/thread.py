@@ -1,4 +1,4 @@
-"""A loopback Telegram in a thread of its own, for programs and tests that own the main thread's event loop."""
+"""A loopback Telegram in a thread of its own, for synchronous programs and tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 class LoopbackThread:
     """Run a server beside synchronous code; use it with `with`.
 
-    Touch the server through `run` and `look` only: its objects belong to its own loop.
+    Use the server only through `run` and `look`: its objects belong to its own event loop.
 
     Args:
         make: Makes the server; called in the new thread.
@@ -49,7 +49,11 @@ class LoopbackThread:
             self._serving.result()
 
     def run(self, coroutine: Coroutine[Any, Any, T], *, timeout_s: float = 30.0) -> T:
-        """Run one of the server's coroutines, such as `thread.server.send(...)`, and return its result."""
+        """Run one of the server's coroutines, such as `thread.server.send(...)`, and return its result.
+
+        Raises:
+            TimeoutError: It took longer than `timeout_s` seconds.
+        """
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout_s)
 
     def look(self, question: Callable[[], T]) -> T:

@@ -98,11 +98,10 @@ class TelegramAccount:
             options: How to reach Telegram.
             on_state: Called with each new state of the connection.
             attempts: Tries to connect before giving up; None tries forever, with growing pauses.
-            unconfirmed: Bubbles, as (chat id, text), that an earlier run may have sent without noting it: the pending
-                rows of the outbox. Their echo is then the clone's and not the owner's.
+            unconfirmed: Pending rows of the outbox as (chat id, text): an earlier run may have sent them.
             own_drafts: Texts, by chat id, that an earlier run left in draft boxes; they may be replaced.
             sleep: Waits for a number of seconds: pauses between tries, flood waits, checks.
-            watch_s: Seconds between two checks that the connection is not deaf.
+            watch_s: Seconds between two checks that the connection still delivers updates.
 
         Raises:
             ConfigError: The api id or hash is missing.
@@ -114,19 +113,12 @@ class TelegramAccount:
         events: asyncio.Queue[Event] = asyncio.Queue()
         missed = asyncio.Event()
         traces = OwnTraces(unconfirmed, own_drafts)
-
-        def note_state(state: ConnectionState) -> None:
-            if state is ConnectionState.CONNECTED:
-                missed.set()
-            if on_state is not None:
-                on_state(state)
-
         with SessionLock(options.session):
             client = make_client(options, sleep=sleep)
             client.on_gap = missed.set
             reader = UpdateReader(client, events.put_nowait, traces=traces, on_gap=missed.set)
             reader.attach()
-            connection = Connection(client, on_state=note_state, sleep=sleep, watch_s=watch_s)
+            connection = Connection(client, on_state=_note_connections(missed, on_state), sleep=sleep, watch_s=watch_s)
             try:
                 me = await connection.connect(attempts=attempts)
                 reader.begin(me.id)
@@ -259,3 +251,17 @@ class TelegramAccount:
             TelegramError: Telegram did not end it; the file stays.
         """
         await log_out(self._client)
+
+
+def _note_connections(
+    missed: asyncio.Event, on_state: Callable[[ConnectionState], None] | None
+) -> Callable[[ConnectionState], None]:
+    """Return a listener that passes states on and asks for a comparison after each connection."""
+
+    def note(state: ConnectionState) -> None:
+        if state is ConnectionState.CONNECTED:
+            missed.set()
+        if on_state is not None:
+            on_state(state)
+
+    return note

@@ -1,4 +1,4 @@
-"""Answers to API requests, one module a namespace or theme; importing this package registers them all."""
+"""Answers to API requests, one module per namespace or topic; importing this package registers them all."""
 
 from userbot.loopback.handlers import auth, channels, dialogs, history, media, messages, people, updates
 from userbot.loopback.handlers.registry import Call, Services, respond, unwrap

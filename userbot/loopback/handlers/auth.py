@@ -18,7 +18,7 @@ auth, account = functions.auth, functions.account
 
 @handles(auth.SendCodeRequest, auth.ResendCodeRequest)
 def send_code(call: Call, request: Any) -> Any:
-    """Pretend to send the code to the app; the test reads it from the server."""
+    """Pretend to send the code to the app; a test reads it from the server."""
     code_hash = call.services.logins.send_code(request.phone_number)
     return types.auth.SentCode(types.auth.SentCodeTypeApp(len(call.services.logins.code)), code_hash)
 
@@ -34,7 +34,7 @@ def sign_in(call: Call, request: Any) -> Any:
 
 @handles(account.GetPasswordRequest)
 def get_password(call: Call, _request: Any) -> Any:
-    """Offer a password check to a client that is logged in, or half-way in."""
+    """Offer a password check to a client that is logged in, or has entered its code."""
     user_id = call.authorization.password_pending_for
     user = call.account if user_id is None else call.world.user(user_id)
     check = None if user.password is None else call.services.logins.offer_check(user)
@@ -120,7 +120,12 @@ def update_status(call: Call, request: Any) -> Any:
 
 
 def announce_token(now: datetime, sessions: Any) -> None:
-    """Tell a client that shows a QR code that it was scanned."""
+    """Notify a client that shows a QR code that it was scanned.
+
+    Args:
+        now: The time that the update carries.
+        sessions: The client's sessions.
+    """
     for session in list(sessions):
         session.post(types.UpdateShort(types.UpdateLoginToken(), now), content=True)
         session.flush()

@@ -16,7 +16,7 @@ channels = functions.channels
 @handles(channels.GetChannelsRequest)
 def get_channels(call: Call, request: Any) -> Any:
     """Return channels by id."""
-    return types.messages.Chats([render.chat(call.world, chat_id_of(call, wanted)) for wanted in request.id])
+    return types.messages.Chats([render.chat(call.world, chat_id_of(call, channel)) for channel in request.id])
 
 
 @handles(channels.ReadHistoryRequest)

@@ -1,4 +1,4 @@
-"""The list of chats, and what an account keeps about each: reading, drafts, typing."""
+"""The list of chats, and an account's view of each: read state, drafts, typing."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def get_dialogs(call: Call, request: Any) -> Any:
     if offset is not None:
         before = (offset.timestamp(), request.offset_id or 2**31)
         rest = [chat_id for chat_id in rest if _sort_key(call, chat_id) < before]
-    wanted = rest if request.exclude_pinned or offset is not None else pinned + rest
-    page = wanted[: min(request.limit or 20, _LIMIT_MAX)]
+    listed = rest if request.exclude_pinned or offset is not None else pinned + rest
+    page = listed[: min(request.limit or 20, _LIMIT_MAX)]
     body = _dialogs(call, page)
     return types.messages.Dialogs(**body) if len(page) == count else types.messages.DialogsSlice(count, **body)
 
@@ -40,9 +40,9 @@ def get_pinned_dialogs(call: Call, _request: Any) -> Any:
 
 @handles(messages.GetPeerDialogsRequest)
 def get_peer_dialogs(call: Call, request: Any) -> Any:
-    """Return the chats that were asked for."""
-    wanted = [chat_id_of(call, item.peer) for item in request.peers if isinstance(item, types.InputDialogPeer)]
-    return types.messages.PeerDialogs(**_dialogs(call, wanted), state=state_of(call))
+    """Return the requested chats."""
+    chat_ids = [chat_id_of(call, item.peer) for item in request.peers if isinstance(item, types.InputDialogPeer)]
+    return types.messages.PeerDialogs(**_dialogs(call, chat_ids), state=state_of(call))
 
 
 @handles(messages.ReadHistoryRequest)

@@ -34,14 +34,14 @@ def search(call: Call, request: Any) -> Any:
     everywhere = isinstance(request.peer, types.InputPeerEmpty)
     chat_id = call.account.user_id if everywhere else _readable(call, request.peer)
     box = call.world.box(call.account, chat_id)
-    found = list(box.messages.values()) if everywhere else call.world.history(call.account, chat_id)
+    candidates = list(box.messages.values()) if everywhere else call.world.history(call.account, chat_id)
     sender_id = None if request.from_id is None else chat_id_of(call, request.from_id)
     earliest, latest = given(request.min_date), given(request.max_date)
     if not isinstance(request.filter, types.InputMessagesFilterEmpty):
-        found = []
+        candidates = []
     numbers = [
         item.id
-        for item in found
+        for item in candidates
         if (sender_id is None or item.sender_id == sender_id)
         and request.q.lower() in item.text.lower()
         and (earliest is None or item.date > earliest)
@@ -78,12 +78,12 @@ def _readable(call: Call, peer: Any) -> int:
 def _picked(call: Call, stored: dict[int, StoredMessage], request: Any) -> dict[str, Any]:
     numbers = [item.id if isinstance(item, types.InputMessageID) else item for item in request.id]
     numbers = [number for number in numbers if isinstance(number, int)]
-    found = [stored[number] for number in numbers if number in stored]
+    picked = [stored[number] for number in numbers if number in stored]
     shown = [
         render.message(stored[number], call.account) if number in stored else types.MessageEmpty(number, None)
         for number in numbers
     ]
-    return {"messages": shown, **render.companions(call.world, call.account, found)}
+    return {"messages": shown, **render.companions(call.world, call.account, picked)}
 
 
 def _page(call: Call, chat_id: int, numbers: list[int], request: Any) -> Any:

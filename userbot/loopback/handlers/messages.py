@@ -18,7 +18,7 @@ messages = functions.messages
 
 @handles(messages.SendMessageRequest)
 def send_message(call: Call, request: Any) -> Any:
-    """Send a text; a `random_id` seen before gets the original message again instead. Nothing can be scheduled."""
+    """Send a text; for a `random_id` seen before, return the original message instead. Nothing can be scheduled."""
     if given(request.schedule_date) is not None:
         raise RPCError(None, "SCHEDULE_DATE_INVALID", 400)
     reply_to = request.reply_to.reply_to_msg_id if isinstance(request.reply_to, types.InputReplyToMessage) else None
@@ -32,7 +32,16 @@ def send_message(call: Call, request: Any) -> Any:
 
 
 def send(call: Call, request: Any, outgoing: Outgoing) -> Any:
-    """Send a message that a request describes, once for each `random_id`, and return what Telegram answers."""
+    """Send a message, once for each `random_id`.
+
+    Args:
+        call: The request being carried out.
+        request: SendMessage or SendMedia.
+        outgoing: The message.
+
+    Returns:
+        The TL object that Telegram answers with.
+    """
     account, chat_id = call.account, chat_id_of(call, request.peer)
     repeated = _repeated(call, [request.random_id])
     if repeated is not None:

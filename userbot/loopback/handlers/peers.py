@@ -1,4 +1,4 @@
-"""Input peers -> marked ids, with the checks of access that Telegram makes."""
+"""Input peers -> marked ids, with the access checks that Telegram makes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def chat_id_of(call: Call, peer: Any) -> int:
     """Return the marked id of an InputPeer, InputUser or InputChannel.
 
     Raises:
-        RPCError: PEER_ID_INVALID or CHANNEL_INVALID for what does not exist, or an access hash that is not right.
+        RPCError: PEER_ID_INVALID or CHANNEL_INVALID for what does not exist, or a wrong access hash.
     """
     world = call.world
     match peer:
@@ -47,5 +47,5 @@ def user_of(call: Call, peer: Any) -> User:
 
 
 def given(date: datetime | None) -> datetime | None:
-    """Return a date parameter, or None for the zero that clients send when they mean none."""
+    """Return a date parameter, or None for the zero that clients send for no date."""
     return date if date is not None and date.timestamp() > 0 else None

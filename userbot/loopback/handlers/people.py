@@ -12,7 +12,7 @@ from userbot.loopback.handlers.peers import chat_id_of, user_of
 from userbot.loopback.handlers.registry import Call, handles
 from userbot.loopback.world import render
 
-# Fields that the constructor demands and that Telethon never reads.
+# Fields that the constructor requires and that Telethon never reads.
 _UNUSED_LIMITS = (
     *("chat_size_max", "megagroup_size_max", "forwarded_count_max", "online_update_period_ms", "rating_e_decay"),
     *("offline_blur_timeout_ms", "offline_idle_timeout_ms", "online_cloud_timeout_ms", "notify_cloud_delay_ms"),
@@ -57,13 +57,13 @@ def get_app_config(_call: Call, _request: Any) -> Any:
 @handles(functions.users.GetUsersRequest)
 def get_users(call: Call, request: Any) -> Any:
     """Return users as the account sees them; unknown ones come back empty."""
-    viewer, found = call.account, []
-    for wanted in request.id:
+    viewer, users = call.account, []
+    for input_user in request.id:
         try:
-            found.append(render.user(user_of(call, wanted), viewer, call.world.now()))
+            users.append(render.user(user_of(call, input_user), viewer, call.world.now()))
         except RPCError:
-            found.append(types.UserEmpty(getattr(wanted, "user_id", 0)))
-    return found
+            users.append(types.UserEmpty(getattr(input_user, "user_id", 0)))
+    return users
 
 
 @handles(functions.users.GetFullUserRequest)

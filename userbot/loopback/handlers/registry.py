@@ -1,4 +1,4 @@
-"""Which function answers which request, and what it gets to work with."""
+"""Which function answers which request, and what it works with."""
 
 from __future__ import annotations
 
@@ -18,7 +18,17 @@ from userbot.loopback.world.state import User, World
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What all handlers share."""
+    """What all handlers share.
+
+    Args:
+        world: The server's state.
+        actions: The verbs that change it.
+        delivery: Pushes updates.
+        logins: Logins in progress.
+        host: Where the server listens.
+        port: Its TCP port.
+        dc_id: Number of the data centre that it plays.
+    """
 
     world: World
     actions: Actions
@@ -31,7 +41,12 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request under way."""
+    """One request being carried out.
+
+    Args:
+        services: What all handlers share.
+        session: The client's session.
+    """
 
     services: Services
     session: Session
@@ -53,7 +68,11 @@ class Call:
 
     @property
     def account(self) -> User:
-        """Who is logged in; raises the authorization's refusal, or AUTH_KEY_UNREGISTERED when nobody is."""
+        """Who is logged in.
+
+        Raises:
+            RPCError: The authorization's refusal, or AUTH_KEY_UNREGISTERED when nobody is logged in.
+        """
         refuse(self.authorization)
         if self.authorization.user_id is None:
             raise RPCError(None, "AUTH_KEY_UNREGISTERED", 401)
@@ -82,7 +101,7 @@ def handles(*requests: Any) -> Callable[[Handler], Handler]:
 
 
 def unwrap(call: Call, request: Any) -> Any:
-    """Return the request inside its wrappers, having noted what they say about the session.
+    """Return the request inside its wrappers, and note what they say about the session.
 
     Raises:
         RPCError: TAKEOUT_INVALID for a takeout session that is not open.
@@ -102,7 +121,7 @@ def unwrap(call: Call, request: Any) -> Any:
 
 
 def respond(call: Call, request: Any) -> Any:
-    """Return the result of an unwrapped request, or the RpcError that it earns."""
+    """Return the result of an unwrapped request, or the TL RpcError that refuses it."""
     handler = _HANDLERS.get(type(request))
     try:
         refuse(call.authorization, at_once=True)
@@ -114,10 +133,15 @@ def respond(call: Call, request: Any) -> Any:
 
 
 def refuse(authorization: Authorization, *, at_once: bool = False) -> None:
-    """Raise the error under which an authorization has ended.
+    """Raise the error with which an authorization has ended, if it has.
 
-    A revoked session (401) can still ask for what needs no login, such as a new login; a duplicated key (406) can't,
-    and is refused `at_once`.
+    Args:
+        authorization: Whose request it is.
+        at_once: Refuse only a duplicated key (406), which can't be used for anything; a revoked session (401) may still
+            make requests that need no login, such as a new login.
+
+    Raises:
+        RPCError: The refusal.
     """
     if authorization.refusal is None:
         return

@@ -17,7 +17,7 @@ _CHANNEL_LIMIT_MAX = 100
 
 @handles(functions.updates.GetStateRequest)
 def get_state(call: Call, _request: Any) -> Any:
-    """Return where the account's updates stand."""
+    """Return the state of the account's updates."""
     return state_of(call)
 
 
@@ -65,7 +65,7 @@ def get_channel_difference(call: Call, request: Any) -> Any:
 
 
 def _changes(call: Call, account: User, page: list[Event]) -> tuple[dict[str, Any], list[StoredMessage], list[int]]:
-    """Split events into new messages, as they are now, and other updates; add the messages and chats they name."""
+    """Split events into new messages, as they are now, and other updates; add the messages and chats that they name."""
     new: list[Any] = []
     other: list[Any] = []
     stored: list[StoredMessage] = []

@@ -31,7 +31,12 @@ _ENDINGS = (OSError, EOFError, BufferError, UnicodeError, struct.error, TypeNotF
 
 
 class Host(Protocol):
-    """What a connection needs from its server."""
+    """What a connection needs from its server.
+
+    Attributes:
+        authorizations: All authorization keys, by key id.
+        message_clock: Gives out message ids.
+    """
 
     authorizations: dict[bytes, Authorization]
     message_clock: MessageClock
@@ -40,7 +45,14 @@ class Host(Protocol):
         """Start a key exchange."""
 
     def execute(self, connection: Connection, session: Session, message_id: int, request: Any) -> None:
-        """Carry out one API request and queue its answer on the session."""
+        """Carry out one API request and queue its answer on the session.
+
+        Args:
+            connection: Where the request came from.
+            session: The client's session.
+            message_id: The request's id, which the answer names.
+            request: The TL request, with its wrappers.
+        """
 
 
 class Connection:
@@ -63,20 +75,20 @@ class Connection:
         self.closed = False
 
     async def serve(self) -> None:
-        """Read packets until the connection ends, by whichever side or a damaged packet."""
+        """Read packets until either side or a damaged packet ends the connection."""
         try:
             self._framing = await recognise(self._reader)
             while not self.closed:
                 self._receive(await self._framing.read(self._reader))
         except _ENDINGS as exc:  # the client left, or sent what no client sends
-            _log.info("A connection ended: %s: %s", type(exc).__name__, exc)
+            _log.info("A client's connection ended: %s: %s", type(exc).__name__, exc)
         finally:
             self.close()
             with suppress(OSError):
                 await self._writer.wait_closed()
 
     def close(self) -> None:
-        """Close the connection; its sessions live on."""
+        """Close the connection; its sessions stay."""
         self.closed = True
         if self._deadline is not None:
             self._deadline.cancel()
@@ -195,7 +207,7 @@ class Connection:
 
 
 def _complaint(authorization: Authorization, *, salt: int, message_id: int, seqno: int) -> Any | None:
-    """Return what is wrong with a packet's numbers, if anything; its client corrects itself and sends it again."""
+    """Return what is wrong with a packet's numbers, if anything; the client then corrects itself and sends it again."""
     age_s = time.time() - (message_id >> 32)
     code = 0
     if message_id % 4:

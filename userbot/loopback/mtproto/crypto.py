@@ -1,4 +1,4 @@
-"""Keys and ciphers of the server's side of MTProto 2.0."""
+"""Keys and ciphers of MTProto 2.0, on the server's side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from telethon.crypto import AES
 from telethon.tl import TLObject
 
 # The safe prime that Telegram itself uses, with generator 3. Telethon accepts this one at once for passwords; any other
-# prime it tries to factorise, which does not end.
+# prime it tries to factorise, which never ends.
 # Source: core.telegram.org/api/srp and core.telegram.org/mtproto/auth_key.
 PRIME = int(
     "c71caeb9c6b1c9048e6c522f70f13f73980d40238e3e21c14934d037563d930f"
@@ -37,8 +37,8 @@ PRIME_BYTES = PRIME.to_bytes(256, "big")
 class ServerKey:
     """The server's RSA key.
 
-    Eight primes of 256 bits instead of two of 1024: found in a tenth of a second instead of several seconds, which
-    every test run would pay.
+    Eight primes of 256 bits instead of two of 1024: generated in a tenth of a second instead of several seconds,
+    which every test run would pay.
     """
 
     modulus: int
@@ -68,7 +68,11 @@ class ServerKey:
         return int(struct.unpack("<q", digest[-8:])[0])
 
     def decrypt(self, block: bytes) -> bytes:
-        """Return the 255 bytes that the client put under the public key, worked out prime by prime."""
+        """Return the 255 bytes that the client encrypted with the public key, computed prime by prime.
+
+        Args:
+            block: 256 bytes.
+        """
         number, plain = int.from_bytes(block, "big"), 0
         for prime in self.primes:
             rest = self.modulus // prime
@@ -90,11 +94,11 @@ class AuthorizationKey:
 
     @property
     def auxiliary_hash(self) -> bytes:
-        """The eight bytes that go into the proofs of the handshake."""
+        """The eight bytes that are part of the proofs of the handshake."""
         return sha1(self.key).digest()[:8]  # noqa: S324 # the protocol
 
     def seal(self, plain: bytes) -> bytes:
-        """Return `plain` as a packet from the server."""
+        """Return plain text as an encrypted packet from the server."""
         padded = plain + os.urandom(12 + (-len(plain) - 12) % 16)
         message_key = sha256(self.key[96:128] + padded).digest()[8:24]
         return self.key_id + message_key + bytes(AES.encrypt_ige(padded, *self._derive(message_key, 8)))

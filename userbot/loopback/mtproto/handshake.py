@@ -19,8 +19,9 @@ from telethon.tl import functions, types
 
 from userbot.loopback.mtproto.crypto import GENERATOR, PRIME, PRIME_BYTES, AuthorizationKey, ServerKey, big_endian
 
-# Real servers send two primes of about 31 bits. Telethon's factorisation gives up when it meets both at the same step,
-# which for short primes of like size happens once in some hundred times; a short and a long one are quick and never do.
+# Real servers send two primes of about 31 bits. Telethon's factorisation fails when it finds both at the same step,
+# which for short primes of similar size happens once in a few hundred times; with a short and a long one it is quick
+# and never fails.
 # The product must not fill its bytes: Telethon reads it as signed.
 _FACTOR_BITS = (12, 31)
 # Twice the strength of the 2048-bit group is enough, and several times quicker than an exponent of full length.
@@ -28,11 +29,15 @@ _SECRET_BITS = 256
 
 
 class Handshake:
-    """One key exchange, started anew by each `req_pq`; `key` is set once it is done.
+    """One key exchange, which each `req_pq` starts again.
 
     Args:
-        server_key: The RSA key under which the client sends its secret.
+        server_key: The RSA key with which the client encrypts its secret.
         random: Source of the numbers that need not be secret.
+
+    Attributes:
+        key: The authorization key, once the exchange is done; None before.
+        salt: The first server salt, once the exchange is done.
     """
 
     def __init__(self, server_key: ServerKey, random: Random) -> None:
@@ -46,7 +51,7 @@ class Handshake:
         self._secret = secrets.randbits(_SECRET_BITS)
 
     def answer(self, request: Any) -> Any:
-        """Return the object to send back for one unencrypted request.
+        """Return the TL object that answers one unencrypted request.
 
         Raises:
             ConnectionError: The request does not belong here, or its content is wrong.

@@ -23,7 +23,15 @@ _MULTIPLIER = int.from_bytes(sha256(PRIME_BYTES + _GENERATOR_BYTES).digest(), "b
 
 @dataclass(slots=True)
 class PasswordCheck:
-    """One offer to prove the knowledge of a password, good for one attempt."""
+    """One offer to prove the knowledge of a password, valid for one attempt.
+
+    Args:
+        password: The account's two-step password.
+        srp_id: Number of the offer, which the proof names.
+
+    Attributes:
+        algorithm: The TL object with salts, generator and prime.
+    """
 
     password: str
     srp_id: int

@@ -26,7 +26,19 @@ _REMEMBERED_REQUESTS = 200
 
 @dataclass(slots=True)
 class Authorization:
-    """What the server knows of one authorization key; it outlives connections and sessions."""
+    """What the server knows of one authorization key; it outlives connections and sessions.
+
+    Args:
+        key: The key itself.
+        salt: The salt that the client's packets must carry.
+        user_id: Who is logged in with this key; None for nobody.
+        password_pending_for: Who has entered a code and must still enter the password.
+        refusal: Code and text of the error that answers every later request; None while the key is valid.
+        takeout_id: The open takeout session.
+        login_token: The token that the client shows as a QR code.
+        seq: Number of the last sequenced update.
+        sessions: The key's sessions by id.
+    """
 
     key: AuthorizationKey
     salt: int
@@ -40,7 +52,7 @@ class Authorization:
 
 
 class MessageClock:
-    """Give out the server's message ids: odd, growing, and close to the wall clock, which clients check."""
+    """Give out the server's message ids: odd, increasing, and close to the wall clock, which clients check."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -54,13 +66,17 @@ class MessageClock:
 class Session:
     """One session of a client, which may live through several connections.
 
-    What is to be sent is collected by `answer` and `post` and leaves with `flush`, several messages as one container.
-    Without a connection, it waits until the session comes back, and so does what was sent but not acknowledged.
+    `answer` and `post` queue messages and `flush` sends them, several as one container. Without a connection, they wait
+    until the session comes back, and so do messages that were sent but not acknowledged.
 
     Args:
         session_id: The number that the client chose.
         authorization: Whose key encrypts the session.
-        clock: The server's message ids.
+        clock: Gives out the server's message ids.
+
+    Attributes:
+        receives_updates: Whether the client wants updates in this session.
+        answers: Answers by request id, for requests that are repeated; None while a request is being carried out.
     """
 
     def __init__(self, session_id: int, authorization: Authorization, *, clock: MessageClock) -> None:
@@ -80,7 +96,11 @@ class Session:
         return self._write is not None
 
     def attach(self, write: Callable[[bytes], None]) -> None:
-        """Bind the session to a connection and queue again what its client has not acknowledged."""
+        """Bind the session to a connection and queue again what its client has not acknowledged.
+
+        Args:
+            write: Sends one packet over the connection.
+        """
         if self._write == write:
             return
         self._write = write
@@ -93,7 +113,7 @@ class Session:
             self._write = None
 
     def begin(self, message_id: int) -> bool:
-        """Note a request; return whether it is new. A known one is answered again from memory."""
+        """Note a request; return whether it is new. A repeated one is answered again from memory."""
         if message_id in self.answers:
             known = self.answers[message_id]
             if known is not None:
@@ -119,10 +139,10 @@ class Session:
         self._enqueue(_pack(body) if content else body, content=content, answer=False)
 
     def withdraw(self, message_id: int) -> Callable[[], None]:
-        """Take the answer to a request back out of the queue; return what sends it after all."""
+        """Take the answer to a request out of the queue; return a function that sends it later."""
         body = self.answers[message_id]
-        held = [message for message in self._queue if message[2] is body or message[2] == body]
-        for message in held:
+        queued = [message for message in self._queue if message[2] is body or message[2] == body]
+        for message in queued:
             self._queue.remove(message)
             self._unacknowledged.pop(message[0], None)
 

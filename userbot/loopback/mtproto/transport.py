@@ -1,4 +1,4 @@
-"""Framing of MTProto packets over TCP, seen from the server: full, abridged and intermediate.
+"""Framing of MTProto packets over TCP, on the server's side: full, abridged and intermediate.
 
 Source: core.telegram.org/mtproto/mtproto-transports.
 """
@@ -20,14 +20,22 @@ class Framing(Protocol):
     """Turn a stream of bytes into packets and back."""
 
     async def read(self, reader: asyncio.StreamReader) -> bytes:
-        """Return the next packet; raise ConnectionError when the frame is damaged."""
+        """Return the next packet.
+
+        Args:
+            reader: The connection, at the beginning of a frame.
+
+        Raises:
+            ConnectionError: The frame is damaged, or too long.
+            IncompleteReadError: The connection ended.
+        """
 
     def frame(self, packet: bytes) -> bytes:
-        """Return `packet` as it goes over the wire."""
+        """Return a packet as it is written to the connection."""
 
 
 class FullFraming:
-    """Length, sequence number, packet, CRC-32; what Telethon uses unless told otherwise.
+    """Length, sequence number, packet, CRC-32: Telethon's default.
 
     Args:
         head: The four bytes that were already read to recognise the framing.
@@ -39,6 +47,7 @@ class FullFraming:
         self._sent = 0
 
     async def read(self, reader: asyncio.StreamReader) -> bytes:
+        """Return the next packet; see `Framing.read`."""
         head = self._head + await reader.readexactly(8 - len(self._head))
         self._head = b""
         length, sequence = struct.unpack("<ii", head)
@@ -52,15 +61,17 @@ class FullFraming:
         return packet
 
     def frame(self, packet: bytes) -> bytes:
+        """Return a packet with its frame; see `Framing.frame`."""
         framed = struct.pack("<ii", len(packet) + 12, self._sent) + packet
         self._sent += 1
         return framed + struct.pack("<I", crc32(framed))
 
 
 class AbridgedFraming:
-    """One length byte, in words of four bytes, or four for long packets."""
+    """One length byte, or four for long packets, that counts words of four bytes; then the packet."""
 
     async def read(self, reader: asyncio.StreamReader) -> bytes:
+        """Return the next packet; see `Framing.read`."""
         words = (await reader.readexactly(1))[0]
         if words >= _LONG_ABRIDGED:
             words = int.from_bytes(await reader.readexactly(3), "little")
@@ -69,6 +80,7 @@ class AbridgedFraming:
         return await reader.readexactly(words * 4)
 
     def frame(self, packet: bytes) -> bytes:
+        """Return a packet with its frame; see `Framing.frame`."""
         words = len(packet) // 4
         if words < _LONG_ABRIDGED:
             return bytes([words]) + packet
@@ -79,17 +91,23 @@ class IntermediateFraming:
     """Four length bytes, then the packet."""
 
     async def read(self, reader: asyncio.StreamReader) -> bytes:
+        """Return the next packet; see `Framing.read`."""
         length = int.from_bytes(await reader.readexactly(4), "little")
         if length > MAX_PACKET_BYTES:
             raise ConnectionError(f"bad intermediate frame: length {length}")
         return await reader.readexactly(length)
 
     def frame(self, packet: bytes) -> bytes:
+        """Return a packet with its frame; see `Framing.frame`."""
         return len(packet).to_bytes(4, "little") + packet
 
 
 async def recognise(reader: asyncio.StreamReader) -> Framing:
-    """Read a connection's first bytes and return the framing that its client chose."""
+    """Read a connection's first bytes and return the framing that its client chose.
+
+    Raises:
+        IncompleteReadError: The connection ended before.
+    """
     first = await reader.readexactly(1)
     if first == _ABRIDGED_TAG:
         return AbridgedFraming()

@@ -1,1 +1,1 @@
-"""What the loopback Telegram remembers, what people do in it, and who is told of what."""
+"""What the loopback Telegram remembers, what people do in it, and which clients are notified."""

@@ -1,4 +1,4 @@
-"""What people do: send, edit, delete, forward, read, type, draft. Each verb tells everybody concerned."""
+"""What people do: send, edit, delete, forward, read, type, draft. Each verb notifies everybody concerned."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class Outgoing:
 class Actions:
     """The verbs of the loopback Telegram, used by its handlers and by its scripting interface alike.
 
-    `origin` is always the session that asked, which gets its answer and no update; None for scripted actions.
+    `origin` is always the session that asked, which gets its answer and no update; None for scripted actions. Each verb
+    raises RPCError as Telegram would.
     """
 
     def __init__(self, world: World, delivery: Delivery) -> None:
@@ -123,7 +124,7 @@ class Actions:
         Args:
             actor: Whose ids these are.
             message_ids: Ids in the actor's box.
-            revoke: Delete them for everybody else too.
+            revoke: Delete them for everybody else as well.
             origin: The session that asked.
         """
         removed = actor.box.remove(message_ids)
@@ -247,7 +248,7 @@ class Actions:
         return target.by_uid.get(source.messages[message_id].uid)
 
     def _mentioned(self, box: Box, stored: StoredMessage, members: list[User]) -> frozenset[int]:
-        """Return whom a message names or answers, its writer excepted."""
+        """Return the ids of those whom a message names or answers, without its writer."""
         names = {name.lower() for name in _MENTION.findall(stored.text)}
         named = {member.user_id for member in members if (member.username or "").lower() in names}
         replied = box.messages.get(stored.reply_to_id or 0)
@@ -267,8 +268,8 @@ def _forward_header(original: StoredMessage, *, to_self: bool) -> Any:
 
 def _entities(text: str) -> list[Any]:
     """Return the mentions that the server itself finds in a text; offsets count UTF-16 units."""
-    found = []
+    entities = []
     for match in _MENTION.finditer(text):
         offset = len(text[: match.start()].encode("utf-16-le")) // 2
-        found.append(types.MessageEntityMention(offset, match.end() - match.start()))
-    return found
+        entities.append(types.MessageEntityMention(offset, match.end() - match.start()))
+    return entities

@@ -1,4 +1,4 @@
-"""Live updates: who is told what, on which sessions."""
+"""Live updates: which accounts are notified of what, on which sessions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Delivery:
     Args:
         world: The state to render updates from.
         authorizations: The server's live map of keys.
-        changed: Called after each change, delivered or not.
+        changed: Called after each change, pushed or not.
     """
 
     def __init__(
@@ -29,7 +29,13 @@ class Delivery:
         self._changed = changed
 
     def event(self, account: User, event: Event, origin: Session | None = None) -> None:
-        """Tell an account of a numbered event; its pts has moved already, so a lost push can be caught up with."""
+        """Push a numbered event to an account; its pts is counted already, so a lost push can be caught up with.
+
+        Args:
+            account: Who is notified.
+            event: What happened in the account's box, or in a channel's.
+            origin: The session that caused it, which gets no update.
+        """
         self._changed()
         sessions = list(self._listening(account, origin))
         if self._misses(account) or not sessions:
@@ -40,9 +46,9 @@ class Delivery:
         box = self._world.box(account, event.chat_id)
         named = event.kind in (EventKind.NEW, EventKind.EDIT)
         stored = [box.messages[event.message_ids[0]]] if named else []
-        told = [] if event.kind is EventKind.DELETE and event.chat_id > CHANNEL_OFFSET else [event.chat_id]
+        named_chats = [] if event.kind is EventKind.DELETE and event.chat_id > CHANNEL_OFFSET else [event.chat_id]
         short = render.short_update(update) if self._world.short_updates else None
-        wrapped = short or self._wrap(account, update, render.companions(self._world, account, stored, told))
+        wrapped = short or self._wrap(account, update, render.companions(self._world, account, stored, named_chats))
         for session in sessions:
             session.post(wrapped, content=True)
             session.flush()
@@ -56,10 +62,10 @@ class Delivery:
         origin: Session | None = None,
         sequenced: bool = False,
     ) -> None:
-        """Tell an account of something without a pts, such as a draft.
+        """Push something without a pts, such as a draft, to an account.
 
         Args:
-            account: Who is told.
+            account: Who is notified.
             update: The TL update.
             chat_ids: Users and chats that it names.
             origin: The session that caused it.
@@ -77,7 +83,7 @@ class Delivery:
             session.flush()
 
     def short(self, account: User, update: Any) -> None:
-        """Tell an account of something fleeting, such as typing."""
+        """Push something that is not kept, such as typing, to an account."""
         self._changed()
         for session in self._listening(account, None):
             session.post(types.UpdateShort(update, self._world.now()), content=True)

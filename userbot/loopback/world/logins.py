@@ -1,4 +1,4 @@
-"""Logins that are under way: codes sent to phones, tokens shown as QR codes, passwords asked for."""
+"""Logins in progress: codes sent to phones, tokens shown as QR codes, passwords requested."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ QR_LIFETIME_S = 30
 
 @dataclass(slots=True)
 class Logins:
-    """What the server has offered to clients that are not logged in yet.
+    """What the server has offered to clients that are not logged in yet. Each method raises RPCError as Telegram would.
 
-    `code` is the login code of every account, until a test changes it.
+    Args:
+        world: The accounts.
+        code: The login code of every account; a test may change it.
     """
 
     world: World
@@ -81,7 +83,7 @@ class Logins:
         return check
 
     def check_password(self, user: User, proof: object) -> None:
-        """Verify a password proof; each offer is good for one attempt."""
+        """Verify a password proof; each offer is valid for one attempt."""
         check = self._checks.pop(user.user_id, None)
         if check is None:
             raise RPCError(None, "SRP_ID_INVALID", 400)

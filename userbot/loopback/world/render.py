@@ -1,4 +1,4 @@
-"""Stored state -> TL objects, as one account gets to see it."""
+"""Stored state -> TL objects, as one account sees it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def user(shown: User, viewer: User | None, now: datetime) -> Any:
 
 
 def status(shown: User, now: datetime) -> Any:
-    """Return when an account was last seen."""
+    """Return the TL status that says when an account was last seen."""
     if shown.online_until is not None and shown.online_until > now:
         return types.UserStatusOnline(shown.online_until)
     if shown.last_seen is None:
@@ -71,7 +71,7 @@ def chat(world: World, chat_id: int) -> Any:
 
 
 def message(stored: StoredMessage, viewer: User) -> Any:
-    """Return a message; private chats name the sender only of what the viewer wrote, as Telegram does."""
+    """Return a message; in private chats only the viewer's own messages name their sender, as on Telegram."""
     out = stored.sender_id == viewer.user_id
     named = stored.chat_id < 0 or out
     common: dict[str, Any] = {
@@ -97,7 +97,7 @@ def message(stored: StoredMessage, viewer: User) -> Any:
 
 
 def update(world: World, event: Event, viewer: User) -> Any | None:
-    """Return the update that tells `viewer` of an event, or None when its message is gone by now."""
+    """Return the update that shows an event to `viewer`, or None when its message is gone by now."""
     numbers = {"pts": event.pts, "pts_count": event.pts_count}
     if event.chat_id in world.channels:
         return _channel_update(world, event, viewer)

@@ -32,7 +32,16 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One numbered change of a box; `pts` is the number after it."""
+    """One numbered change of a box.
+
+    Args:
+        kind: What happened.
+        pts: The box's number after the change.
+        pts_count: By how much it grew.
+        chat_id: Where it happened.
+        message_ids: Which messages; the last one read for the two kinds of reading.
+        unread: Number of messages that are still unread, for READ_INBOX.
+    """
 
     kind: EventKind
     pts: int
@@ -44,7 +53,7 @@ class Event:
 
 @dataclass(slots=True)
 class StoredMessage:
-    """One message as it lies in one box; its copies in other boxes share `uid`, not `id`."""
+    """One message as it is stored in one box; its copies in other boxes share `uid`, not `id`."""
 
     id: int
     uid: int
@@ -82,7 +91,7 @@ class Box:
         return self.record(EventKind.NEW, message.chat_id, [message.id])
 
     def remove(self, message_ids: Iterable[int]) -> list[StoredMessage]:
-        """Take messages out and return those that were there."""
+        """Remove messages and return those that were there."""
         removed = [self.messages.pop(number) for number in message_ids if number in self.messages]
         for message in removed:
             self.chats[message.chat_id].remove(message.id)
@@ -90,7 +99,7 @@ class Box:
         return removed
 
     def record(self, kind: EventKind, chat_id: int, message_ids: Iterable[int], *, unread: int = 0) -> Event:
-        """Number a change: deletions count once a message, everything else once."""
+        """Number a change: deletions count once per message, everything else once."""
         ids = tuple(message_ids)
         count = len(ids) if kind is EventKind.DELETE else 1
         self.pts += count
@@ -146,7 +155,7 @@ class User:
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """A basic group: every member has copies of its messages in the own box."""
+    """A basic group: every member has copies of its messages in their own box."""
 
     chat_id: int
     title: str
