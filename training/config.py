@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import tomllib
+import warnings
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from userbot.config.explain import explain, list_fields, suggest
+from userbot.config.former_names import FormerNameWarning
 from userbot.domain.errors import ConfigError
+from userbot.domain.prompt_rules import DEFAULT_RULES
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.3"
 TINY = "tiny"
+
+FORMER_FIELDS = {"row_tokens": "max_pack_tokens"}
+FORMER_VALUES = {"attention": {"rows": "packed", "segments": "per_sample", "alone": "unpacked"}}
 
 
 class DataConfig(BaseModel):
@@ -21,7 +28,9 @@ class DataConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    session_gap_h: float = Field(6.0, gt=0, description="NoProgress that ends a conversation, hours")
+    session_gap_h: float = Field(
+        DEFAULT_RULES.session_gap / timedelta(hours=1), gt=0, description="Silence that ends a conversation, hours"
+    )
     max_tokens: int = Field(1024, ge=32, description="Longest sample, tokens; whole turns, newest kept")
     held_out: float = Field(
         0.1, gt=0, lt=0.5, description="Share of owner turns kept for evaluation: the newest sessions"
@@ -30,7 +39,7 @@ class DataConfig(BaseModel):
     chat_share: float = Field(0.35, gt=0, le=1, description="Largest share of owner turns that one chat may have")
     half_life_days: float | None = Field(None, gt=0, description="Age at which a session counts half; empty: all alike")
     repeats: int = Field(3, ge=1, description="How often one and the same owner turn may be learned")
-    system_line: bool = Field(True, description="Begin with a line that says who the contact is")
+    system_line: bool = Field(DEFAULT_RULES.system_line, description="Begin with a line that says who the contact is")
     instruct_mix: Path | None = Field(None, description="JSONL of instruction data (messages format) to mix in")
     instruct_ratio: float = Field(0.1, ge=0, lt=1, description="Share of mixed-in samples")
     replay: float = Field(
@@ -95,14 +104,20 @@ class TrainConfig(BaseModel):
     checkpointing: bool | None = Field(
         None, description="Recompute activations to save memory; None decides by the machine"
     )
-    attention: Literal["auto", "rows", "varlen", "segments", "sdpa", "alone"] = Field(
-        "auto", description="How samples of a row are kept apart; auto takes the quickest that is right here"
+    attention: Literal["auto", "packed", "varlen", "per_sample", "sdpa", "unpacked"] = Field(
+        "auto", description="How packed samples are kept apart; auto takes the quickest that is right here"
     )
     compile: bool | None = Field(None, description="Fuse or compile the layers; None: with CUDA")
     optimizer: Literal["adamw", "paged_adamw_8bit"] = Field("adamw", description="Optimiser")
     save_every: int = Field(100, ge=1, description="Updates between checkpoints")
     evaluate_every: int | None = Field(None, ge=1, description="Updates between evaluations; None: once an epoch")
     seed: int = Field(7, description="Seed of shuffling and dropout")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_names(cls, values: Any) -> Any:
+        """Read the configuration of an older manifest or of an interrupted run."""
+        return rename_former(values)[0] if isinstance(values, Mapping) else values
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -137,7 +152,8 @@ def make_config(preset: str = "default", *layers: Mapping[str, Any]) -> TrainCon
 
     Args:
         preset: A name of PRESETS.
-        layers: Nested values, such as `{"lora": {"r": 8}}`; a dotted key, `lora.r`, means the same.
+        layers: Nested values, such as `{"lora": {"r": 8}}`; a dotted key, `lora.r`, means the same. For each former
+            name or value there is a `FormerNameWarning` with a line for the owner.
 
     Raises:
         ConfigError: Unknown preset, unknown field or bad value; the text names the field.
@@ -146,12 +162,40 @@ def make_config(preset: str = "default", *layers: Mapping[str, Any]) -> TrainCon
         raise ConfigError(f"Unknown preset {preset!r}: choose one of {', '.join(PRESETS)} with --preset.")
     merged: dict[str, Any] = {}
     for layer in (PRESETS[preset], *layers):
-        _merge(merged, layer)
+        renamed, lines = rename_former(layer)
+        for line in lines:
+            warnings.warn(FormerNameWarning(line), stacklevel=2)
+        _merge(merged, renamed)
     merged["preset"] = preset
     try:
         return TrainConfig.model_validate(merged)
     except ValidationError as exc:
         raise ConfigError(f"{_explain(exc)} `clone train --settings` lists all settings.") from None
+
+
+def rename_former(values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Put training settings under today's names and values.
+
+    Args:
+        values: Settings, some maybe as former versions called them. Of a setting that stands there under both names,
+            today's counts.
+
+    Returns:
+        The settings, and a line for the owner about each that was renamed.
+    """
+    renamed, lines = dict(values), []
+    for former, name in FORMER_FIELDS.items():
+        if former in renamed:
+            value = renamed.pop(former)
+            renamed.setdefault(name, value)
+            lines.append(f"The training setting {former} is called {name} now; the former name still works.")
+    for name, former_values in FORMER_VALUES.items():
+        value = renamed.get(name)
+        if isinstance(value, str) and value in former_values:
+            renamed[name] = former_values[value]
+            today = f"{name}={renamed[name]}"
+            lines.append(f"The training setting {name}={value} is called {today} now; the former value still works.")
+    return renamed, tuple(lines)
 
 
 def _explain(exc: ValidationError) -> str:
@@ -165,6 +209,10 @@ def _explain(exc: ValidationError) -> str:
 
 def adapt_to_base(config: TrainConfig, base: str) -> tuple[TrainConfig, str | None]:
     """Take the preset `tiny` in place of `default` for the embedded base, below everything that was set explicitly.
+
+    Args:
+        config: As it was put together.
+        base: Name of the base that was chosen.
 
     Returns:
         The configuration, and a line that says what was changed, or None.
@@ -180,6 +228,9 @@ def adapt_to_base(config: TrainConfig, base: str) -> tuple[TrainConfig, str | No
 def read_layer(path: Path) -> dict[str, Any]:
     """Read a TOML file of training settings.
 
+    Args:
+        path: The file.
+
     Raises:
         ConfigError: It is missing or no TOML.
     """
@@ -194,10 +245,10 @@ def read_layer(path: Path) -> dict[str, Any]:
 def _merge(target: dict[str, Any], layer: Mapping[str, Any]) -> None:
     for key, value in layer.items():
         head, _, rest = key.partition(".")
-        found = {rest: value} if rest else value
-        if isinstance(found, Mapping):
+        nested = {rest: value} if rest else value
+        if isinstance(nested, Mapping):
             inner = target.setdefault(head, {})
             if isinstance(inner, dict):
-                _merge(inner, found)
+                _merge(inner, nested)
                 continue
-        target[head] = found
+        target[head] = nested

@@ -72,7 +72,7 @@ def make_base(folder: Path, *, layers: int = 2, hidden: int = 64, seed: int = 0,
 
 
 def invent_samples(lengths: Sequence[int], *, seed: int = 0, supervised_share: float = 0.4) -> list[Encoded]:
-    """Make samples of random tokens; the last token of each is learned, and some of the others."""
+    """Make samples of random tokens; the last token of each is supervised, and some of the others."""
     rng = np.random.default_rng(seed)
     return [
         Encoded(
@@ -89,16 +89,17 @@ def load_causal_lm(
     quantised: bool = False,
     dequantised: bool = False,
     dtype: str = "float32",
-    attention: str = "segments",
+    attention: str = "per_sample",
     dropout: float = 0.0,
 ) -> CausalLM:
-    """Load a base from a folder and put a trainable adapter on it whose second matrices are not zero."""
+    """Load a base from a folder and put a trainable adapter on it whose lora_B matrices are not zero."""
     import torch
 
     from training.config import make_config
     from training.fast.attention import name_attention, register_attention
-    from training.model.base import attach_lora, dequantise_weights, load_base, resolve_base
+    from training.model.base import dequantise_weights, load_base, resolve_base
     from training.model.causal_lm import make_causal_lm
+    from training.model.lora import attach_lora
 
     register_attention()
     found = resolve_base(str(folder), models_dir=folder)

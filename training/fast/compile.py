@@ -10,7 +10,11 @@ from training.model.causal_lm import CausalLM
 
 
 def find_layers(lm: CausalLM) -> list[torch.nn.Module]:
-    """Return the decoder layers; none where the model is built in another way."""
+    """Return the decoder layers in order; none where the model is built in another way.
+
+    Args:
+        lm: The model.
+    """
     count = int(lm.model.config.get_text_config().num_hidden_layers)
     for module in lm.body.modules():
         if isinstance(module, torch.nn.ModuleList) and len(module) == count:
@@ -18,34 +22,43 @@ def find_layers(lm: CausalLM) -> list[torch.nn.Module]:
     return []
 
 
-def will_compile(wanted: bool | None, device: str) -> bool:
-    """Tell whether layers are to be compiled; None decides by the device."""
-    return wanted if wanted is not None else device == "cuda"
+def will_compile(setting: bool | None, device: str) -> bool:
+    """Tell whether layers are to be compiled.
+
+    Args:
+        setting: As configured; None decides by the device.
+        device: `cuda` or `cpu`.
+    """
+    return setting if setting is not None else device == "cuda"
 
 
-def compile_layers(lm: CausalLM, *, wanted: bool | None) -> tuple[bool, str]:
+def compile_layers(lm: CausalLM, *, setting: bool | None) -> tuple[bool, str]:
     """Set the layers up for compiling at their first call.
 
     Args:
         lm: The model, changed in place.
-        wanted: None decides by the device.
+        setting: As configured; None decides by the device.
 
     Returns:
         Whether they will be compiled, and a line that says so.
     """
-    if not will_compile(wanted, lm.device):
-        return False, "layers: run as written, not compiled"
+    if not will_compile(setting, lm.device):
+        return False, "layers: run as transformers wrote them, not compiled"
     layers = find_layers(lm)
     if not layers:
-        return False, "layers: run as written, because this model's layers can't be found to compile them"
-    settings: Any = torch._dynamo.config
-    settings.recompile_limit = max(settings.recompile_limit, 64)  # each layer is an object of its own, counted apart
+        return False, "layers: run as transformers wrote them, because no list of them is found in this model"
+    limits: Any = torch._dynamo.config
+    limits.recompile_limit = max(limits.recompile_limit, 64)  # each layer is an object of its own, counted apart
     for layer in layers:
         layer.compile(dynamic=False)
-    return True, "layers: compiled with torch.compile, rows padded to one length"
+    return True, "layers: compiled with torch.compile, packed sequences padded to one length"
 
 
 def undo_compiling(lm: CausalLM) -> None:
-    """Run the layers as written again."""
+    """Run the layers uncompiled again.
+
+    Args:
+        lm: The model, changed in place.
+    """
     for layer in find_layers(lm):
         layer._compiled_call_impl = None

@@ -1,12 +1,13 @@
 """Decoder layers of the Llama family as two operations with a backward pass of their own.
 
-transformers and peft run a layer as some hundred operations. Here it is: *enter*, from the hidden states to queries,
-keys and values; attention as it is configured; *leave*, the rest. Weights are merged with the adapter at each use
-(`training.fast.lora_linear`), the element-wise work between two products is compiled into one pass, and the backward
-pass knows what it can make again cheaply, so little is kept. Rows may have any length: nothing is compiled for one.
+transformers and peft run a layer as some hundred operations. Here it is: what comes before attention, from the hidden
+states to queries, keys and values; attention as it is configured; and what comes after it. Weights are merged with the
+adapter at each use (`training.fast.lora_linear`), the element-wise work between two products makes one pass over
+memory (`training.kernels`), and the backward pass recomputes what is cheap, so little is kept. Packed sequences may
+have any length: nothing is compiled for one.
 
-Which models this fits is not decided by their names: `fuse_layers` looks for the parts, then compares results and
-gradients with the layers as written, and leaves them when they differ.
+Which models this fits is not decided by their names: `training.fast.fuse` looks for the parts, then compares results
+and gradients with the layers as they were, and leaves them when they differ.
 """
 
 from __future__ import annotations
@@ -16,18 +17,16 @@ from typing import Any
 
 import torch
 
-from training.config import TrainConfig
-from training.fast.compile import find_layers
-from training.fast.lora_linear import Adapted, Group
-from training.kernels.pieces import denormalise, gate, normalise, run_piece, turn, turn_back, ungate_narrow
-from training.model.causal_lm import CausalLM
-from training.model.device import Device, can_run_kernels
+from training.fast.dispatch import run_operation
+from training.fast.lora_linear import LoraGroup, LoraLinear
+from training.kernels.rms_norm import rms_norm, rms_norm_backward
+from training.kernels.rope import apply_rope, apply_rope_backward
+from training.kernels.swiglu import swiglu, swiglu_lora_backward
 
-Heads = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # queries, keys, values; shapes (tokens, heads, width)
+Heads = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Queries, keys and values; shapes (tokens, heads, head width)."""
 
 _PARTS = ("input_layernorm", "self_attn", "post_attention_layernorm", "mlp")
-_PROBE, _PROBE_SCALE = 24, 0.01  # tokens of a sample, and size of an adapter's weights, in the check
-_TOLERANCE = {torch.float32: 1e-3, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 _PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
@@ -36,29 +35,37 @@ class FusedDecoderLayer:
 
     Args:
         layer: As transformers made it, with peft's layers in it.
-        projections: Its adapted layers: query, key, value, output, gate, up, down.
+        projections: Its linear layers: query, key, value, output, gate, up, down.
 
     Attributes:
         recompute: Keep the layer's input only.
-        keep: Keep what the backward pass would otherwise make again: merged weights, normalised states.
+        keep: Keep what the backward pass would otherwise recompute: merged weights, normalised states.
+        original_forward: The layer's own `forward`.
+        parameters: The adapter's matrices, in the order of `projections`, lora_A before lora_B.
     """
 
-    def __init__(self, layer: Any, projections: Sequence[Adapted]) -> None:
+    def __init__(self, layer: Any, projections: Sequence[LoraLinear]) -> None:
         self.layer = layer
         self.attention: Any = layer.self_attn
         self.recompute = False
         self.keep = False
-        self.written = layer.forward  # before ours takes its place
-        query, key, value, output, *gates, down = projections
-        self.qkv, self.output = Group([query, key, value]), Group([output])
-        self.gates, self.down = Group(gates), Group([down])
-        self.parameters = [x for g in (self.qkv, self.output, self.gates, self.down) for x in g.parameters]
+        self.original_forward = layer.forward
+        query, key, value, output, *gate_up, down = projections
+        self.qkv, self.output = LoraGroup([query, key, value]), LoraGroup([output])
+        self.gate_up, self.down = LoraGroup(gate_up), LoraGroup([down])
+        self._groups = (self.qkv, self.output, self.gate_up, self.down)
+        self.parameters = [matrix for group in self._groups for matrix in group.parameters]
         width = int(self.attention.head_dim)
-        self.heads, self.groups = query.second.shape[0] // width, key.second.shape[0] // width
+        self.heads, self.kv_heads = query.lora_b.shape[0] // width, key.lora_b.shape[0] // width
 
     @classmethod
     def read(cls, layer: Any, config: Any) -> FusedDecoderLayer | None:
-        """Return the layer fused; None where it is built in another way, or only a part of it is adapted."""
+        """Return the layer fused; None where it is built in another way, or only a part of it has an adapter.
+
+        Args:
+            layer: A decoder layer of transformers, with peft's layers in it.
+            config: The model's configuration.
+        """
         if {name for name, _ in layer.named_children()} != set(_PARTS) or config.hidden_act != "silu":
             return None
         attention, mlp = layer.self_attn, layer.mlp
@@ -67,15 +74,19 @@ class FusedDecoderLayer:
             return None
         modules = [getattr(attention, name) for name in _PROJECTIONS]
         modules += [getattr(mlp, name, layer) for name in ("gate_proj", "up_proj", "down_proj")]
-        projections = [Adapted.read(module) for module in modules]
-        found = [one for one in projections if one is not None]
-        alike = len({(one.first.shape[0], one.scale) for one in found}) == 1
-        return cls(layer, found) if alike and len(found) == len(projections) else None
+        projections = [LoraLinear.read(module) for module in modules]
+        readable = [one for one in projections if one is not None]
+        alike = len({(one.lora_a.shape[0], one.scale) for one in readable}) == 1
+        return cls(layer, readable) if alike and len(readable) == len(projections) else None
 
-    def keep_weights(self, wanted: bool) -> None:
-        """Let merged weights wait for the backward pass, or merge them again there."""
-        for group in (self.qkv, self.output, self.gates, self.down):
-            group.keep = wanted
+    def keep_merged(self, keep: bool) -> None:
+        """Let merged weights wait for the backward pass, or merge them again there.
+
+        Args:
+            keep: Whether they wait.
+        """
+        for group in self._groups:
+            group.keep_merged = keep
 
     def install(self) -> None:
         """Take the place of the layer's `forward`."""
@@ -83,8 +94,8 @@ class FusedDecoderLayer:
         self.layer.fused = self
 
     def remove(self) -> None:
-        """Let the layer run as written again."""
-        self.layer.forward = self.written
+        """Give the layer its own `forward` back."""
+        self.layer.forward = self.original_forward
         self.layer.fused = None
 
     def forward(
@@ -94,261 +105,262 @@ class FusedDecoderLayer:
         *args: Any,
         position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
         past_key_values: Any = None,
-        **rest: Any,
+        **options: Any,
     ) -> torch.Tensor:
-        """Stand in for the layer's `forward`; what is no row is left to the layer as written."""
+        """Stand in for the layer's `forward`, which still runs what is no packed sequence.
+
+        Args:
+            hidden_states: Shape (1, tokens, hidden).
+            attention_mask: For the configured attention.
+            args: For the layer's own `forward`.
+            position_embeddings: Cosines and sines of the positions; shapes (1, tokens, head width).
+            past_key_values: A cache, which only the layer's own `forward` knows.
+            options: For the configured attention.
+
+        Returns:
+            Shape (1, tokens, hidden).
+        """
         if position_embeddings is None or past_key_values is not None or hidden_states.shape[0] != 1:
-            found: torch.Tensor = self.written(
+            states: torch.Tensor = self.original_forward(
                 hidden_states,
                 attention_mask,
                 *args,
                 position_embeddings=position_embeddings,
                 past_key_values=past_key_values,
-                **rest,
+                **options,
             )
-            return found
+            return states
         cos, sin = (values[0] for values in position_embeddings)
-        row = hidden_states.squeeze(0)  # an index instead would copy the gradient
+        states = hidden_states.squeeze(0)  # an index instead would copy the gradient
         if self.recompute and torch.is_grad_enabled():
-            self.keep_weights(False)
-            out = _apply(_Whole, row, cos, sin, self, attention_mask, rest, *self.parameters)
+            self.keep_merged(False)
+            out = _apply(_RecomputedLayer, states, cos, sin, self, attention_mask, options, *self.parameters)
         else:
-            self.keep_weights(self.keep and torch.is_grad_enabled())
-            *heads, row = _apply(_Enter, row, cos, sin, self, *self.qkv.parameters)
-            attended = self.attend(heads, attention_mask, rest)
-            out = _apply(_Leave, row, attended, self, *self.parameters[6:])
-        joined: torch.Tensor = out[None]
-        return joined
+            self.keep_merged(self.keep and torch.is_grad_enabled())
+            *heads, states = _apply(_BeforeAttention, states, cos, sin, self, *self.qkv.parameters)
+            attended = self.attend(heads, attention_mask, options)
+            out = _apply(_AfterAttention, states, attended, self, *self.parameters[len(self.qkv.parameters) :])
+        batch: torch.Tensor = out[None]
+        return batch
 
-    def attend(self, heads: Sequence[torch.Tensor], mask: torch.Tensor | None, rest: Any) -> torch.Tensor:
-        """Run the configured attention; shapes (tokens, heads, width) to (tokens, heads * width)."""
+    def attend(self, heads: Sequence[torch.Tensor], mask: torch.Tensor | None, options: Any) -> torch.Tensor:
+        """Run the configured attention.
+
+        Args:
+            heads: Queries, keys and values; shapes (tokens, heads, head width).
+            mask: As the configured attention takes it.
+            options: Other arguments that it takes.
+
+        Returns:
+            Shape (tokens, heads * head width).
+        """
         from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
         run = ALL_ATTENTION_FUNCTIONS[self.attention.config._attn_implementation]
         states = (part.transpose(0, 1)[None] for part in heads)
         window = getattr(self.attention.config, "sliding_window", None)
         attended, _ = run(
-            self.attention, *states, mask, dropout=0.0, scaling=self.attention.scaling, sliding_window=window, **rest
+            self.attention, *states, mask, dropout=0.0, scaling=self.attention.scaling, sliding_window=window, **options
         )
-        found: torch.Tensor = attended.reshape(len(heads[0]), -1)
-        return found
+        flat: torch.Tensor = attended.reshape(len(heads[0]), -1)
+        return flat
 
-    def enter(self, states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> tuple[Heads, torch.Tensor]:
-        """Return queries, keys and values, and the normalised states that they are made of."""
-        inner = self._normalise(states, self.layer.input_layernorm)
-        found: Heads = run_piece(turn, inner @ self.qkv.merge(states).t(), cos, sin, self.heads, self.groups)
-        return found, inner
+    def project_heads(self, states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> tuple[Heads, torch.Tensor]:
+        """Run what comes before attention.
 
-    def enter_back(
+        Args:
+            states: Hidden states; shape (tokens, hidden).
+            cos: Of the positions; shape (tokens, head width).
+            sin: Like `cos`.
+
+        Returns:
+            Queries, keys and values; and the normalised states that they are made of, shape (tokens, hidden).
+        """
+        normed = _normalise(states, self.layer.input_layernorm)
+        qkv = normed @ self.qkv.merge(states).t()
+        heads: Heads = run_operation(apply_rope, qkv, cos, sin, heads=self.heads, kv_heads=self.kv_heads)
+        return heads, normed
+
+    def project_heads_backward(
         self,
         gradients: Sequence[torch.Tensor],
         states: torch.Tensor,
         cos: torch.Tensor,
         sin: torch.Tensor,
-        inner: torch.Tensor | None,
-        also: torch.Tensor,
-        wanted: bool,
+        normed: torch.Tensor | None,
+        residual_grad: torch.Tensor,
+        *,
+        needs_states_grad: bool,
     ) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
-        """Return the gradient of the states, where it is wanted, and those of the parameters.
+        """Return the gradients of what comes before attention.
 
         Args:
             gradients: Of queries, keys and values.
-            states: As for `enter`.
+            states: As for `project_heads`.
             cos: The same.
             sin: The same.
-            inner: What `enter` returned last; None to make it again.
-            also: The gradient that reaches the states past attention; it is added.
-            wanted: Whether that of the states is.
+            normed: What `project_heads` returned last; None to recompute it.
+            residual_grad: The gradient that reaches the states past attention, which is added; shape (tokens, hidden).
+            needs_states_grad: The first layer's states need none.
+
+        Returns:
+            The gradient of the states, shape (tokens, hidden), or None; and those of the parameters of `qkv`.
         """
         norm = self.layer.input_layernorm
-        joined = run_piece(turn_back, *gradients, cos, sin)
-        found = self.qkv.differentiate(self._normalise(states, norm) if inner is None else inner, joined)
-        weight = self.qkv.take(states)
-        back = self._denormalise(joined @ weight, states, norm, also) if wanted else None
-        return back, found
+        qkv_grad = run_operation(apply_rope_backward, *gradients, cos, sin)
+        parameter_grads = self.qkv.differentiate(_normalise(states, norm) if normed is None else normed, qkv_grad)
+        weight = self.qkv.take_merged(states)
+        if not needs_states_grad:
+            return None, parameter_grads
+        return _normalise_backward(qkv_grad @ weight, states, norm, residual_grad), parameter_grads
 
-    def open_gates(
+    def project_gates(
         self, states: torch.Tensor, attended: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the states between attention and feed-forward part, what the gates put out, and what they read."""
+        """Run what comes after attention up to the gate and up projections.
+
+        Args:
+            states: Hidden states before attention; shape (tokens, hidden).
+            attended: What `attend` returned.
+
+        Returns:
+            The states between attention and feed-forward part, shape (tokens, hidden); what the two projections put
+            out, shape (tokens, 2 width); and the normalised states that they read, shape (tokens, hidden).
+        """
         middle = torch.addmm(states, attended, self.output.merge(states).t())
-        inner = self._normalise(middle, self.layer.post_attention_layernorm)
-        return middle, inner @ self.gates.merge(states).t(), inner
+        normed = _normalise(middle, self.layer.post_attention_layernorm)
+        return middle, normed @ self.gate_up.merge(states).t(), normed
 
-    def leave(self, middle: torch.Tensor, joined: torch.Tensor) -> torch.Tensor:
-        """Return the states after the layer."""
-        return torch.addmm(middle, run_piece(gate, joined), self.down.merge(middle).t())
+    def project_down(self, middle: torch.Tensor, gate_up: torch.Tensor) -> torch.Tensor:
+        """Return the hidden states after the layer, shape (tokens, hidden).
 
-    def leave_back(
+        Args:
+            middle: What `project_gates` returned first.
+            gate_up: What it returned second.
+        """
+        return torch.addmm(middle, run_operation(swiglu, gate_up), self.down.merge(middle).t())
+
+    def after_attention_backward(
         self,
         gradient: torch.Tensor,
         attended: torch.Tensor,
         middle: torch.Tensor,
-        joined: torch.Tensor,
-        inner: torch.Tensor | None = None,
+        gate_up: torch.Tensor,
+        normed: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-        """Return the gradients of the states before `open_gates`, of what was attended, and of the parameters.
+        """Return the gradients of `project_gates` and `project_down` together.
 
-        What the gates put out is written over, so this can be done once.
+        `gate_up` is written over, so this can be done once.
+
+        Args:
+            gradient: Of the hidden states after the layer; shape (tokens, hidden).
+            attended: As given to `project_gates`.
+            middle: What that returned first.
+            gate_up: What it returned second.
+            normed: What it returned last; None to recompute it.
+
+        Returns:
+            The gradients of the hidden states before attention, past it, and of `attended`; and those of the parameters
+            of `output`, `gate_up` and `down`.
         """
         norm = self.layer.post_attention_layernorm
-        wide = gradient @ self.down.take(gradient)
-        adapters = *self.gates.scale_seconds(gradient), self.down.scale_firsts(gradient)
-        gated, back, narrowed, narrow_back = run_piece(ungate_narrow, joined, wide, *adapters)
+        wide = gradient @ self.down.take_merged(gradient)
+        adapters = *self.gate_up.scale_lora_b(gradient), self.down.scale_lora_a(gradient)
+        activation, gate_up_grad, down_low_rank, gate_up_low_rank = run_operation(
+            swiglu_lora_backward, gate_up, wide, *adapters
+        )
         del wide
-        found = self.down.differentiate(gated, gradient, narrowed=narrowed)
-        del gated
-        inner = self._normalise(middle, norm) if inner is None else inner
-        found = self.gates.differentiate(inner, back, narrow_back=narrow_back) + found
-        back = self._denormalise(back @ self.gates.take(gradient), middle, norm, gradient)
-        found = self.output.differentiate(attended, back) + found
-        return back, back @ self.output.take(gradient), found
+        parameter_grads = self.down.differentiate(activation, gradient, inputs_lora_a=down_low_rank)
+        del activation
+        normed = _normalise(middle, norm) if normed is None else normed
+        gate_up_grads = self.gate_up.differentiate(normed, gate_up_grad, gradient_lora_b=gate_up_low_rank)
+        states_grad = _normalise_backward(gate_up_grad @ self.gate_up.take_merged(gradient), middle, norm, gradient)
+        del gate_up_grad
+        output_grads = self.output.differentiate(attended, states_grad)
+        attended_grad = states_grad @ self.output.take_merged(gradient)
+        return states_grad, attended_grad, output_grads + gate_up_grads + parameter_grads
 
-    def _normalise(self, states: torch.Tensor, norm: Any) -> torch.Tensor:
-        found: torch.Tensor = run_piece(normalise, states, norm.weight, norm.variance_epsilon)
-        return found
 
-    def _denormalise(self, gradient: torch.Tensor, states: torch.Tensor, norm: Any, also: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = run_piece(denormalise, gradient, states, norm.weight, norm.variance_epsilon, also)
-        return found
+def _normalise(states: torch.Tensor, norm: Any) -> torch.Tensor:
+    normed: torch.Tensor = run_operation(rms_norm, states, norm.weight, eps=norm.variance_epsilon)
+    return normed
+
+
+def _normalise_backward(
+    gradient: torch.Tensor, states: torch.Tensor, norm: Any, residual_grad: torch.Tensor
+) -> torch.Tensor:
+    inputs = gradient, states, norm.weight, residual_grad
+    states_grad: torch.Tensor = run_operation(rms_norm_backward, *inputs, eps=norm.variance_epsilon)
+    return states_grad
 
 
 def _apply(function: type[torch.autograd.Function], *inputs: Any) -> Any:
     return function.apply(*inputs)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
 
 
-class _Enter(torch.autograd.Function):
+class _BeforeAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Any, cos: Any, sin: Any, layer: FusedDecoderLayer, *parameters: Any) -> Any:
         with torch.autocast(states.device.type, enabled=False):
-            heads, inner = layer.enter(states, cos, sin)
-        ctx.save_for_backward(states, cos, sin, inner if layer.keep else None)
+            heads, normed = layer.project_heads(states, cos, sin)
+        ctx.save_for_backward(states, cos, sin, normed if layer.keep else None)
         ctx.layer = layer
-        return *heads, states  # so that what comes back to them from `_Leave` can be added on the way
+        return *heads, states  # so that their gradient from `_AfterAttention` can be added in the norm's own pass
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
-        *heads, also = gradients
-        back, found = ctx.layer.enter_back(heads, *ctx.saved_tensors, also, ctx.needs_input_grad[0])
-        return back, None, None, None, *found
+        *heads_grad, residual_grad = gradients
+        states_grad, parameter_grads = ctx.layer.project_heads_backward(
+            heads_grad, *ctx.saved_tensors, residual_grad, needs_states_grad=ctx.needs_input_grad[0]
+        )
+        return states_grad, None, None, None, *parameter_grads
 
 
-class _Leave(torch.autograd.Function):
+class _AfterAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Any, attended: Any, layer: FusedDecoderLayer, *parameters: Any) -> Any:
         with torch.autocast(states.device.type, enabled=False):
-            middle, joined, inner = layer.open_gates(states, attended)
-            ctx.save_for_backward(attended, middle, joined, inner if layer.keep else None)
+            middle, gate_up, normed = layer.project_gates(states, attended)
+            ctx.save_for_backward(attended, middle, gate_up, normed if layer.keep else None)
             ctx.layer = layer
-            return layer.leave(middle, joined)
+            return layer.project_down(middle, gate_up)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
-        back, attended, found = ctx.layer.leave_back(gradients[0].contiguous(), *ctx.saved_tensors)
-        return back, attended, None, *found
+        states_grad, attended_grad, parameter_grads = ctx.layer.after_attention_backward(
+            gradients[0].contiguous(), *ctx.saved_tensors
+        )
+        return states_grad, attended_grad, None, *parameter_grads
 
 
-class _Whole(torch.autograd.Function):
-    """The layer keeping its input only; the backward pass makes the rest again, but for the last product."""
+class _RecomputedLayer(torch.autograd.Function):
+    """The layer keeping its input only; the backward pass recomputes the rest, but for the last product."""
 
     @staticmethod
     def forward(
-        ctx: Any, states: Any, cos: Any, sin: Any, layer: FusedDecoderLayer, mask: Any, rest: Any, *_: Any
+        ctx: Any, states: Any, cos: Any, sin: Any, layer: FusedDecoderLayer, mask: Any, options: Any, *_: Any
     ) -> Any:
         ctx.save_for_backward(states, cos, sin)
-        ctx.layer, ctx.mask, ctx.rest = layer, mask, rest
+        ctx.layer, ctx.mask, ctx.options = layer, mask, options
         with torch.autocast(states.device.type, enabled=False):
-            attended = layer.attend(layer.enter(states, cos, sin)[0], mask, rest)
-            return layer.leave(*layer.open_gates(states, attended)[:2])
+            attended = layer.attend(layer.project_heads(states, cos, sin)[0], mask, options)
+            return layer.project_down(*layer.project_gates(states, attended)[:2])
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         states, cos, sin = ctx.saved_tensors
         layer: FusedDecoderLayer = ctx.layer
-        layer.keep_weights(True)  # until the gradients below took them
-        heads = [part.requires_grad_() for part in layer.enter(states, cos, sin)[0]]
+        layer.keep_merged(True)  # until the gradients below took them
+        heads = [part.requires_grad_() for part in layer.project_heads(states, cos, sin)[0]]
         with torch.enable_grad():
-            attended = layer.attend(heads, ctx.mask, ctx.rest)
-        middle, joined = layer.open_gates(states, attended.detach())[:2]
-        back, attended_back, found = layer.leave_back(gradients[0].contiguous(), attended.detach(), middle, joined)
-        del middle, joined
-        heads_back = torch.autograd.grad(attended, heads, attended_back)
-        entered, first = layer.enter_back(heads_back, states, cos, sin, None, back, ctx.needs_input_grad[0])
-        return entered, None, None, None, None, None, *first, *found
-
-
-def list_fused(lm: CausalLM) -> list[FusedDecoderLayer]:
-    """Return the layers of a model that run fused."""
-    found = (getattr(layer, "fused", None) for layer in find_layers(lm))
-    return [layer for layer in found if isinstance(layer, FusedDecoderLayer)]
-
-
-def will_fuse(config: TrainConfig, device: Device) -> bool:
-    """Tell whether layers are to be fused, before the model is there to look at."""
-    return config.compile is not False and not config.lora.dropout and device.type == "cuda" and can_run_kernels()
-
-
-def fuse_layers(lm: CausalLM) -> tuple[bool, str]:
-    """Fuse all decoder layers of a model, or none.
-
-    Args:
-        lm: The model, with an adapter; changed in place.
-
-    Returns:
-        Whether they run fused, and a line that says so, with the largest difference, or why not.
-    """
-    if lm.device == "cuda" and not can_run_kernels():
-        return False, "layers: not fused, because Triton or a GPU of compute capability 8 is missing"
-    if list_fused(lm):
-        return True, "layers: fused already"
-    layers = [FusedDecoderLayer.read(layer, lm.model.config) for layer in find_layers(lm)]
-    fused = [layer for layer in layers if layer is not None]
-    if not fused or len(fused) < len(layers):
-        return False, "layers: not fused, because this model or adapter has other parts than ours know"
-    try:
-        error = max(measure_difference(lm, layer) for layer in fused)
-    except Exception as exc:  # whatever goes wrong in a compiler: the layers as written are still there
-        return False, f"layers: not fused, because the check fails: {type(exc).__name__}"
-    if not error <= _TOLERANCE[lm.dtype]:
-        return False, f"layers: not fused, because results differ (relative error {error:.1e})"
-    for layer in fused:
-        layer.install()
-    return True, f"layers: fused, weights merged with the adapter at each use (checked, relative error {error:.1e})"
-
-
-def measure_difference(lm: CausalLM, layer: FusedDecoderLayer) -> float:
-    """Compare a fused layer with the layer as written: its result, and the gradients of its input and its adapter.
-
-    Returns:
-        The largest relative error of these tensors, by norm.
-    """
-    generator = torch.Generator(lm.device).manual_seed(0)
-    hidden = int(lm.model.config.get_text_config().hidden_size)
-
-    def draw(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=generator, device=lm.device)
-
-    states, upstream = (draw(1, 2 * _PROBE, hidden).to(lm.dtype) for _ in range(2))
-    positions = torch.arange(2 * _PROBE, device=lm.device)[None] % _PROBE
-    cu_seqlens = torch.tensor([0, _PROBE, 2 * _PROBE], dtype=torch.int32, device=lm.device)
-    rest = {"cu_seq_lens_q": cu_seqlens, "cu_seq_lens_k": cu_seqlens, "max_length_q": _PROBE, "max_length_k": _PROBE}
-    turns = lm.body.rotary_emb(states, positions)
-
-    def run(forward: Any) -> tuple[torch.Tensor, ...]:
-        given = states.clone().requires_grad_()
-        with lm.autocast():
-            out = forward(given, position_ids=positions, position_embeddings=turns, **rest)
-        return out.detach(), *torch.autograd.grad(out, [given, *layer.parameters], upstream)
-
-    seconds = layer.parameters[1::2]
-    kept = [matrix.detach().clone() for matrix in seconds]
-    try:
-        with torch.no_grad():  # of a new adapter they are 0, which would hide half of the work
-            for matrix in seconds:
-                matrix.copy_(draw(*matrix.shape) * _PROBE_SCALE)
-        pairs = zip(run(layer.forward), run(layer.written), strict=True)
-        return max(float((ours.float() - theirs.float()).norm() / theirs.float().norm()) for ours, theirs in pairs)
-    finally:
-        with torch.no_grad():
-            for matrix, value in zip(seconds, kept, strict=True):
-                matrix.copy_(value)
+            attended = layer.attend(heads, ctx.mask, ctx.options)
+        middle, gate_up = layer.project_gates(states, attended.detach())[:2]
+        residual_grad, attended_grad, later_grads = layer.after_attention_backward(
+            gradients[0].contiguous(), attended.detach(), middle, gate_up
+        )
+        del middle, gate_up
+        heads_grad = torch.autograd.grad(attended, heads, attended_grad)
+        states_grad, qkv_grads = layer.project_heads_backward(
+            heads_grad, states, cos, sin, None, residual_grad, needs_states_grad=ctx.needs_input_grad[0]
+        )
+        return states_grad, None, None, None, None, None, *qkv_grads, *later_grads

@@ -1,10 +1,10 @@
-"""Adapted linear layers as plain weights: unpacked and merged for one product, and dropped after it.
+"""Linear layers with a LoRA adapter as plain weights: dequantised and merged for one product, and dropped after it.
 
-A QLoRA layer as peft runs it unpacks its weights, multiplies by them, and adds the adapter's share with four more
-passes over its output and its gradient. Here the adapter's product is added to the weights while they are unpacked,
+A QLoRA layer as peft runs it dequantises its weights, multiplies by them, and adds the adapter's share with four more
+passes over its output and its gradient. Here the adapter's product is added to the weights while they are dequantised,
 which costs next to nothing, and one product does for both. Layers that read the same input become one.
 
-The sum of weight and adapter is rounded to the format to compute in, as each alone would be. Unpacked values lie
+The sum of weight and adapter is rounded to the format to compute in, as each alone would be. Dequantised values lie
 anywhere between two neighbours of that format, so an adapter's share smaller than their distance is not lost: it moves
 its part of the weights to the next neighbour. The adapter's own gradient is exact up to the rounding of its factors.
 """
@@ -17,30 +17,32 @@ from typing import Any, cast
 
 import torch
 
-from training.model.device import can_run_kernels
-
-_LARGEST_RANK = 128  # of the kernel; beyond that its tiles do not fit
+from training.kernels.merge_lora import can_merge_triton, merge_lora, merge_lora_triton
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adapted:
+class LoraLinear:
     """A linear layer with an adapter.
 
     Args:
         layer: The layer below the adapter.
-        first: The adapter's first matrix; shape (rank, inputs).
-        second: Its second; shape (outputs, rank).
+        lora_a: peft's lora_A; shape (rank, inputs).
+        lora_b: peft's lora_B; shape (outputs, rank).
         scale: Of their product.
     """
 
     layer: Any
-    first: torch.nn.Parameter
-    second: torch.nn.Parameter
+    lora_a: torch.nn.Parameter
+    lora_b: torch.nn.Parameter
     scale: float
 
     @classmethod
-    def read(cls, module: Any) -> Adapted | None:
-        """Return what peft made of a layer; None where it does more than add a product of two matrices."""
+    def read(cls, module: Any) -> LoraLinear | None:
+        """Return what peft made of a layer; None where it does more than add a product of two matrices.
+
+        Args:
+            module: Any layer of a model.
+        """
         from peft.tuners.lora import LoraLayer
 
         if not isinstance(module, LoraLayer):
@@ -60,77 +62,69 @@ class Adapted:
         if not plain:
             return None
         name = names[0]
-        first, second = module.lora_A[name], module.lora_B[name]
-        if first.bias is not None or second.bias is not None:
+        lora_a, lora_b = module.lora_A[name], module.lora_B[name]
+        if lora_a.bias is not None or lora_b.bias is not None:
             return None
-        return cls(layer=layer, first=first.weight, second=second.weight, scale=float(module.scaling[name]))
+        return cls(layer=layer, lora_a=lora_a.weight, lora_b=lora_b.weight, scale=float(module.scaling[name]))
 
     def merge_into(self, out: torch.Tensor) -> None:
-        """Write the merged weights; shape (outputs, inputs)."""
-        weight = self.layer.weight
-        state = getattr(weight, "quant_state", None)
-        if state is not None and weight.is_cuda and _is_readable(state, rank=self.first.shape[0]):
-            from training.kernels.merge_lora import merge_4bit
+        """Write the merged weights, by a kernel where it takes them.
 
-            merge_4bit(
-                out, weight.data, state, first=self.first.detach(), second=self.second.detach(), scale=self.scale
-            )
+        Args:
+            out: Shape (outputs, inputs), contiguous, in the format to compute in; written.
+        """
+        weight, lora_a, lora_b = self.layer.weight, self.lora_a.detach(), self.lora_b.detach()
+        if can_merge_triton(weight, rank=lora_a.shape[0]):
+            merge_lora_triton(out, weight, lora_a, lora_b, scale=self.scale)
         else:
-            out.copy_(self.merge_plainly())
-
-    @torch.no_grad()
-    def merge_plainly(self) -> torch.Tensor:
-        """Return the merged weights in float32, without a kernel of ours: the reference."""
-        weight = self.layer.weight
-        state = getattr(weight, "quant_state", None)
-        if state is not None:
-            from bitsandbytes.functional import dequantize_4bit
-
-            weight = dequantize_4bit(weight.data, state)
-        return torch.addmm(weight.float(), self.second.float(), self.first.float(), alpha=self.scale)
+            out.copy_(merge_lora(weight, lora_a, lora_b, scale=self.scale))
 
 
-def _is_readable(state: Any, *, rank: int) -> bool:
-    return (
-        can_run_kernels()
-        and state.quant_type == "nf4"
-        and state.blocksize >= 32
-        and state.shape[1] % state.blocksize == 0
-        and rank <= _LARGEST_RANK
-        and (not state.nested or state.state2.blocksize == 256)
-    )
-
-
-class Group:
-    """Adapted layers that read the same input, as one.
+class LoraGroup:
+    """Linear layers with adapters that read the same input, as one.
 
     Args:
         layers: In the order of their outputs; of one rank and scale.
 
     Attributes:
-        keep: Merged weights wait for `take`.
+        parameters: lora_A and lora_B of each layer, in order.
+        keep_merged: Merged weights wait for `take_merged`.
     """
 
-    def __init__(self, layers: Sequence[Adapted]) -> None:
+    def __init__(self, layers: Sequence[LoraLinear]) -> None:
         self.layers = list(layers)
-        self.parameters = [matrix for one in layers for matrix in (one.first, one.second)]
-        self._widths = [one.second.shape[0] for one in layers]
-        self._ranks = [one.first.shape[0] for one in layers]
-        self._inputs = self.layers[0].first.shape[1]
-        self.keep = False
-        self._kept: torch.Tensor | None = None
+        self.parameters = [matrix for one in layers for matrix in (one.lora_a, one.lora_b)]
+        self._widths = [one.lora_b.shape[0] for one in layers]
+        self._ranks = [one.lora_a.shape[0] for one in layers]
+        self._inputs = self.layers[0].lora_a.shape[1]
+        self.keep_merged = False
+        self._merged: torch.Tensor | None = None
 
     @torch.no_grad()
     def merge(self, like: torch.Tensor) -> torch.Tensor:
-        """Return the merged weights, in the format and on the device of a tensor; shape (outputs, inputs)."""
-        out = self._merge(like)
-        self._kept = out if self.keep else None
-        return out
+        """Return the merged weights.
 
-    def take(self, like: torch.Tensor) -> torch.Tensor:
-        """Return the weights that the last `merge` kept, once, or merge them."""
-        found, self._kept = self._kept, None
-        return self._merge(like) if found is None else found
+        Args:
+            like: Says in which format and on which device.
+
+        Returns:
+            Shape (sum of outputs, inputs).
+        """
+        merged = self._merge(like)
+        self._merged = merged if self.keep_merged else None
+        return merged
+
+    def take_merged(self, like: torch.Tensor) -> torch.Tensor:
+        """Return the weights that the last `merge` kept, once, or merge them.
+
+        Args:
+            like: As for `merge`.
+
+        Returns:
+            Shape (sum of outputs, inputs).
+        """
+        merged, self._merged = self._merged, None
+        return self._merge(like) if merged is None else merged
 
     @torch.no_grad()
     def _merge(self, like: torch.Tensor) -> torch.Tensor:
@@ -140,14 +134,28 @@ class Group:
         return out
 
     @torch.no_grad()
-    def scale_firsts(self, like: torch.Tensor) -> torch.Tensor:
-        """Return the scaled first matrices in the format of a tensor; shape (sum of ranks, inputs)."""
-        return self._join([one.first for one in self.layers], like)
+    def scale_lora_a(self, like: torch.Tensor) -> torch.Tensor:
+        """Return the scaled lora_A matrices, one below the other.
+
+        Args:
+            like: Says in which format.
+
+        Returns:
+            Shape (sum of ranks, inputs).
+        """
+        return self._join([one.lora_a for one in self.layers], like)
 
     @torch.no_grad()
-    def scale_seconds(self, like: torch.Tensor) -> Sequence[torch.Tensor]:
-        """Return the scaled second matrices in the format of a tensor; shapes (outputs, rank)."""
-        return torch.split(self._join([one.second for one in self.layers], like), self._widths)
+    def scale_lora_b(self, like: torch.Tensor) -> Sequence[torch.Tensor]:
+        """Return the scaled lora_B matrices.
+
+        Args:
+            like: Says in which format.
+
+        Returns:
+            One a layer, of shape (outputs, rank).
+        """
+        return torch.split(self._join([one.lora_b for one in self.layers], like), self._widths)
 
     @torch.no_grad()
     def differentiate(
@@ -155,29 +163,29 @@ class Group:
         inputs: torch.Tensor,
         gradient: torch.Tensor,
         *,
-        narrowed: torch.Tensor | None = None,
-        narrow_back: torch.Tensor | None = None,
+        inputs_lora_a: torch.Tensor | None = None,
+        gradient_lora_b: torch.Tensor | None = None,
     ) -> list[torch.Tensor]:
-        """Return the gradients of `parameters`, in that order.
+        """Return the gradients of `parameters`, in that order, in float32.
 
         Args:
             inputs: What the layers read; shape (tokens, inputs).
-            gradient: Of what they put out; shape (tokens, outputs).
-            narrowed: The inputs times `scale_firsts`, where that is known; shape (tokens, sum of ranks).
-            narrow_back: The gradient times `scale_seconds`, each its part, where that is known; the same shape.
+            gradient: Of what they put out; shape (tokens, sum of outputs).
+            inputs_lora_a: The inputs times `scale_lora_a`, where that is known; shape (tokens, sum of ranks).
+            gradient_lora_b: The gradient times `scale_lora_b`, each its part, where that is known; the same shape.
         """
         parts = torch.split(gradient, self._widths, dim=1)
-        if narrowed is None:
-            narrowed = inputs @ self.scale_firsts(inputs).t()
-        if narrow_back is None:
-            back = [part @ second for part, second in zip(parts, self.scale_seconds(inputs), strict=True)]
-            narrow_back = torch.cat(back, dim=1) if len(back) > 1 else back[0]
-        first = _multiply(narrow_back.t(), inputs)
-        narrows = torch.split(narrowed, self._ranks, dim=1)
-        found = []
-        for wide, part, narrow in zip(torch.split(first, self._ranks), parts, narrows, strict=True):
-            found += [wide, _multiply(part.t(), narrow)]
-        return found
+        if inputs_lora_a is None:
+            inputs_lora_a = inputs @ self.scale_lora_a(inputs).t()
+        if gradient_lora_b is None:
+            products = [part @ lora_b for part, lora_b in zip(parts, self.scale_lora_b(inputs), strict=True)]
+            gradient_lora_b = torch.cat(products, dim=1) if len(products) > 1 else products[0]
+        lora_a_grads = torch.split(_multiply(gradient_lora_b.t(), inputs), self._ranks)
+        low_rank = torch.split(inputs_lora_a, self._ranks, dim=1)
+        gradients = []
+        for lora_a_grad, part, product in zip(lora_a_grads, parts, low_rank, strict=True):
+            gradients += [lora_a_grad, _multiply(part.t(), product)]
+        return gradients
 
     def _join(self, matrices: list[torch.nn.Parameter], like: torch.Tensor) -> torch.Tensor:
         joined = torch.cat([m.detach() for m in matrices]) if len(matrices) > 1 else matrices[0].detach()

@@ -1,5 +1,7 @@
-"""Kernels of ours, where neither torch.compile nor a kept library makes one pass over memory of it.
+"""Operations of a decoder layer: one a module, the plain torch reference beside the Triton kernel, named `…_triton`.
 
-They need Triton and a GPU of compute capability 8 or up, so import them only where `can_run_kernels` says yes. What
-each must compute stands elsewhere as plain torch; `tests/gpu` compares them.
+A kernel stands here where neither torch.compile nor a library that is installed anyway makes one pass over memory of
+the operation. References run anywhere; kernels need Triton and a GPU of compute capability 8 or up
+(`training.model.device.can_run_kernels`). `training.fast.dispatch` decides which of them runs. `tests/unit` compares
+references with autograd, `tests/gpu` kernels with references.
 """

@@ -1,1 +1,1 @@
-"""The training loop: batches, loss, optimiser, checkpoints, throughput, one session."""
+"""The training loop: batches, loss, optimiser, checkpoints, throughput, and the session that holds a model."""

@@ -1,4 +1,4 @@
-"""Which samples each update learns from."""
+"""Which samples each update trains on, and which of them share a forward pass."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ import numpy as np
 from training.config import TrainConfig
 from training.data.tokens import Ints, Tokens
 
+_OPEN = 8  # updates that are filled at the same time: enough to leave no gaps, too few to sort samples by length
+_CANDIDATES = 128  # longest and as many shortest samples that a pack is filled from, so that long lists stay quick
+
 
 def plan_batches(config: TrainConfig, tokens: Tokens) -> tuple[list[Ints], list[int]]:
     """Share the samples out to the updates of all epochs, each in another order.
 
+    Args:
+        config: Epochs, most updates, size of an update, seed.
+        tokens: The training samples.
+
     Returns:
-        The plan, and the number of updates after which each epoch ends.
+        Indices of the samples of each update, in order; and the number of updates after which each epoch ends.
     """
-    plan: list[Ints] = []
+    batches: list[Ints] = []
     ends: list[int] = []
     for epoch in range(math.ceil(config.epochs)):
         rng = np.random.default_rng((config.seed, epoch))
@@ -24,34 +31,28 @@ def plan_batches(config: TrainConfig, tokens: Tokens) -> tuple[list[Ints], list[
             tokens.lengths, batch_tokens=config.batch_tokens, batch_samples=config.batch_samples, rng=rng
         )
         share = min(1.0, config.epochs - epoch)
-        plan += updates[: math.ceil(share * len(updates))]
-        ends.append(len(plan))
-    plan = plan[: config.max_steps]
-    return plan, [end for end in ends if end < len(plan)] + [len(plan)]
-
-
-_CHOICE = 128  # longest and as many shortest samples that a row is filled from, so that long lists take no long time
-
-
-_OPEN = 8  # updates that are filled at the same time: enough to leave no gaps, too few to sort samples by length
+        batches += updates[: math.ceil(share * len(updates))]
+        ends.append(len(batches))
+    batches = batches[: config.max_steps]
+    return batches, [end for end in ends if end < len(batches)] + [len(batches)]
 
 
 def plan_updates(
     lengths: Ints, *, batch_tokens: int, batch_samples: int | None = None, rng: np.random.Generator
 ) -> list[Ints]:
-    """Share all samples out to updates, in random order.
+    """Share all samples out to the updates of one epoch, in random order.
 
     Args:
-        lengths: Tokens of each sample.
+        lengths: Tokens of each sample; shape (samples,).
         batch_tokens: Most tokens of one update; a longer sample makes an update of its own.
-        batch_samples: Most samples of one update.
+        batch_samples: Most samples of one update; None for as many as fit.
         rng: Source of the order.
 
     Returns:
         Indices of samples, one array an update.
     """
     most = batch_samples or len(lengths)
-    done: list[list[int]] = []
+    full: list[list[int]] = []
     filling: list[tuple[list[int], int]] = []
     for index in rng.permutation(len(lengths)).tolist():
         length = int(lengths[index])
@@ -60,37 +61,41 @@ def plan_updates(
                 samples.append(index)
                 filling[place] = (samples, used + length)
                 if len(samples) == most:
-                    done.append(filling.pop(place)[0])
+                    full.append(filling.pop(place)[0])
                 break
         else:
             filling.append(([index], length))
             if len(filling) > _OPEN or most == 1:
-                done.append(filling.pop(0)[0])
-    done += [samples for samples, _ in filling]
-    return [np.array(samples, dtype=np.int64) for samples in done]
+                full.append(filling.pop(0)[0])
+    full += [samples for samples, _ in filling]
+    return [np.array(samples, dtype=np.int64) for samples in full]
 
 
 def plan_packs(lengths: Ints, samples: Ints, *, max_pack_tokens: int) -> list[Ints]:
-    """Pack samples into rows, each as full as the samples left can make it.
+    """Share samples out to forward passes, each as full as the samples left can make it.
 
-    A last row of a few tokens costs nearly what a full one does where weights are unpacked or kernels started for it.
+    A last one of a few tokens costs nearly what a full one does where weights are dequantised or kernels started for
+    it.
 
     Args:
-        lengths: Tokens of every sample there is.
-        samples: Those to pack.
-        max_pack_tokens: Tokens that fit into a row; a longer sample gets a row of its own.
+        lengths: Tokens of every sample there is; shape (all samples,).
+        samples: Indices of those to pack; shape (samples,).
+        max_pack_tokens: Tokens that fit into a forward pass; a longer sample gets one of its own.
+
+    Returns:
+        Indices of samples, one array a forward pass.
     """
     left = samples[np.argsort(-lengths[samples], kind="stable")]
-    rows: list[Ints] = []
+    packs: list[Ints] = []
     while len(left):
-        choice = np.arange(len(left))
-        if len(left) > 2 * _CHOICE:
-            choice = np.concatenate((choice[:_CHOICE], choice[-_CHOICE:]))
-        sizes = lengths[left[choice]].tolist()
-        taken = choice[_fill(sizes, max_pack_tokens) if sizes[0] < max_pack_tokens else [0]]
-        rows.append(left[taken])
+        candidates = np.arange(len(left))
+        if len(left) > 2 * _CANDIDATES:
+            candidates = np.concatenate((candidates[:_CANDIDATES], candidates[-_CANDIDATES:]))
+        sizes = lengths[left[candidates]].tolist()
+        taken = candidates[_fill(sizes, max_pack_tokens) if sizes[0] < max_pack_tokens else [0]]
+        packs.append(left[taken])
         left = np.delete(left, taken)
-    return rows
+    return packs
 
 
 def _fill(sizes: list[int], room: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Run folders and checkpoints: what a run needs to go on where it was.
+"""Run folders and checkpoints: what a run needs to continue where it was.
 
 ::
 
@@ -13,25 +13,27 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
+_FORMER_KEYS = {"row_tokens": "max_pack_tokens"}  # of runs that a version before interrupted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Where a run stands after some updates. The generators of random numbers are seeded by step, so need no place.
+    """Where a run stands after some updates. Random generators are seeded per step, so their state is not kept.
 
     Args:
         step: Updates done.
         weights: Trained tensors by parameter name.
         optimizer: State of the optimiser.
         scaler: State of the gradient scaler; empty without one.
-        max_pack_tokens: Tokens of a row, which running out of memory may have changed.
+        max_pack_tokens: Tokens of a forward pass, which running out of memory may have changed.
         checkpointing: Whether activations are recomputed.
-        tokens: Useful tokens read so far.
+        tokens: Useful tokens trained on so far.
     """
 
     step: int
@@ -43,15 +45,28 @@ class Checkpoint:
     tokens: int
 
     def save(self, path: Path) -> None:
-        """Write the file whole, or leave the old one."""
+        """Write the file whole, or leave the old one.
+
+        Args:
+            path: The file.
+        """
         draft = path.with_name(f".{path.name}.{os.getpid()}")
-        torch.save({name: getattr(self, name) for name in self.__slots__}, draft)
+        torch.save({each.name: getattr(self, each.name) for each in fields(self)}, draft)
         draft.chmod(0o600)
         draft.replace(path)
 
     @classmethod
     def load(cls, path: Path, device: str) -> Checkpoint | None:
-        """Read a checkpoint; None where the run ended before its first."""
+        """Read a checkpoint of this version or of one before.
+
+        Args:
+            path: The file.
+            device: Where its tensors go: `cuda` or `cpu`.
+
+        Returns:
+            The checkpoint; None where the run ended before its first.
+        """
         if not path.is_file():
             return None
-        return cls(**torch.load(path, map_location=device, weights_only=True))
+        values: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        return cls(**{_FORMER_KEYS.get(key, key): value for key, value in values.items()})

@@ -1,8 +1,8 @@
-"""Short rows on a GPU: the kernels of a row are graphed once and played again.
+"""CUDA graphs for short packed sequences on a GPU: their kernels are captured once and replayed.
 
-A row of a thousand tokens keeps an H200 busy for a third of the time that Python takes to start its kernels. A
-recording (a CUDA graph) starts them all at once. It only fits rows of one shape, so rows are padded to a multiple of
-some tokens. The first row of all runs unrecorded, because it makes the gradients that recordings add to.
+A thousand tokens keep an H200 busy for a third of the time that Python takes to start their kernels. A CUDA graph
+starts them all at once. It fits sequences of one shape only, so they are padded to a multiple of some tokens. The
+first sequence of all runs without one, because it makes the gradients that graphs add to.
 """
 
 from __future__ import annotations
@@ -14,113 +14,116 @@ import numpy as np
 import torch
 
 from training.data.tokens import Ints, Tokens
-from training.loop.loss import backward_pack
+from training.loop.loss import Scale, backward_pack
 from training.model.causal_lm import CausalLM
 from training.model.packed_sequence import IGNORED, PackedSequence, pack, round_up
 
-MAX_GRAPH_TOKENS = 8192  # tokens; a recording of a longer row would hold too much memory
-_SUPERVISED_GRAIN = 1024  # supervised tokens: the same, so that logits of nothing are few and shapes are, too
+MAX_GRAPH_TOKENS = 8192  # tokens; the graph of a longer sequence would hold too much memory
+_SUPERVISED_GRAIN = 1024  # supervised tokens: padded to a multiple, so that shapes are few and so are wasted logits
 
-
-_Shape = tuple[int, int, int]  # tokens, cu_seqlens, positions that predict
+_Shape = tuple[int, int, int]  # tokens, cu_seqlens, loss positions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Recording:
+class _Captured:
+    """A graph, the inputs that it reads, and the loss that it writes."""
+
     graph: torch.cuda.CUDAGraph
-    row: PackedSequence
+    packed: PackedSequence
     loss: torch.Tensor
 
 
 class GraphedBackward:
-    """Learns rows from recordings.
+    """Forward and backward passes that are replayed from CUDA graphs.
 
     Args:
         lm: The model, with fused layers; whatever else it does must not wait for the GPU.
         tokens: The training samples.
         scale: Turns a loss, already divided by the update's supervised tokens, into the one to differentiate.
-        tell: Takes a line where recording fails, and rows are learned without.
+        report: Takes a line where capturing fails, and passes run without graphs.
     """
 
-    def __init__(
-        self,
-        lm: CausalLM,
-        tokens: Tokens,
-        *,
-        scale: Callable[[torch.Tensor], torch.Tensor],
-        tell: Callable[[str], None],
-    ) -> None:
-        self._lm, self._tokens, self._scale, self._tell = lm, tokens, scale, tell
+    def __init__(self, lm: CausalLM, tokens: Tokens, *, scale: Scale, report: Callable[[str], None]) -> None:
+        self._lm, self._tokens, self._scale, self._report = lm, tokens, scale, report
         self._works = True
-        self._longest = int(tokens.lengths.max())
-        self._share = torch.ones((), device=lm.device)
+        self._max_seqlen = int(tokens.lengths.max())
+        self._loss_share = torch.ones((), device=lm.device)
         self._seen: set[_Shape] = set()
-        self._recordings: dict[_Shape, _Recording] = {}
+        self._captured: dict[_Shape, _Captured] = {}
         self._pool = torch.cuda.graph_pool_handle()
 
-    def learn(self, samples: Ints, supervised: int) -> torch.Tensor:
+    def backward(self, samples: Ints, supervised: int) -> torch.Tensor:
         """Do what `backward_pack` does. Gradients must not be dropped between two calls, only set to 0.
 
         Args:
-            samples: Of the row.
-            learned: Learned tokens of the update.
+            samples: Indices of those that share the forward pass; shape (samples,).
+            supervised: Supervised tokens of the update.
+
+        Returns:
+            The summed loss, nats, still on the device, overwritten by the next call; no dimensions.
         """
-        row = self.fit(samples)
-        self._share.fill_(1 / supervised)
-        key = row.ids.shape[1], len(row.cu_seqlens), len(row.targets)
-        if key not in self._recordings:
-            placed = row.to(self._lm.device)
-            if not (self._seen and self._works and self._record(key, placed)):
-                self._seen.add(key)
-                return self._learn(placed)
-        found = self._recordings[key]
-        for name in ("ids", "positions", "cu_seqlens", "loss_positions", "targets"):
-            getattr(found.row, name).copy_(getattr(row, name).pin_memory(), non_blocking=True)
-        found.graph.replay()
-        return found.loss
+        packed = self.pack(samples)
+        self._loss_share.fill_(1 / supervised)
+        shape = packed.ids.shape[1], len(packed.cu_seqlens), len(packed.targets)
+        if shape not in self._captured:
+            moved = packed.to(self._lm.device)
+            if not (self._seen and self._works and self._capture(shape, moved)):
+                self._seen.add(shape)
+                return self._backward(moved)
+        captured = self._captured[shape]
+        captured.packed.copy_from(packed)
+        captured.graph.replay()
+        return captured.loss
 
     def clear(self) -> None:
-        """Forget everything, because memory ran out or gradients were dropped."""
-        self._recordings.clear()
+        """Drop all graphs, because memory ran out or gradients were dropped."""
+        self._captured.clear()
         self._seen.clear()
 
-    def fit(self, samples: Ints) -> PackedSequence:
-        """Return a row of one of few shapes, on the CPU; more of its positions predict than learn."""
-        useful = int(self._tokens.lengths[samples].sum())
-        tokens = round_up(useful)
-        row = pack(self._tokens, samples, pad_to=tokens, longest=self._longest)
-        cu_seqlens = np.unique(row.cu_seqlens.numpy())
+    def pack(self, samples: Ints) -> PackedSequence:
+        """Pack samples into a sequence of one of few shapes; some of its targets are padding.
+
+        Args:
+            samples: Indices of those that share the forward pass; shape (samples,).
+
+        Returns:
+            The sequence, on the CPU.
+        """
+        useful_tokens = int(self._tokens.lengths[samples].sum())
+        tokens = round_up(useful_tokens)
+        packed = pack(self._tokens, samples, pad_to=tokens, max_seqlen=self._max_seqlen)
+        cu_seqlens = np.unique(packed.cu_seqlens.numpy())
         step = max(8, tokens // 32)
         cu_seqlens = np.pad(cu_seqlens, (0, -len(cu_seqlens) % step), mode="edge")
-        supervised = len(row.targets)
+        supervised = len(packed.targets)
         filler = min(tokens, round_up(supervised, _SUPERVISED_GRAIN)) - supervised
         return PackedSequence(
-            ids=row.ids,
-            positions=row.positions,
+            ids=packed.ids,
+            position_ids=packed.position_ids,
             cu_seqlens=torch.from_numpy(cu_seqlens),
-            longest=row.longest,
-            loss_positions=torch.nn.functional.pad(row.loss_positions, (0, filler)),
-            targets=torch.nn.functional.pad(row.targets, (0, filler), value=IGNORED),
-            useful=useful,
+            max_seqlen=packed.max_seqlen,
+            loss_positions=torch.nn.functional.pad(packed.loss_positions, (0, filler)),
+            targets=torch.nn.functional.pad(packed.targets, (0, filler), value=IGNORED),
+            useful_tokens=useful_tokens,
         )
 
-    def _learn(self, row: PackedSequence) -> torch.Tensor:
-        return backward_pack(self._lm, row, scale=lambda loss: self._scale(loss * self._share))
+    def _backward(self, packed: PackedSequence) -> torch.Tensor:
+        return backward_pack(self._lm, packed, scale=lambda loss: self._scale(loss * self._loss_share))
 
-    def _record(self, key: _Shape, row: PackedSequence) -> bool:
+    def _capture(self, shape: _Shape, packed: PackedSequence) -> bool:
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
-        torch.cuda.empty_cache()  # while it records, nothing can be given back
+        torch.cuda.empty_cache()  # while it captures, nothing can be given back
         try:
             with torch.cuda.graph(graph, pool=self._pool):
-                loss = self._learn(row)
+                loss = self._backward(packed)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as exc:
-            if key not in self._seen:  # a kernel may have been loaded for it, which a recording does not bear
+            if shape not in self._seen:  # a kernel may have been loaded for it, which capturing does not bear
                 return False
             self._works = False
-            self._tell(f"short rows: not graphed, because {str(exc).strip().splitlines()[0]}")
+            self._report(f"CUDA graphs: not used, because {str(exc).strip().splitlines()[0]}")
             return False
-        self._recordings[key] = _Recording(graph=graph, row=row, loss=loss)
+        self._captured[shape] = _Captured(graph=graph, packed=packed, loss=loss)
         return True

@@ -1,4 +1,4 @@
-"""Held-out loss: how well the owner's turns are predicted that training has not seen."""
+"""Held-out loss: how well the model predicts turns of the owner that it was not trained on."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 
 from training.data.tokens import Ints, Tokens
 from training.loop.batches import plan_packs
-from training.loop.loss import score_pack
+from training.loop.loss import compute_token_losses
 from training.model.causal_lm import CausalLM
 from training.model.packed_sequence import pack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """What some samples cost a model.
+    """The loss of some samples.
 
     Args:
         nats: Summed loss of the supervised tokens.
-        tokens: How many those are.
+        tokens: How many supervised tokens there are.
         characters: How many characters their text has.
     """
 
@@ -40,7 +40,7 @@ class Score:
         return self.nats / math.log(2) / max(1, self.characters)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
+        """Return plain values for metrics and events."""
         return {
             "loss": round(self.loss, 5),
             "bits_per_char": round(self.bits_per_char, 5),
@@ -62,7 +62,7 @@ class Evaluation:
     chats: dict[int, Score]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
+        """Return plain values for metrics: those of `total`, and `chats` by id."""
         return {**self.total.to_json(), "chats": {str(chat): score.to_json() for chat, score in self.chats.items()}}
 
 
@@ -73,21 +73,18 @@ def evaluate(lm: CausalLM, tokens: Tokens, *, max_pack_tokens: int, packed: bool
         lm: The model.
         tokens: Held-out samples; may be none.
         max_pack_tokens: Tokens of a forward pass.
-        packed: Broadcast samples may share a row.
+        packed: Several samples may share a forward pass.
     """
     everything = np.arange(len(tokens))
-    rows = (
-        plan_packs(tokens.lengths, everything, max_pack_tokens=max_pack_tokens)
-        if packed
-        else [everything[i : i + 1] for i in everything]
-    )
+    packs = [everything[index : index + 1] for index in everything]
+    if packed:
+        packs = plan_packs(tokens.lengths, everything, max_pack_tokens=max_pack_tokens)
     nats = np.zeros(len(tokens))
     was_training = lm.model.training
     lm.model.eval()
-    for row in rows:
-        losses = score_pack(lm, pack(tokens, row).to(lm.device)).double().cpu().numpy()
-        owners = np.repeat(row, tokens.supervised[row])
-        np.add.at(nats, owners, losses)
+    for samples in packs:
+        losses = compute_token_losses(lm, pack(tokens, samples).to(lm.device)).double().cpu().numpy()
+        np.add.at(nats, np.repeat(samples, tokens.supervised[samples]), losses)
     lm.model.train(was_training)
     chats = {int(chat): _sum(tokens, nats, np.flatnonzero(tokens.chats == chat)) for chat in np.unique(tokens.chats)}
     return Evaluation(total=_sum(tokens, nats, everything), chats=chats)

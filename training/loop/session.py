@@ -1,4 +1,4 @@
-"""The part of a run that holds a model: load, measure, train, measure again, save."""
+"""The part of a run that holds a model: load, score, train, score again, save."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ from training.config import TrainConfig
 from training.data.prepare import HELD_OUT, TRAIN
 from training.data.tokens import Ints, Tokens
 from training.events import Estimated, Evaluated, EvaluationName, Note
-from training.fast.attention import choose_attention, name_attention
+from training.fast.attention import GRAPHABLE, choose_attention
 from training.fast.compile import compile_layers, undo_compiling, will_compile
-from training.fast.decoder_layer import fuse_layers, list_fused, will_fuse
+from training.fast.fuse import fuse_layers, list_fused, will_fuse
 from training.loop.batches import plan_batches
 from training.loop.checkpoint import Checkpoint
 from training.loop.cuda_graph import MAX_GRAPH_TOKENS
 from training.loop.evaluate import Evaluation, evaluate
+from training.loop.layout import Layout, make_layout
 from training.loop.throughput import measure_throughput
-from training.loop.trainer import Layout, Trainer, read_peak_memory
+from training.loop.trainer import Trainer
 from training.model.base import (
     BaseModel,
-    attach_lora,
     count_4bit,
     dequantise_weights,
     load_base,
-    map_mismatch,
     quiet_deprecations,
     resolve_base,
 )
 from training.model.causal_lm import CausalLM, make_causal_lm
-from training.model.device import GIB, Device, inspect_device
+from training.model.device import GIB, Device, inspect_device, read_peak_memory
+from training.model.lora import attach_lora, map_mismatch
 from training.model.memory import (
     SPARE,
     Memory,
+    Plan,
     advise,
     estimate_memory,
     fit_plan,
@@ -58,21 +59,22 @@ LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "telegram-clone")
 
 @dataclass(kw_only=True)
 class TrainingSession:
-    """A model with an adapter, the samples, and how they are fitted into memory.
+    """A model with an adapter, the samples, and how updates are fitted into memory.
 
     Args:
         config: The run's configuration.
         base: Name of the base model.
         run: The run's folder.
-        model: peft's model.
+        model: peft's model; before there is an adapter, that of transformers.
         lm: How it is run for its loss.
-        layout: How updates are cut.
-        train: Training samples.
-        held_out: Samples for evaluation.
-        progress: Who is told.
-        estimate: Tells the memory that rows of some tokens need.
+        attention: Which implementation of attention runs, of `training.fast.attention.PATHS`.
+        layout: How updates are cut into forward passes.
+        train_tokens: Training samples.
+        held_out_tokens: Samples for evaluation.
+        progress: Takes events.
+        estimate: Estimates the memory of forward passes of some tokens.
         keep: Memory is left for what fused layers can keep from forward to backward pass.
-        metrics: What was measured so far.
+        metrics: What was measured so far, as in the manifest.
     """
 
     config: TrainConfig
@@ -80,9 +82,10 @@ class TrainingSession:
     run: RunFolder
     model: Any
     lm: CausalLM
+    attention: str
     layout: Layout
-    train: Tokens
-    held_out: Tokens
+    train_tokens: Tokens
+    held_out_tokens: Tokens
     progress: Progress
     estimate: Callable[..., Memory]
     keep: bool = False
@@ -97,158 +100,175 @@ class TrainingSession:
         models: Path,
         run: RunFolder,
         parent: Path | None,
-        current: Path | None,
+        active: Path | None,
         progress: Progress,
     ) -> TrainingSession:
-        """Load the base, choose how to run it, measure it on the held-out samples, and put the adapter on it.
+        """Load the base, choose how to run it, score it on the held-out samples, and put the adapter on it.
 
         Args:
             config: The run's configuration.
             base: Name of the base model.
             models: Where the embedded base is unpacked.
             run: The run's folder, with its samples.
-            parent: Adapter to go on from.
-            current: Adapter in service, to compare with.
-            progress: Who is told.
+            parent: Folder of the adapter to continue from; None makes a new one.
+            active: Folder of the active adapter, which is scored to compare with; None where there is none.
+            progress: Takes events.
+
+        Raises:
+            ConfigError: The base can't be had.
+            NotQuantisedError: 4 bit can't be applied.
+            BaseMismatchError: An adapter does not fit the base.
+            OutOfMemoryError: The base alone takes more than there is.
         """
-        train, held_out = Tokens.open(run.path / TRAIN), Tokens.open(run.path / HELD_OUT)
-        longest = int(max(train.lengths.max(), held_out.lengths.max(initial=0)))
+        train_tokens, held_out_tokens = Tokens.open(run.path / TRAIN), Tokens.open(run.path / HELD_OUT)
+        max_seqlen = int(max(train_tokens.lengths.max(), held_out_tokens.lengths.max(initial=0)))
         device = inspect_device()
         dtype = device.choose_dtype(config.compute_dtype)
-        found = resolve_base(base, models_dir=models)
-        dims = read_dims(found, config.lora)
+        base_model = resolve_base(base, models_dir=models)
+        dims = read_dims(base_model, config.lora)
         dequantised = config.load_in_4bit and is_worth_dequantising(dims, device, dtype)
-        model = _load_model(found, config, dtype=dtype, device=device, dequantised=dequantised, progress=progress)
+        model = _load_model(base_model, config, dtype=dtype, device=device, dequantised=dequantised, progress=progress)
         lm = make_causal_lm(model, dtype=dtype, device=device.type)
-        path, line = choose_attention(lm, device, wanted=config.attention, max_tokens=longest)
+        path, line = choose_attention(lm, device, requested=config.attention, max_tokens=max_seqlen)
         progress.report(Note(line))
-        how: dict[str, Any] = {
+        options: dict[str, Any] = {
             "dtype": dtype,
             "dequantised": dequantised,
             "masked": path == "sdpa",
             "compiled": will_compile(config.compile, device.type),
             "fused": will_fuse(config, device),
         }
-        plan = fit_plan(dims, config, device, longest=longest, **how)
-        if advice := advise(plan, config, device):
-            if plan.memory.weights > device.free_bytes:
-                raise OutOfMemoryError(advice)
-            progress.report(Note(advice))
-        estimate, most = partial(estimate_memory, dims, config, **how), SPARE * device.free_bytes
-        learner = cls(
+        plan = fit_plan(dims, config, device, max_seqlen=max_seqlen, **options)
+        _report_advice(plan, config, device, progress)
+        estimate = partial(estimate_memory, dims, config, **options)
+        kept = estimate(max_pack_tokens=plan.max_pack_tokens, checkpointing=False, kept=True)
+        session = cls(
             config=config,
             base=base,
             run=run,
             model=model,
             lm=lm,
-            layout=Layout(
-                max_pack_tokens=plan.max_pack_tokens,
-                checkpointing=plan.checkpointing,
-                packed=path != "alone",
-                memory=plan.memory,
-            ),
-            estimate=estimate,
-            keep=estimate(max_pack_tokens=plan.max_pack_tokens, checkpointing=False, kept=True).total < most,
-            train=train,
-            held_out=held_out,
+            attention=path,
+            layout=make_layout(plan, path),
+            train_tokens=train_tokens,
+            held_out_tokens=held_out_tokens,
             progress=progress,
+            estimate=estimate,
+            keep=kept.total < SPARE * device.free_bytes,
         )
-        learner.measure(EvaluationName.BEFORE, step=0)
-        learner._attach(parent=parent, current=current)
-        return learner
+        session.evaluate(EvaluationName.BEFORE, step=0)
+        session._attach_adapter(parent=parent, active=active)
+        return session
 
-    def learn(self, *, should_stop: Callable[[], bool]) -> dict[str, Any]:
+    def train(self, *, should_stop: Callable[[], bool]) -> dict[str, Any]:
         """Train from the last checkpoint, or from the start, to the end.
 
+        Args:
+            should_stop: Asked between forward passes; True ends the run after writing a checkpoint.
+
         Returns:
-            Losses before and after, speed, memory, and whether it became worse.
+            Metrics for the manifest: losses before and after, speed, memory, and whether the loss became worse.
+
+        Raises:
+            TrainingStoppedError: `should_stop` said so; the checkpoint is written.
+            OutOfMemoryError: Even the shortest forward pass does not fit.
         """
-        plan, ends = plan_batches(self.config, self.train)
+        batches, ends = plan_batches(self.config, self.train_tokens)
         every = self.config.evaluate_every
-        self._quicken(plan)
+        self._choose_layers(batches)
         trainer = Trainer(
             lm=self.lm,
-            tokens=self.train,
-            plan=plan,
+            tokens=self.train_tokens,
+            batches=batches,
             config=self.config,
             layout=self.layout,
             progress=self.progress,
             checkpoint=self.run.checkpoint,
-            evaluate=self._measure_during,
-            evaluate_at=frozenset(range(every, len(plan), every)) if every else frozenset(ends[:-1]),
+            evaluate=partial(self._evaluate_at, EvaluationName.DURING),
+            evaluate_at=frozenset(range(every, len(batches), every)) if every else frozenset(ends[:-1]),
             should_stop=should_stop,
         )
         self._report_estimate(trainer)
         began = time.monotonic()
-        read = trainer.run(Checkpoint.load(self.run.checkpoint, self.lm.device))
+        tokens = trainer.run(Checkpoint.load(self.run.checkpoint, self.lm.device))
         seconds = time.monotonic() - began
-        after = self.measure(EvaluationName.AFTER, step=len(plan))
-        reference = self.metrics.get("current") or self.metrics["before"]
+        after = self.evaluate(EvaluationName.AFTER, step=len(batches))
+        reference = self.metrics.get(EvaluationName.ACTIVE.value) or self.metrics[EvaluationName.BEFORE.value]
         return {
             **self.metrics,
-            "updates": len(plan),
+            "updates": len(batches),
             "train_s": round(seconds, 2),
-            "tokens_per_s": round(read / max(seconds, 1e-9), 1),
+            "tokens_per_s": round(tokens / max(seconds, 1e-9), 1),
             "peak_bytes": read_peak_memory(self.lm.device),
             "worse": after.total.loss > reference["loss"],
         }
 
-    def _quicken(self, plan: Sequence[Ints]) -> None:
-        """Run the layers in the quickest way that is right for this model here."""
+    def evaluate(self, name: EvaluationName, *, step: int) -> Evaluation:
+        """Score the held-out samples, report it, and keep it among the metrics unless it is one of many.
+
+        Args:
+            name: Which state of the model is scored.
+            step: Updates done.
+        """
         layout = self.layout
-        longest_pack = min(layout.max_pack_tokens, max(int(self.train.lengths[samples].sum()) for samples in plan))
-        layout.memory = self.estimate(max_pack_tokens=longest_pack, checkpointing=layout.checkpointing)
-        if self.config.compile is not False and self.lm.device == "cuda":
-            fused, line = fuse_layers(self.lm)
-            self.progress.report(Note(line))
-            if fused:
-                recordable = {name_attention("rows"), name_attention("varlen")}
-                attention = self.lm.model.config._attn_implementation
-                layout.graphed = attention in recordable and longest_pack <= MAX_GRAPH_TOKENS
-                if self.keep and not layout.checkpointing:
-                    layout.memory = self.estimate(max_pack_tokens=longest_pack, checkpointing=False, kept=True)
-                    for layer in list_fused(self.lm):
-                        layer.keep = True
-                return
-        layout.pad, line = compile_layers(self.lm, wanted=self.config.compile)
-        self.progress.report(Note(line))
-
-    def _measure_during(self, step: int) -> None:
-        self.measure(EvaluationName.DURING, step=step)
-
-    def measure(self, name: EvaluationName, *, step: int) -> Evaluation:
-        """Score the held-out samples, tell it, and keep it among the metrics unless it is one of many."""
-        found = evaluate(self.lm, self.held_out, max_pack_tokens=self.layout.max_pack_tokens, packed=self.layout.packed)
-        self.progress.report(Evaluated(name=name, step=step, **found.total.to_json()))
+        evaluation = evaluate(
+            self.lm, self.held_out_tokens, max_pack_tokens=layout.max_pack_tokens, packed=layout.packed
+        )
+        self.progress.report(Evaluated(name=name, step=step, **evaluation.total.to_json()))
         if name is not EvaluationName.DURING:
-            self.metrics[name.value] = found.to_json()
-        return found
+            self.metrics[name.value] = evaluation.to_json()
+        return evaluation
+
+    def _evaluate_at(self, name: EvaluationName, step: int) -> None:
+        self.evaluate(name, step=step)
 
     def save_adapter(self, folder: Path) -> None:
-        """Write the adapter's files as peft does, naming the base as manifests do."""
+        """Write the adapter's files as peft does, naming the base as manifests do.
+
+        Args:
+            folder: An empty one.
+        """
         with quiet_deprecations():
             self.model.save_pretrained(folder, save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)  # a form with nothing filled in
         name_base(folder, self.base)
 
-    def _attach(self, *, parent: Path | None, current: Path | None) -> None:
-        self.model, notes = attach_lora(self.model, self.config.lora, seed=self.config.seed, parent=parent)
-        for line in notes:
+    def _choose_layers(self, batches: Sequence[Ints]) -> None:
+        """Run the layers in the quickest way that is right for this model here."""
+        layout, lengths = self.layout, self.train_tokens.lengths
+        longest = min(layout.max_pack_tokens, max(int(lengths[samples].sum()) for samples in batches))
+        layout.memory = self.estimate(max_pack_tokens=longest, checkpointing=layout.checkpointing)
+        if self.config.compile is not False and self.lm.device == "cuda":
+            fused, line = fuse_layers(self.lm)
+            self.progress.report(Note(line))
+            if fused:
+                layout.graphed = self.attention in GRAPHABLE and longest <= MAX_GRAPH_TOKENS
+                if self.keep and not layout.checkpointing:
+                    layout.memory = self.estimate(max_pack_tokens=longest, checkpointing=False, kept=True)
+                    for layer in list_fused(self.lm):
+                        layer.keep = True
+                return
+        layout.pad, line = compile_layers(self.lm, setting=self.config.compile)
+        self.progress.report(Note(line))
+
+    def _attach_adapter(self, *, parent: Path | None, active: Path | None) -> None:
+        self.model, lines = attach_lora(self.model, self.config.lora, seed=self.config.seed, parent=parent)
+        for line in lines:
             self.progress.report(Note(line))
         self.lm = make_causal_lm(self.model, dtype=self.lm.dtype, device=self.lm.device)
         if parent is not None:
-            self.measure(EvaluationName.PARENT, step=0)
-        if current is None:
+            self.evaluate(EvaluationName.PARENT, step=0)
+        if active is None:
             return
-        if parent == current:
-            self.metrics["current"] = self.metrics["parent"]
+        if parent == active:
+            self.metrics[EvaluationName.ACTIVE.value] = self.metrics[EvaluationName.PARENT.value]
             return
-        with quiet_deprecations(), map_mismatch(current):
-            self.model.load_adapter(str(current), adapter_name="current")
-        self.model.set_adapter("current")
-        self.measure(EvaluationName.ACTIVE, step=0)
+        with quiet_deprecations(), map_mismatch(active):
+            self.model.load_adapter(str(active), adapter_name="active")
+        self.model.set_adapter("active")
+        self.evaluate(EvaluationName.ACTIVE, step=0)
         self.model.set_adapter("default")
-        self.model.delete_adapter("current")
+        self.model.delete_adapter("active")
 
     def _report_estimate(self, trainer: Trainer) -> None:
         try:
@@ -256,20 +276,27 @@ class TrainingSession:
         except (torch._dynamo.exc.TorchDynamoException, torch._inductor.exc.InductorError) as exc:
             undo_compiling(self.lm)
             self.layout.pad = False
-            self.progress.report(Note(f"layers: run as written, because compiling fails: {type(exc).__name__}"))
+            self.progress.report(Note(f"layers: not compiled, because compiling fails: {type(exc).__name__}"))
             speed = measure_throughput(trainer)
-        tokens = sum(int(self.train.lengths[samples].sum()) for samples in trainer.plan)
+        tokens = sum(int(self.train_tokens.lengths[samples].sum()) for samples in trainer.batches)
         self.progress.report(
             Estimated(
                 memory_gib=self.layout.memory.to_json() if self.layout.memory else None,
                 max_pack_tokens=self.layout.max_pack_tokens,
                 checkpointing=self.layout.checkpointing,
-                updates=len(trainer.plan),
+                updates=len(trainer.batches),
                 tokens=tokens,
                 tokens_per_s=round(speed, 1) if speed else None,
                 seconds=round(tokens / speed, 1) if speed else None,
             )
         )
+
+
+def _report_advice(plan: Plan, config: TrainConfig, device: Device, progress: Progress) -> None:
+    if advice := advise(plan, config, device):
+        if plan.memory.weights > device.free_bytes:
+            raise OutOfMemoryError(advice)
+        progress.report(Note(advice))
 
 
 def _load_model(
@@ -285,7 +312,7 @@ def _load_model(
     layers = f"{count_4bit(model)} layers in 4 bit (NF4)" if config.load_in_4bit else "not quantised"
     if dequantised:
         model = dequantise_weights(model, dtype)
-        layers += ", their values held unpacked, because memory is plenty and that is quicker on a CPU"
+        layers += ", held dequantised, because memory is plenty and that is quicker on a CPU"
     free = f"{device.free_bytes / GIB:.1f} GiB free"
     progress.report(Note(f"device: {device.name}, {free}, computing in {str(dtype).removeprefix('torch.')}"))
     progress.report(Note(f"weights: {layers}"))
@@ -293,16 +320,21 @@ def _load_model(
 
 
 def name_base(folder: Path, base: str) -> None:
-    """Name the base in an adapter's configuration as the manifest does, and not by a folder of this device."""
+    """Name the base in an adapter's configuration as the manifest does, and not by a folder of this device.
+
+    Args:
+        folder: The adapter's folder, as peft wrote it.
+        base: Name of the base model.
+    """
     path = folder / "adapter_config.json"
     values = json.loads(path.read_text("utf-8"))
     write_json(path, {**values, "base_model_name_or_path": base})
 
 
 def list_versions() -> dict[str, str]:
-    """Return the versions of the libraries that training depends on."""
-    found = {}
+    """Return the versions of the installed libraries that training depends on, by name."""
+    versions = {}
     for name in LIBRARIES:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            versions[name] = version(name)
+    return versions

@@ -1,4 +1,4 @@
-"""Base models: which one, loaded how, and the adapter on it."""
+"""Base models: which one, and loaded how."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from training.config import MISTRAL, TINY, LoraSettings
+from training.config import MISTRAL, TINY
 from training.model.hub import hide_loading_bars, offline_if_unreachable
 from training.tiny import materialise
-from userbot.domain.errors import BaseMismatchError, ConfigError, NotQuantisedError
+from userbot.domain.errors import ConfigError, NotQuantisedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,9 @@ def resolve_base(name: str | None, *, models_dir: Path, cuda: bool | None = None
         name: `tiny`, a hub name, a folder, or None to choose by the device.
         models_dir: Folder where the embedded base is unpacked.
         cuda: Whether there is a CUDA device; None looks.
+
+    Returns:
+        The base, not loaded yet.
 
     Raises:
         ConfigError: A folder was named that does not exist.
@@ -119,6 +122,9 @@ def load_base(
 def load_tokenizer(base: BaseModel) -> Any:
     """Load a base model's tokenizer.
 
+    Args:
+        base: From `resolve_base`.
+
     Raises:
         ConfigError: It can't be found or loaded.
     """
@@ -134,6 +140,9 @@ def keep_differentiable(model: torch.nn.Module) -> None:
     The repacked form has no backward pass: a training that begins with an evaluation would learn nothing through those
     layers, and only a warning would say so.
 
+    Args:
+        model: Changed in place.
+
     Source: `Linear4bit.forward` and `matmul_4bit` of bitsandbytes 0.50.
     """
     flag = "support_avx512bf16_for_cpu"
@@ -143,7 +152,11 @@ def keep_differentiable(model: torch.nn.Module) -> None:
 
 
 def count_4bit(model: torch.nn.Module) -> int:
-    """Count the layers that bitsandbytes holds in 4 bit."""
+    """Return how many layers bitsandbytes holds in 4 bit.
+
+    Args:
+        model: Any model.
+    """
     import bitsandbytes
 
     return sum(isinstance(layer, bitsandbytes.nn.Linear4bit) for layer in model.modules())
@@ -152,6 +165,10 @@ def count_4bit(model: torch.nn.Module) -> int:
 def check_quantised(model: Any, name: str) -> None:
     """Make sure that 4 bit was applied.
 
+    Args:
+        model: Loaded in 4 bit.
+        name: The base's name, for the text.
+
     Raises:
         NotQuantisedError: No layer is a 4-bit layer, or more weights lie in plain linear layers than in 4-bit ones.
     """
@@ -159,9 +176,10 @@ def check_quantised(model: Any, name: str) -> None:
 
     head = model.get_output_embeddings()
     linear = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear) and layer is not head]
-    sizes = [(isinstance(x, bitsandbytes.nn.Linear4bit), x.in_features * x.out_features) for x in linear]
-    packed, plain = (sum(size for is_packed, size in sizes if is_packed is wanted) for wanted in (True, False))
-    if packed <= plain:
+    weights = {True: 0, False: 0}
+    for layer in linear:
+        weights[isinstance(layer, bitsandbytes.nn.Linear4bit)] += layer.in_features * layer.out_features
+    if weights[True] <= weights[False]:
         raise NotQuantisedError(
             f"4 bit was asked for, but {count_4bit(model)} of {len(linear)} linear layers of {name} are 4-bit layers. "
             f"Choose a base that bitsandbytes can quantise, or load this one as it is: --set load_in_4bit=false"
@@ -169,7 +187,7 @@ def check_quantised(model: Any, name: str) -> None:
 
 
 def dequantise_weights(model: Any, dtype: torch.dtype) -> Any:
-    """Hold the values of 4-bit layers unpacked: the same numbers, more memory, no unpacking at every use.
+    """Hold the values of 4-bit layers dequantised: the same numbers, more memory, no dequantising at every use.
 
     Args:
         model: Loaded in 4 bit, without an adapter.
@@ -178,64 +196,19 @@ def dequantise_weights(model: Any, dtype: torch.dtype) -> Any:
     Returns:
         The model with plain linear layers.
     """
-    from transformers.utils import logging as messages
+    from transformers.utils import logging as transformers_logging
 
-    level = messages.get_verbosity()
-    messages.set_verbosity_error()  # it warns that precision is lost, which 4 bit means
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # it warns that precision is lost, which 4 bit means
     try:
         return model.dequantize(dtype=dtype).requires_grad_(False)
     finally:
-        messages.set_verbosity(level)
-
-
-def attach_lora(model: Any, lora: LoraSettings, *, seed: int, parent: Path | None = None) -> tuple[Any, list[str]]:
-    """Put a trainable adapter on a base model; its weights are float32.
-
-    Args:
-        model: From `load_base`.
-        lora: Shape of a new adapter.
-        seed: Of its first weights.
-        parent: An adapter folder to go on from, with its own shape.
-
-    Returns:
-        The model with the adapter, and lines to show.
-
-    Raises:
-        BaseMismatchError: The parent does not fit on this base.
-    """
-    import peft
-
-    with quiet_deprecations():
-        if parent is not None:
-            with map_mismatch(parent):
-                return peft.PeftModel.from_pretrained(model, parent, is_trainable=True), []
-        targets, notes = find_targets(model, lora.targets)
-        config = peft.LoraConfig(
-            r=lora.r,
-            lora_alpha=lora.alpha,
-            lora_dropout=lora.dropout,
-            bias="none",
-            task_type="CAUSAL_LM",
-            target_modules=targets,
-        )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return peft.get_peft_model(model, config), notes
-
-
-def find_targets(model: torch.nn.Module, wanted: tuple[str, ...]) -> tuple[list[str] | str, list[str]]:
-    """Return the wanted layers that a model has, all linear ones where it has none, and lines to show."""
-    there = {name.rpartition(".")[2] for name, _ in model.named_modules()}
-    found = [name for name in wanted if name in there]
-    missing = ", ".join(name for name in wanted if name not in there)
-    if not found:
-        return "all-linear", [f"adapter: this model has no {missing}, so all its linear layers are adapted"]
-    return found, [f"adapter: this model has no {missing}; the other targets are adapted"] if missing else []
+        transformers_logging.set_verbosity(level)
 
 
 @contextmanager
 def quiet_deprecations() -> Iterator[None]:
-    """Keep away the warnings that the libraries below give each other about their own next versions."""
+    """Suppress the deprecation warnings that libraries give each other about their own next versions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -243,24 +216,11 @@ def quiet_deprecations() -> Iterator[None]:
 
 
 @contextmanager
-def map_mismatch(folder: Path) -> Iterator[None]:
-    """Say which adapter does not fit when its weights have other shapes or names than the base.
-
-    Raises:
-        BaseMismatchError: Instead of what peft and torch raise.
-    """
-    try:
-        yield
-    except (RuntimeError, ValueError, KeyError) as exc:
-        raise BaseMismatchError(
-            f"The adapter {folder.name} does not fit the loaded base model. Load the base it was trained on "
-            f"(`clone adapters show {folder.name}` names it), or train again."
-        ) from exc
-
-
-@contextmanager
 def map_hub_errors(name: str) -> Iterator[None]:
-    """Say in our words why a model can't be had; where the hub is away, only what was fetched before is taken.
+    """Turn errors of loading a model into one that says what to do; offline, only what was fetched before is taken.
+
+    Args:
+        name: The base's name.
 
     Raises:
         ConfigError: Instead of what transformers and the hub's client raise.
@@ -283,15 +243,15 @@ def map_hub_errors(name: str) -> Iterator[None]:
                 f"No model {name!r} is on the hub, nor a folder of that name here. "
                 f"Check --base: tiny, a hub name such as {MISTRAL}, or a folder."
             ) from exc
-        away = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError)
-        if any(isinstance(cause, away) for cause in causes):
+        offline = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError)
+        if any(isinstance(cause, offline) for cause in causes):
             raise ConfigError(
                 f"The base model {name} is not on this device, and the hub can't be reached. "
                 f"Go online once to fetch it, or name a folder with --base."
             ) from exc
-        said = str(exc).strip().splitlines()
+        lines = str(exc).strip().splitlines()
         raise ConfigError(
-            f"The base model {name} can't be loaded: {said[0] if said else type(exc).__name__}. "
+            f"The base model {name} can't be loaded: {lines[0] if lines else type(exc).__name__}. "
             f"Check that it is a causal language model in Hugging Face form, or choose another with --base."
         ) from exc
 

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from training.model.packed_sequence import IGNORED, PackedSequence
 
-LOGITS_CHUNK = 2048  # learned positions whose logits exist at the same time
+LOGITS_CHUNK = 2048  # supervised positions whose logits exist at the same time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,9 +21,9 @@ class CausalLM:
         model: The whole model, adapters included.
         body: Its part up to the last hidden state.
         head: From hidden states to logits; None where it does more than one layer, and the model is asked for the
-            logits of learned positions itself.
+            logits of supervised positions itself.
         dtype: Format to compute in, by autocast where the adapter is kept in float32.
-        device: Where it lies.
+        device: Where it lies: `cuda` or `cpu`.
     """
 
     model: Any
@@ -36,31 +36,44 @@ class CausalLM:
         """Return the context of all forward passes."""
         return torch.autocast(self.device, dtype=self.dtype, enabled=self.dtype is not torch.float32)
 
-    def read(self, row: PackedSequence) -> torch.Tensor:
-        """Return what predicts the supervised tokens: hidden states, or logits where there is no plain head.
+    def forward(self, packed: PackedSequence) -> torch.Tensor:
+        """Run a packed sequence, and return what predicts its supervised tokens.
+
+        Args:
+            packed: On the model's device.
 
         Returns:
-            Shape (learned, hidden) or (learned, vocabulary).
+            Hidden states, shape (supervised, hidden); where there is no plain head, logits, shape (supervised,
+            vocabulary).
         """
         inputs = {
-            "input_ids": row.ids,
-            "position_ids": row.positions,
-            "cu_seq_lens_q": row.cu_seqlens,
-            "cu_seq_lens_k": row.cu_seqlens,
-            "max_length_q": row.longest,
-            "max_length_k": row.longest,
+            "input_ids": packed.ids,
+            "position_ids": packed.position_ids,
+            "cu_seq_lens_q": packed.cu_seqlens,
+            "cu_seq_lens_k": packed.cu_seqlens,
+            "max_length_q": packed.max_seqlen,
+            "max_length_k": packed.max_seqlen,
             "use_cache": False,
         }
         if self.head is None:
-            found: torch.Tensor = self.model(**inputs, logits_to_keep=row.loss_positions).logits[0]
-            return found
+            logits: torch.Tensor = self.model(**inputs, logits_to_keep=packed.loss_positions).logits[0]
+            return logits
         states: torch.Tensor = self.body(**inputs).last_hidden_state[0]
-        return states[row.loss_positions]
+        return states[packed.loss_positions]
 
-    def score(self, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Return the summed loss of some supervised tokens, nats."""
+    def compute_loss(self, states: torch.Tensor, targets: torch.Tensor, *, reduction: str = "sum") -> torch.Tensor:
+        """Return the loss of some supervised tokens, nats.
+
+        Args:
+            states: Some of what `forward` returned; shape (supervised, hidden) or (supervised, vocabulary).
+            targets: Token ids that they should predict, or IGNORED; shape (supervised,).
+            reduction: `sum`, or `none` for the loss of each token.
+
+        Returns:
+            No dimensions, or shape (supervised,).
+        """
         logits = states if self.head is None else self.head(states)
-        return cross_entropy(logits.float(), targets, reduction="sum", ignore_index=IGNORED)
+        return cross_entropy(logits.float(), targets, reduction=reduction, ignore_index=IGNORED)
 
 
 def make_causal_lm(model: Any, *, dtype: torch.dtype, device: str) -> CausalLM:
@@ -69,7 +82,7 @@ def make_causal_lm(model: Any, *, dtype: torch.dtype, device: str) -> CausalLM:
     Args:
         model: A causal language model, or peft's wrapper of one.
         dtype: Format to compute in.
-        device: Where it lies.
+        device: Where it lies: `cuda` or `cpu`.
     """
     core = model.get_base_model() if hasattr(model, "get_base_model") else model
     lm = CausalLM(model=core, body=core.base_model, head=core.get_output_embeddings(), dtype=dtype, device=device)

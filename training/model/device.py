@@ -1,4 +1,4 @@
-"""What this device can compute with: device, memory, and the number format that is quick on it."""
+"""What this device can compute with: its kind, its memory, and the number format that is quick on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 GIB = 2**30
-_LEAST_CAPABILITY = (8, 0)  # of a GPU for our kernels; below, there is neither bfloat16 nor TF32
+_LEAST_CAPABILITY = (8, 0)  # of a GPU for the Triton kernels; below, there is neither bfloat16 nor TF32
 _FASTER = 1.5  # bfloat16 must be this much quicker than float32 to be worth its rounding
 
 
@@ -23,7 +23,7 @@ class Device:
     Args:
         type: `cuda` or `cpu`, as torch calls it.
         name: As its maker calls it.
-        free_bytes: Memory that training may take.
+        free_bytes: Memory that training may take, bytes.
         bfloat16: bfloat16 is quick here.
         flash: The FlashAttention inside torch runs here (compute capability 8 and up).
     """
@@ -34,11 +34,15 @@ class Device:
     bfloat16: bool
     flash: bool = False
 
-    def choose_dtype(self, wanted: str = "auto") -> torch.dtype:
-        """Turn a `compute_dtype` setting into the format to compute in; float16 on a CPU means auto."""
-        if wanted != "auto" and not (wanted == "float16" and self.type == "cpu"):
-            found: torch.dtype = getattr(torch, wanted)
-            return found
+    def choose_dtype(self, setting: str = "auto") -> torch.dtype:
+        """Turn a setting into the format to compute in; float16 on a CPU means auto.
+
+        Args:
+            setting: A value of `compute_dtype`.
+        """
+        if setting != "auto" and not (setting == "float16" and self.type == "cpu"):
+            dtype: torch.dtype = getattr(torch, setting)
+            return dtype
         if self.bfloat16:
             return torch.bfloat16
         return torch.float16 if self.type == "cuda" else torch.float32
@@ -62,25 +66,25 @@ def inspect_device() -> Device:
 
 @cache
 def can_run_kernels() -> bool:
-    """Tell whether our Triton kernels run here."""
-    found = importlib.util.find_spec("triton") is not None and torch.cuda.is_available()
-    return found and read_capability() >= _LEAST_CAPABILITY
+    """Tell whether the Triton kernels of `training.kernels` run here."""
+    there = importlib.util.find_spec("triton") is not None and torch.cuda.is_available()
+    return there and read_capability() >= _LEAST_CAPABILITY
 
 
 def read_capability() -> tuple[int, int]:
-    """Return the GPU's compute capability."""
+    """Return the GPU's compute capability, major and minor."""
     return torch.cuda.get_device_capability()
 
 
 @cache
 def read_bandwidth() -> float:
-    """Return how many bytes a second the GPU's memory moves at most, as its maker says."""
-    found = torch.cuda.get_device_properties()
-    return 2 * 1e3 * found.memory_clock_rate * found.memory_bus_width / 8  # kHz, bits; both edges of the clock count
+    """Return how much the GPU's memory moves at most, as its maker says, bytes a second."""
+    gpu = torch.cuda.get_device_properties()
+    return 2 * 1e3 * gpu.memory_clock_rate * gpu.memory_bus_width / 8  # kHz, bits; both edges of the clock count
 
 
 def read_free_memory() -> int:
-    """Return how much main memory can be taken, in bytes, within the limit of a container too."""
+    """Return how much main memory can be taken, bytes, within the limit of a container too."""
     try:
         lines = Path("/proc/meminfo").read_text("ascii").splitlines()
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
@@ -92,6 +96,28 @@ def read_free_memory() -> int:
         return min(free, max(0, limit - int((group / "memory.current").read_text("ascii"))))
     except (OSError, ValueError):  # no such file, or "max"
         return free
+
+
+def read_peak_memory(device: str) -> int:
+    """Return the most memory that this process has held, bytes: on the GPU, else in main memory.
+
+    Args:
+        device: `cuda` or `cpu`.
+    """
+    if device == "cuda":
+        return int(torch.cuda.max_memory_allocated())
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def is_out_of_memory(exc: BaseException) -> bool:
+    """Tell whether memory ran out, on a GPU or in main memory.
+
+    Args:
+        exc: What torch or Python raised.
+    """
+    return isinstance(exc, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(exc)
 
 
 def _is_bfloat16_quick() -> bool:

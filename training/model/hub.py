@@ -1,4 +1,4 @@
-"""The hub's client: no endless tries while the hub is away, and bars for downloads alone."""
+"""The client of the Hugging Face hub: no long retries while it is unreachable, progress bars for downloads only."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _TIMEOUT_S = 5.0
 def offline_if_unreachable() -> Iterator[None]:
     """Set the client's own offline mode while the hub can't be reached: it takes what was fetched before, or gives up.
 
-    Otherwise it tries six times for each file that it lacks, with pauses of 23 s in all and a line for each try. For a
-    download that is under way this is right, and stays so.
+    Otherwise it tries six times for each file that it lacks, with pauses of 23 s in all and a log line for each try.
+    That is right for a download that is under way, and stays so.
     """
     from huggingface_hub import constants
 
@@ -32,19 +32,19 @@ def offline_if_unreachable() -> Iterator[None]:
 
 @cache
 def is_hub_unreachable() -> bool:
-    """Tell whether the hub can't be reached; asks once a process, for some seconds, as networks come and go."""
+    """Tell whether the hub can't be reached: asked once per process, and for PATIENCE_S, as networks come and go."""
     from huggingface_hub import constants, get_session
 
-    asking = Retrying(stop=stop_after_delay(PATIENCE_S), wait=wait_fixed(_PAUSE_S), reraise=True)
+    retrying = Retrying(stop=stop_after_delay(PATIENCE_S), wait=wait_fixed(_PAUSE_S), reraise=True)
     try:
-        asking(get_session().head, constants.ENDPOINT, timeout=_TIMEOUT_S)
+        retrying(get_session().head, constants.ENDPOINT, timeout=_TIMEOUT_S)
     except Exception:  # which ones they are depends on the client's version, and all mean that no answer came
         return True
     return False
 
 
 def hide_loading_bars() -> None:
-    """Hide the bars of reading files; transformers would hide those of downloads with them, which take long."""
+    """Hide the progress bars of reading files and keep those of downloads, which transformers hides with them."""
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, enable_progress_bars
     from transformers.utils import logging
 

@@ -1,7 +1,7 @@
-"""What a training run will need, said before it starts, and how to cut rows so that it fits.
+"""The memory that a training run needs, estimated before it starts, and how updates are cut so that it fits.
 
-Memory is a sum of parts that can each be explained; `Memory` names them. Time is not modelled: a row is run once, and
-its time is multiplied.
+Memory is a sum of parts that can each be explained; `Memory` names them. Time is not modelled but measured, by
+`training.loop.throughput`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from typing import Any
 import torch
 
 from training.config import LoraSettings, TrainConfig
-from training.model.base import BaseModel, find_targets, map_hub_errors
+from training.model.base import BaseModel, map_hub_errors
 from training.model.causal_lm import LOGITS_CHUNK
 from training.model.device import GIB, Device
+from training.model.lora import find_targets
 
 SPARE = 0.9  # share of the free memory to plan with: allocators leave holes
-_SMALL_ROW = 1024  # tokens below which a forward pass wastes the device
-_CPU_ROW = 2048  # tokens above which a longer row is no quicker on a CPU
-_EXPANDED_SHARE = 0.25  # of free main memory that unpacked weights may take
+_SMALL_PACK = 1024  # tokens below which a forward pass wastes the device
+_CPU_PACK = 2048  # tokens above which a longer packed sequence is no quicker on a CPU
+_DEQUANTISED_SHARE = 0.25  # of free main memory that dequantised weights may take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,10 @@ class ModelDims:
 def read_dims(base: BaseModel, lora: LoraSettings) -> ModelDims:
     """Read a base model's configuration and count, without loading weights.
 
+    Args:
+        base: From `resolve_base`.
+        lora: Shape of the adapter.
+
     Raises:
         ConfigError: The configuration can't be had.
     """
@@ -63,7 +68,12 @@ def read_dims(base: BaseModel, lora: LoraSettings) -> ModelDims:
 
 
 def count_dims(model: Any, lora: LoraSettings) -> ModelDims:
-    """Count the weights of a model; they may lie on the meta device."""
+    """Count the weights of a model.
+
+    Args:
+        model: A causal language model; its weights may lie on the meta device.
+        lora: Shape of the adapter.
+    """
     head = model.get_output_embeddings()
     linear = {
         name: layer for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear) and layer is not head
@@ -105,7 +115,7 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """Return the sum."""
+        """Return the sum, bytes."""
         return self.weights + self.adapter + self.activations + self.attention + self.logits
 
     def to_json(self) -> dict[str, float]:
@@ -115,9 +125,12 @@ class Memory:
 
 
 def count_4bit_bytes(weights: int) -> int:
-    """Return the size of weights in NF4 with double quantisation.
+    """Return the size of weights in NF4 with double quantisation, bytes.
 
     Half a byte a weight; a byte for the scale of each 64; a float32 for each 256 of those.
+
+    Args:
+        weights: How many there are.
 
     Source: Dettmers et al., "QLoRA", 2023, section 3, double quantisation.
     """
@@ -126,21 +139,34 @@ def count_4bit_bytes(weights: int) -> int:
 
 
 def count_weight_bytes(dims: ModelDims, *, quantised: bool, dequantised: bool, dtype: torch.dtype) -> int:
-    """Return the size of the base model in memory."""
-    packed = quantised and not dequantised
-    linear = count_4bit_bytes(dims.linear) if packed else dims.linear * dtype.itemsize
+    """Return the size of the base model in memory, bytes.
+
+    Args:
+        dims: The model.
+        quantised: It is loaded in 4 bit.
+        dequantised: Those values are held in the format to compute in.
+        dtype: Format to compute in.
+    """
+    in_4bit = quantised and not dequantised
+    linear = count_4bit_bytes(dims.linear) if in_4bit else dims.linear * dtype.itemsize
     return linear + dims.other * dtype.itemsize
 
 
 def count_activation_bytes(dims: ModelDims, *, dtype: torch.dtype, compiled: bool, fused: bool = False) -> int:
-    """Return what one token of one layer keeps for the backward pass.
+    """Return what one token of one layer keeps for the backward pass, bytes.
 
-    Each linear output is kept. Layers that run as written keep, besides, the activation and the product of the
+    Each linear output is kept. Layers of transformers and peft keep, besides, the activation and the product of the
     feed-forward part, and float32 copies in the two norms; compiled ones only the norms' results. Fused layers keep
     their input, and of the outputs all but the last.
 
-    Source: fitted to peak memory of a 7B Mistral on an H200: 62.1 GiB for about 9,200 tokens as written, 31.1 GiB for
-    8,192 compiled.
+    Args:
+        dims: The model.
+        dtype: Format to compute in.
+        compiled: The layers are compiled.
+        fused: The layers are fused, which goes before `compiled`.
+
+    Source: fitted to peak memory of a 7B Mistral on an H200: 62.1 GiB for about 9,200 tokens as
+    transformers and peft run it, 31.1 GiB for 8,192 compiled.
     """
     if fused:
         return dtype.itemsize * (dims.outputs + dims.hidden)
@@ -170,7 +196,7 @@ def estimate_memory(
         max_pack_tokens: Tokens of a forward pass.
         checkpointing: Activations are recomputed: the input of each layer is kept, and one layer's activations.
         dtype: Format to compute in.
-        dequantised: 4-bit values are held unpacked.
+        dequantised: 4-bit values are held in the format to compute in.
         masked: Attention makes a mask of all pairs of tokens.
         compiled: The layers are compiled.
         fused: The layers are fused, which goes before `compiled`.
@@ -178,36 +204,42 @@ def estimate_memory(
     """
     each = max_pack_tokens * count_activation_bytes(dims, dtype=dtype, compiled=compiled, fused=fused)
     between = max_pack_tokens * dims.layers * dims.hidden * dtype.itemsize
-    waiting = between + each if checkpointing else dims.layers * each
+    activations = between + each if checkpointing else dims.layers * each
     weights = count_weight_bytes(dims, quantised=config.load_in_4bit, dequantised=dequantised, dtype=dtype)
     if kept:
-        waiting += 2 * between
+        activations += 2 * between
         weights += dims.linear * dtype.itemsize
     logits = min(LOGITS_CHUNK, max_pack_tokens) * dims.vocabulary * (4 + 4 + dtype.itemsize)
     if fused:
         # Inside a layer: the widest gradient, that of its result, normalised states, and merged weights. The logits are
-        # gone by then, and while they are there, nothing of it is, nor a layer's activations that are made again.
-        passing = max_pack_tokens * (dims.widest + 2 * dims.hidden)
+        # freed by then, and while they exist, nothing of this does, nor a layer's recomputed activations.
+        inside = max_pack_tokens * (dims.widest + 2 * dims.hidden)
         if not kept:
-            passing += dims.linear // dims.layers if checkpointing else 2 * dims.widest * dims.hidden
-        passing *= dtype.itemsize
-        waiting += passing
-        later = passing + each if checkpointing else passing
+            inside += dims.linear // dims.layers if checkpointing else 2 * dims.widest * dims.hidden
+        inside *= dtype.itemsize
+        activations += inside
+        later = inside + each if checkpointing else inside
         logits = max(0, min(LOGITS_CHUNK, max_pack_tokens) * dims.vocabulary * 2 * dtype.itemsize - later)
     state = 2 if config.optimizer == "paged_adamw_8bit" else 8
     return Memory(
         weights=weights,
         adapter=dims.adapter * (4 + 4 + state),
-        activations=waiting,
+        activations=activations,
         attention=max_pack_tokens**2 * dtype.itemsize if masked else 0,
         logits=logits,
     )
 
 
 def is_worth_dequantising(dims: ModelDims, device: Device, dtype: torch.dtype) -> bool:
-    """Tell whether 4-bit values should be held unpacked: on a CPU, where that is quicker, if memory is plenty."""
+    """Tell whether 4-bit values should be held dequantised: on a CPU, where that is quicker, if memory is plenty.
+
+    Args:
+        dims: The model.
+        device: Where it will run.
+        dtype: Format to compute in.
+    """
     size = count_weight_bytes(dims, quantised=True, dequantised=True, dtype=dtype)
-    return device.type == "cpu" and size < _EXPANDED_SHARE * device.free_bytes
+    return device.type == "cpu" and size < _DEQUANTISED_SHARE * device.free_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,32 +259,39 @@ class Plan:
     fits: bool
 
 
-def fit_plan(dims: ModelDims, config: TrainConfig, device: Device, *, longest: int, **how: Any) -> Plan:
-    """Choose the rows: as long as an update and without recomputing if memory allows, else what costs least speed.
+def fit_plan(dims: ModelDims, config: TrainConfig, device: Device, *, max_seqlen: int, **options: Any) -> Plan:
+    """Choose forward passes: as long as an update, not recomputed, if memory allows; else what costs least speed.
 
     Args:
         dims: The model.
         config: What it leaves open is chosen.
         device: What there is.
-        longest: Tokens of the longest sample, below which no row can be.
-        how: Passed on to `estimate_memory`.
+        max_seqlen: Longest sample, tokens, below which no forward pass can be.
+        options: Passed on to `estimate_memory`.
     """
-    top = min(config.batch_tokens, _CPU_ROW) if device.type == "cpu" else config.batch_tokens
+    top = min(config.batch_tokens, _CPU_PACK) if device.type == "cpu" else config.batch_tokens
     halves = [config.max_pack_tokens] if config.max_pack_tokens else [top >> n for n in range(12) if top >> n >= 64]
-    rows = list(dict.fromkeys(max(longest, row) for row in halves))
-    long_rows = [row for row in rows if row >= _SMALL_ROW] or rows[:1]
-    choices = [(row, False) for row in long_rows] + [(row, True) for row in rows]
+    sizes = list(dict.fromkeys(max(max_seqlen, size) for size in halves))
+    large = [size for size in sizes if size >= _SMALL_PACK] or sizes[:1]
+    choices = [(size, False) for size in large] + [(size, True) for size in sizes]
     if config.checkpointing is not None:
-        choices = [(row, config.checkpointing) for row in rows]
-    for row, recompute in choices:
-        memory = estimate_memory(dims, config, max_pack_tokens=row, checkpointing=recompute, **how)
-        if memory.total <= SPARE * device.free_bytes:
-            return Plan(max_pack_tokens=row, checkpointing=recompute, memory=memory, fits=True)
-    return Plan(max_pack_tokens=row, checkpointing=recompute, memory=memory, fits=False)
+        choices = [(size, config.checkpointing) for size in sizes]
+    for size, recompute in choices:
+        memory = estimate_memory(dims, config, max_pack_tokens=size, checkpointing=recompute, **options)
+        fits = memory.total <= SPARE * device.free_bytes
+        if fits:
+            break
+    return Plan(max_pack_tokens=size, checkpointing=recompute, memory=memory, fits=fits)
 
 
 def advise(plan: Plan, config: TrainConfig, device: Device) -> str | None:
-    """Say what to change when a run won't fit; None when it fits."""
+    """Say what to change when a run won't fit; None when it fits.
+
+    Args:
+        plan: From `fit_plan`.
+        config: What it was made for.
+        device: The same.
+    """
     if plan.fits:
         return None
     ways = []

@@ -163,11 +163,11 @@ class _Run:
             models=self.paths.models,
             run=self.folder,
             parent=_find_weights(shelf, record.parent, record.base),
-            current=_find_active(shelf, record.base),
+            active=_find_active(shelf, record.base),
             progress=self.progress,
         )
         try:
-            metrics = session.learn(should_stop=watch.should_stop)
+            metrics = session.train(should_stop=watch.should_stop)
         finally:
             watch.check()
         manifest = self._make_manifest(metrics)
