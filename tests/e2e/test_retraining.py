@@ -117,7 +117,8 @@ class Circle:
         """Put an adapter in service that has not been trained: it writes as the base does."""
         from training.config import make_config
         from training.loop.session import name_base
-        from training.model.base import attach_lora, load_base, resolve_base
+        from training.model.base import load_base, resolve_base
+        from training.model.lora import attach_lora
 
         base = resolve_base("tiny", models_dir=self.stage.settings.paths.models)
         import torch

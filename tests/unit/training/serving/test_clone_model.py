@@ -13,7 +13,8 @@ import torch
 from models import make_base
 
 from training.config import make_config
-from training.model.base import attach_lora, load_base, resolve_base
+from training.model.base import load_base, resolve_base
+from training.model.lora import attach_lora
 from training.serving.clone_model import CloneModel
 from userbot.domain.errors import AdapterDamagedError, BaseMismatchError, NoAdapterError
 from userbot.domain.messages import Turn
