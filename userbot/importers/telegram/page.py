@@ -139,6 +139,7 @@ class _Page(HTMLParser):
         self._row_depth = 0
         self._title = ""
         self._items: list[HtmlRow | PageLink | str] = []
+        self._data = ""
         self.is_whole = False
 
     def take(self) -> list[HtmlRow | PageLink | str]:
@@ -154,6 +155,7 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note an element that opens, and what it tells about its row."""
+        self._place_data()
         values = {key: value or "" for key, value in attrs}
         if tag in _VOID:
             if tag == "br" and self._row is not None and self._in("text"):
@@ -170,6 +172,7 @@ class _Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """Close an element, and those inside it that were left open."""
+        self._place_data()
         self.is_whole |= tag == "html"
         depth = len(self._open)
         while depth and self._open[depth - 1][0] != tag:
@@ -186,7 +189,14 @@ class _Page(HTMLParser):
             self.finish()
 
     def handle_data(self, data: str) -> None:
-        """Add text to the field that the open elements tell."""
+        """Keep text until the next tag: where a piece of the page ends within a text, the text arrives in two parts."""
+        self._data += data
+
+    def _place_data(self) -> None:
+        """Add the text before a tag to the field that the open elements tell."""
+        data, self._data = self._data, ""
+        if not data:
+            return
         if self._row is None:
             if self._in("page_header") and self._in("text"):
                 self._title += data

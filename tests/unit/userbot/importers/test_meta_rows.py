@@ -1,0 +1,70 @@
+"""Single rows of Instagram's and Messenger's threads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from userbot.domain.messages import Chat, ChatKind, Message, Origin
+from userbot.importers.meta_rows import convert_row, mend, read_sender
+from userbot.importers.reading.names import MessageIds
+
+CHAT = Chat(id=1, kind=ChatKind.PRIVATE, title="Anna")
+GROUP = Chat(id=2, kind=ChatKind.GROUP, title="crew")
+
+
+def row(**fields: Any) -> dict[str, Any]:
+    return {"sender_name": "Anna", "timestamp_ms": 1_700_000_000_000, "content": "hi", **fields}
+
+
+def test_a_row_is_a_message_of_its_sender() -> None:
+    message = convert_row(row(), CHAT, "Olga", MessageIds())
+    assert isinstance(message, Message)
+    assert (message.text, message.origin, message.sender_name) == ("hi", Origin.CONTACT, None)
+    assert message.sent_at == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+    own = convert_row(row(), GROUP, "Anna", MessageIds())
+    assert isinstance(own, Message)
+    assert (own.origin, own.sender_name) == (Origin.OWNER, "Anna")
+
+
+def test_rows_of_the_encrypted_archive_have_other_keys() -> None:
+    encrypted = {"senderName": "Anna", "timestamp": 1_700_000_000_000, "text": "hi", "type": "text"}
+    message = convert_row(encrypted, CHAT, "Olga", MessageIds())
+    assert isinstance(message, Message)
+    assert (message.text, message.sent_at.year) == ("hi", 2023)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"sender_name": ""}, "row without a sender"),
+        ({"timestamp_ms": "soon"}, "row without a time"),
+        ({"timestamp_ms": 10**30}, "row without a time"),
+        ({"timestamp_ms": True}, "row without a time"),
+        ({"is_unsent": True}, "deleted message"),
+        ({"call_duration": 7}, "service message"),
+        ({"type": "Call"}, "service message"),
+        ({"content": "Liked a message"}, "reaction"),
+        ({"content": "Reacted 😀 to your message"}, "reaction"),
+        ({"content": ""}, "empty message"),
+        ({"content": 7}, "empty message"),
+    ],
+)
+def test_what_is_no_message_says_why(fields: dict[str, Any], reason: str) -> None:
+    assert convert_row(row(**fields), CHAT, "Olga", MessageIds()) == reason
+
+
+def test_what_the_app_writes_about_an_attachment_is_no_text() -> None:
+    message = convert_row(row(content="Anna sent a photo.", photos=[{"uri": "x"}]), CHAT, "Olga", MessageIds())
+    assert isinstance(message, Message)
+    assert (message.text, message.media) == ("", "[photo]")
+
+
+def test_broken_encoding_is_mended_and_whole_text_stays() -> None:
+    assert mend("привет 😀".encode().decode("latin-1")) == "привет 😀"
+    assert mend("привет") == "привет"
+    assert mend("naïve") == "naïve"
+    assert mend(None) == ""
+    assert read_sender(["no row"]) == ""
