@@ -1,4 +1,4 @@
-"""Dialogues for the embedded base: reading, splitting, chat-style copies and packed token rows."""
+"""Dialogues for the embedded base: reading, splitting, rewriting in chat style, packing into token sequences."""
 
 from __future__ import annotations
 
@@ -57,7 +57,12 @@ Dialogue = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Dialogues by language, with held-out ones that share no distinct utterance with the rest."""
+    """Dialogues by language.
+
+    Args:
+        train: Dialogues to train on.
+        held_out: Dialogues that share no utterance of at least DISTINCT_CHARS characters with those of `train`.
+    """
 
     train: dict[str, list[Dialogue]]
     held_out: dict[str, list[Dialogue]]
@@ -65,7 +70,14 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Shares, each between 0 and 1, of what one augmented pass over the corpus does to a dialogue."""
+    """How often one augmented pass over the corpus changes a dialogue; shares from 0 to 1.
+
+    Args:
+        shift: Share of the longer dialogues that lose their first turn, so that both speakers are answered.
+        join: Share of the dialogues that others are appended to.
+        casual_user: Share of the dialogues whose user turns are rewritten as people type in chats.
+        casual_assistant: Share of the dialogues whose assistant turns are.
+    """
 
     shift: float = 0.5
     join: float = 0.25
@@ -74,7 +86,10 @@ class Mix:
 
 
 def parse_dialogues(text: str) -> Iterator[Dialogue]:
-    """Yield the dialogues of blocks of `- ` lines that blank lines separate."""
+    """Yield the dialogues of a text: blocks of `- ` lines, separated by blank lines.
+
+    Blocks of one line, with an empty turn, or with a rude word are left out.
+    """
     for block in text.split("\n\n"):
         turns = tuple(line[2:].strip() for line in block.splitlines() if line.startswith("- "))
         if len(turns) > 1 and all(turns) and not RUDE.search(block):
@@ -86,6 +101,13 @@ def read_corpus(folder: Path, *, seed: int = 0) -> Corpus:
 
     Duplicates are dropped, and so are dialogues with an utterance of at least `DISTINCT_CHARS` characters that a
     held-out dialogue contains too: otherwise overlapping scenes would flatter the held-out loss.
+
+    Args:
+        folder: Holds one file for each of LANGUAGES.
+        seed: Seed of the split; equal seeds give equal splits.
+
+    Raises:
+        FileNotFoundError: A language's file is missing.
     """
     train: dict[str, list[Dialogue]] = {}
     held_out: dict[str, list[Dialogue]] = {}
@@ -119,7 +141,7 @@ def make_casual(turn: str, rng: random.Random) -> str:
 
 
 def vary_dialogues(dialogues: Sequence[Dialogue], mix: Mix, rng: random.Random) -> Iterator[Dialogue]:
-    """Yield one shuffled pass of shifted, joined and casually rewritten dialogues, user first."""
+    """Yield one shuffled pass over dialogues, shifted, joined and rewritten as the mix says; the user begins each."""
     order = list(dialogues)
     rng.shuffle(order)
     remaining = iter(order)
@@ -133,28 +155,33 @@ def vary_dialogues(dialogues: Sequence[Dialogue], mix: Mix, rng: random.Random) 
 
 
 def render_dialogue(dialogue: Dialogue, *, bos: str = "<s>", eos: str = "</s>") -> str:
-    """Render a dialogue, user first, as the tokenizer's chat template does."""
+    """Render a dialogue as the tokenizer's chat template does; the user begins."""
     turns = (f"[INST] {turn}[/INST]" if i % 2 == 0 else f" {turn}{eos}" for i, turn in enumerate(dialogue))
     return bos + "".join(turns)
 
 
-def pack_rows(samples: Iterable[list[int]], row_tokens: int) -> NDArray[np.int16]:
-    """Lay whole samples behind one another into rows of `row_tokens` ids; what does not fit starts the next row.
+def pack_samples(samples: Iterable[list[int]], sequence_tokens: int) -> NDArray[np.int16]:
+    """Lay samples end to end into sequences of one length; a sample that does not fit begins the next sequence.
 
-    The gap at a row's end is filled with the beginning of the next sample, so nothing is padding.
+    The gap at the end of a sequence is filled with the beginning of that sample, so nothing is padding. A last sequence
+    that is not full is dropped, and so is what a sample has beyond one sequence.
+
+    Args:
+        samples: Token ids of each sample.
+        sequence_tokens: Length of a sequence, tokens.
 
     Returns:
-        Ids of shape (rows, row_tokens).
+        Token ids; shape (sequences, sequence_tokens).
     """
-    rows: list[list[int]] = []
-    row: list[int] = []
+    sequences: list[list[int]] = []
+    sequence: list[int] = []
     for sample in samples:
-        room = row_tokens - len(row)
-        row = row + sample[:room]
-        if len(row) == row_tokens:
-            rows.append(row)
-            row = sample[:row_tokens] if len(sample) > room else []
-    return np.array(rows, dtype=np.int16)
+        free = sequence_tokens - len(sequence)
+        sequence = sequence + sample[:free]
+        if len(sequence) == sequence_tokens:
+            sequences.append(sequence)
+            sequence = sample[:sequence_tokens] if len(sample) > free else []
+    return np.array(sequences, dtype=np.int16)
 
 
 def build_epoch(
@@ -162,20 +189,20 @@ def build_epoch(
     sources: Sequence[tuple[Sequence[Dialogue], int]],
     *,
     mix: Mix,
-    row_tokens: int,
+    sequence_tokens: int,
     seed: int,
 ) -> NDArray[np.int16]:
     """Tokenise one augmented pass over all languages, shuffled.
 
     Args:
-        tokenizer: Names the special tokens of `render_dialogue`.
+        tokenizer: Tokenizer that knows the special tokens of `render_dialogue`.
         sources: Dialogues of one kind, each with how often a pass repeats them.
-        mix: What is varied, and how often.
-        row_tokens: Ids in a row.
-        seed: Equal seeds give equal rows.
+        mix: What is changed, and how often.
+        sequence_tokens: Length of a sequence, tokens.
+        seed: Seed of all choices; equal seeds give equal sequences.
 
     Returns:
-        Ids of shape (rows, row_tokens).
+        Token ids; shape (sequences, sequence_tokens).
     """
     rng = random.Random(seed)  # noqa: S311 - augmentation needs no cryptography
     texts = [
@@ -185,4 +212,4 @@ def build_epoch(
         for dialogue in vary_dialogues(dialogues, mix, rng)
     ]
     rng.shuffle(texts)
-    return pack_rows(tokenizer(texts, add_special_tokens=False)["input_ids"], row_tokens)
+    return pack_samples(tokenizer(texts, add_special_tokens=False)["input_ids"], sequence_tokens)

@@ -37,7 +37,7 @@ from tools.tiny.corpus import (
     read_corpus,
     render_dialogue,
 )
-from tools.tiny.muon import BatchedMuon
+from tools.tiny.optimizer import build_optimizers, scale_rate
 from training.tiny.packing import pack_weights, unpack_weights
 
 IGNORED = -100
@@ -54,7 +54,13 @@ SAMPLE_PROMPTS = (
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Loss on held-out dialogues, each alone in its context."""
+    """Loss on held-out dialogues, each in a context of its own.
+
+    Args:
+        nats_per_token: Over all languages.
+        bits_per_char: Over all languages.
+        bits_per_char_by_language: Bits per character of each language.
+    """
 
     nats_per_token: float
     bits_per_char: float
@@ -62,7 +68,12 @@ class HeldOut:
 
 
 def build_model(args: argparse.Namespace, tokenizer: PreTrainedTokenizerFast) -> MistralForCausalLM:
-    """Build a Mistral with random weights whose residual branches start small."""
+    """Build a Mistral with random weights whose residual branches start small.
+
+    Args:
+        args: Shape of the model, from the command line.
+        tokenizer: Gives the vocabulary, the special tokens and the number of positions.
+    """
     config = MistralConfig(
         vocab_size=len(tokenizer),
         hidden_size=args.hidden,
@@ -87,7 +98,12 @@ def build_model(args: argparse.Namespace, tokenizer: PreTrainedTokenizerFast) ->
 
 
 def add_dropout(model: MistralForCausalLM, share: float) -> None:
-    """Drop a share of the embeddings and of every residual branch while the model is in training mode."""
+    """Add dropout to the embeddings and to every residual branch, in training mode only.
+
+    Args:
+        model: The model; hooks are added in place.
+        share: Probability of an element to be dropped, 0 to below 1.
+    """
 
     def drop(module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
         return functional.dropout(output, share, training=module.training)
@@ -97,68 +113,64 @@ def add_dropout(model: MistralForCausalLM, share: float) -> None:
         module.register_forward_hook(drop)
 
 
-def build_optimizers(model: nn.Module, args: argparse.Namespace) -> list[torch.optim.Optimizer]:
-    """Give the optimisers: AdamW for everything, or Muon for the matrices inside the layers and AdamW for the rest."""
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
-    tables = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" in name]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    groups: list[dict[str, Any]] = [
-        {"params": tables, "weight_decay": args.table_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    optimizers: list[torch.optim.Optimizer] = []
-    if args.optimizer == "muon":
-        decay = {"lr": args.matrix_rate, "weight_decay": args.decay}
-        optimizers.append(BatchedMuon(matrices, **decay))
-    else:
-        groups.append({"params": matrices, "weight_decay": args.decay, "lr": args.matrix_rate})
-    fused = next(model.parameters()).is_cuda
-    optimizers.append(torch.optim.AdamW(groups, lr=args.table_rate, betas=(0.9, 0.95), eps=1e-10, fused=fused))
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["peak"] = group["lr"]
-    return optimizers
+def build_passes(tokenizer: PreTrainedTokenizerFast, corpus: Corpus, args: argparse.Namespace) -> list[Tensor]:
+    """Tokenise differently augmented passes over the corpus, on all cores, or read them from the cache file.
 
+    Args:
+        tokenizer: Tokenizer of the model.
+        corpus: The dialogues.
+        args: Number of passes, length of a sequence and cache file, from the command line.
 
-def scale_rate(progress: float, *, warm_up: float = 0.03, decay_from: float = 0.4) -> float:
-    """Give the share of the peak learning rate: a short rise, a plateau, a straight line to zero."""
-    return min(1.0, progress / warm_up, (1 - progress) / (1 - decay_from))
-
-
-def build_rows(tokenizer: PreTrainedTokenizerFast, corpus: Corpus, args: argparse.Namespace) -> list[Tensor]:
-    """Tokenise `args.passes` differently augmented passes, on all cores, or read them from the cache file."""
+    Returns:
+        Token ids of each pass; shape (sequences, args.sequence_tokens + 1), int16.
+    """
     cache: Path | None = args.cache
     if cache is not None and cache.exists():
-        return [torch.from_numpy(rows) for rows in np.load(cache)]
+        return [torch.from_numpy(sequences) for sequences in np.load(cache)]
     sources: list[tuple[Sequence[Dialogue], int]] = [(dialogues, 1) for dialogues in corpus.train.values()]
     if args.small_talk is not None:
         sources.append((list(parse_dialogues(args.small_talk.read_text(encoding="utf-8"))), args.small_talk_times))
     mix = Mix(args.shift, args.join, args.casual_user, args.casual_assistant)
-    build = partial(build_epoch, tokenizer, sources, mix=mix, row_tokens=args.row_tokens + 1)
+    build = partial(build_epoch, tokenizer, sources, mix=mix, sequence_tokens=args.sequence_tokens + 1)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the passes already take a core each
     with ProcessPoolExecutor() as pool:
         passes = list(pool.map(partial(_build_seeded, build), range(args.passes)))
-    rows = min(map(len, passes))
+    count = min(map(len, passes))
     if cache is not None:
-        np.save(cache, np.stack([each[:rows] for each in passes]))
-    return [torch.from_numpy(each[:rows]) for each in passes]
+        np.save(cache, np.stack([each[:count] for each in passes]))
+    return [torch.from_numpy(each[:count]) for each in passes]
 
 
 def _build_seeded(build: partial[Any], seed: int) -> Any:
     return build(seed=seed)
 
 
-def iterate_batches(passes: Sequence[Tensor], batch_rows: int, device: torch.device) -> Iterator[Tensor]:
-    """Yield shuffled batches of rows without end, one augmented pass after another."""
-    on_device = [rows.to(device) for rows in passes]
-    for rows in itertools.cycle(on_device):
-        order = torch.randperm(len(rows), device=device)
-        for start in range(0, len(rows) - batch_rows + 1, batch_rows):
-            yield rows[order[start : start + batch_rows]].long()
+def iterate_batches(passes: Sequence[Tensor], batch_sequences: int, device: torch.device) -> Iterator[Tensor]:
+    """Yield shuffled batches endlessly, one augmented pass after another.
+
+    Args:
+        passes: Token ids of each pass; shape (sequences, tokens).
+        batch_sequences: Sequences in a batch.
+        device: Device of the batches.
+
+    Yields:
+        Token ids; shape (batch_sequences, tokens), int64.
+    """
+    on_device = [each.to(device) for each in passes]
+    for sequences in itertools.cycle(on_device):
+        order = torch.randperm(len(sequences), device=device)
+        for start in range(0, len(sequences) - batch_sequences + 1, batch_sequences):
+            yield sequences[order[start : start + batch_sequences]].long()
 
 
 def measure_loss(model: nn.Module, tokenizer: PreTrainedTokenizerFast, held_out: dict[str, list[Dialogue]]) -> HeldOut:
-    """Measure the mean loss of every token after the first, control tokens included, on unaltered dialogues."""
+    """Measure the mean loss of every token after the first, control tokens included, on unaltered dialogues.
+
+    Args:
+        model: The model; left in evaluation mode.
+        tokenizer: Tokenizer of the model.
+        held_out: Dialogues by language.
+    """
     device = next(model.parameters()).device
     nats: dict[str, float] = {}
     tokens = 0
@@ -187,15 +199,26 @@ def _chunk(samples: list[list[int]], size: int) -> Iterator[list[list[int]]]:
 
 
 def compute_loss(
-    model: nn.Module, rows: Tensor, teachers: Sequence[nn.Module], *, blend: float, smoothing: float
+    model: nn.Module, ids: Tensor, teachers: Sequence[nn.Module], *, blend: float, smoothing: float
 ) -> Tensor:
-    """Compute the next-token loss of rows, blended with the cross entropy to the teachers' mean distribution."""
-    logits = model(input_ids=rows[:, :-1], use_cache=False).logits.float().flatten(0, 1)
-    loss = functional.cross_entropy(logits, rows[:, 1:].flatten(), label_smoothing=smoothing)
+    """Compute the next-token loss, blended with the cross-entropy to the teachers' mean distribution.
+
+    Args:
+        model: The student.
+        ids: Token ids; shape (sequences, tokens).
+        teachers: Models whose distribution is imitated; none leaves the plain loss.
+        blend: Share of the teachers' part, 0 to 1.
+        smoothing: Label smoothing of the plain loss.
+
+    Returns:
+        A scalar, nats per token.
+    """
+    logits = model(input_ids=ids[:, :-1], use_cache=False).logits.float().flatten(0, 1)
+    loss = functional.cross_entropy(logits, ids[:, 1:].flatten(), label_smoothing=smoothing)
     if not teachers:
         return loss
     with torch.no_grad():
-        shares = [t(input_ids=rows[:, :-1], use_cache=False).logits.float().softmax(-1) for t in teachers]
+        shares = [t(input_ids=ids[:, :-1], use_cache=False).logits.float().softmax(-1) for t in teachers]
         target = (sum(shares[1:], shares[0]) / len(shares)).flatten(0, 1)
     return (1 - blend) * loss + blend * functional.cross_entropy(logits, target)
 
@@ -203,7 +226,16 @@ def compute_loss(
 def pretrain(
     model: MistralForCausalLM, passes: Sequence[Tensor], args: argparse.Namespace
 ) -> Iterator[tuple[int, nn.Module]]:
-    """Train, and yield (updates made, averaged model) `args.evaluations` times, the last time at the end."""
+    """Train a model, and pause for each evaluation.
+
+    Args:
+        model: The model to train, in place.
+        passes: Token ids of each augmented pass.
+        args: Optimiser, limits of steps and time, teachers, number of evaluations, from the command line.
+
+    Yields:
+        Updates done and the averaged model, `args.evaluations` times, the last time at the end.
+    """
     device = next(model.parameters()).device
     teachers = [
         AutoModelForCausalLM.from_pretrained(path, dtype=torch.bfloat16).to(device).eval() for path in args.teacher
@@ -215,7 +247,7 @@ def pretrain(
     began = 0.0
     due = iter(range(1, args.evaluations + 1))
     next_due = next(due) / args.evaluations
-    for step, rows in enumerate(iterate_batches(passes, args.batch_rows, device)):
+    for step, ids in enumerate(iterate_batches(passes, args.batch_sequences, device)):
         if step == 3:
             began = time.monotonic()  # compilation is not part of the time limit
         elapsed_s = time.monotonic() - began if step > 3 else 0.0
@@ -227,24 +259,24 @@ def pretrain(
             next_due = next(due, args.evaluations) / args.evaluations
         model.train()
         with torch.autocast(device.type, torch.bfloat16):
-            loss = compute(model, rows, teachers, blend=args.blend, smoothing=args.smoothing)
+            loss = compute(model, ids, teachers, blend=args.blend, smoothing=args.smoothing)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * scale_rate(progress)
             optimizer.step()
         model.zero_grad(set_to_none=True)
-        with torch.no_grad():  # early on, the average follows quickly
+        with torch.no_grad():  # early on, the average follows the model quickly
             torch._foreach_lerp_(*pairs, max(1 - args.average, 1 / (step + 1)))
 
 
 def pack_model(model: nn.Module) -> bytes:
-    """Pack the parameters of a model with tied embeddings."""
+    """Pack the parameters of a model with tied embeddings into the bytes of an int8 file."""
     return pack_weights({name: p.detach().float().cpu().numpy() for name, p in model.named_parameters()})
 
 
 def load_packed(model: nn.Module, packed: bytes) -> None:
-    """Set a model's parameters to what packed weights hold."""
+    """Load packed weights into a model with tied embeddings."""
     weights = {name: torch.from_numpy(weight) for name, weight in unpack_weights(packed).items()}
     model.load_state_dict(weights | {"lm_head.weight": weights["model.embed_tokens.weight"]})
 
@@ -271,7 +303,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--optimizer", choices=("muon", "adamw"), default="muon")
     parser.add_argument("--sample", action="store_true", help="print replies to a few prompts at the end")
     numbers: dict[str, int | float] = {
-        "hidden": 384, "intermediate": 1024, "layers": 8, "kv-heads": 2, "row-tokens": 1024, "batch-rows": 64,
+        "hidden": 384, "intermediate": 1024, "layers": 8, "kv-heads": 2, "sequence-tokens": 1024, "batch-sequences": 64,
         "passes": 16, "steps": 1500, "max-seconds": 1e9, "evaluations": 6, "seed": 0, "small-talk-times": 10,
         "dropout": 0.1, "decay": 0.1, "table-decay": 0.1, "matrix-rate": 3e-3, "table-rate": 3e-3, "average": 0.99,
         "smoothing": 0.0, "blend": 0.5, "shift": 0.5, "join": 0.25, "casual-user": 0.5, "casual-assistant": 0.12,
@@ -284,7 +316,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Pretrain, keep the evaluation with the lowest held-out loss, pack it and print a summary line of JSON.
 
-    Without --out and --save it only fills the cache of token rows.
+    Without --out and --save it only fills the cache of tokenised passes.
     """
     args = parse_arguments()
     torch.manual_seed(args.seed)
@@ -292,7 +324,7 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     tokenizer = AutoTokenizer.from_pretrained(args.tokenizer)
     corpus = read_corpus(args.corpus)
-    passes = build_rows(tokenizer, corpus, args)
+    passes = build_passes(tokenizer, corpus, args)
     if args.out is None and args.save is None:
         return
     model = build_model(args, tokenizer).to(device)

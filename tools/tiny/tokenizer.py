@@ -17,7 +17,7 @@ from tools.tiny.corpus import EMOTICONS, Corpus, make_casual, read_corpus
 
 SPECIAL_TOKENS = ("<unk>", "<s>", "</s>", "<pad>", "[INST]", "[/INST]")
 MAX_POSITIONS = 1024
-# Letters with the space before them, digits in threes, runs of signs (so that ")))" and emoji stay together), newlines.
+# Letters with the space before them, up to three digits, runs of signs (")))" and emoji stay together), newlines.
 PIECES = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+|\s*[\r\n]+|\s+(?!\S)|\s+"
 CHAT_TEMPLATE = """\
 {{- bos_token }}
@@ -50,7 +50,15 @@ def iterate_text(corpus: Corpus) -> Iterator[str]:
 
 
 def train_tokenizer(corpus: Corpus, vocabulary: int) -> PreTrainedTokenizerFast:
-    """Train a tokenizer of `vocabulary` ids, special tokens and all 256 bytes included."""
+    """Train a byte-level BPE tokenizer.
+
+    Args:
+        corpus: Its training dialogues are read.
+        vocabulary: Number of ids, special tokens and all 256 bytes included.
+
+    Returns:
+        A tokenizer of transformers with the chat template.
+    """
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -81,7 +89,7 @@ def train_tokenizer(corpus: Corpus, vocabulary: int) -> PreTrainedTokenizerFast:
 
 
 def main() -> None:
-    """Write the tokenizer's files and print how many characters a token holds on held-out text."""
+    """Write the tokenizer's files and print the mean number of characters per token on held-out text."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--vocabulary", type=int, default=6144)
@@ -93,7 +101,7 @@ def main() -> None:
     for language, dialogues in corpus.held_out.items():
         turns = [turn for dialogue in dialogues for turn in dialogue]
         tokens = sum(map(len, tokenizer(turns, add_special_tokens=False)["input_ids"]))
-        print(f"{language}: {sum(map(len, turns)) / tokens:.2f} characters a token")
+        print(f"{language}: {sum(map(len, turns)) / tokens:.2f} characters per token")
 
 
 if __name__ == "__main__":
