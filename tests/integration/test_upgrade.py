@@ -68,7 +68,8 @@ def test_facts_are_read_with_their_types(old_store: Store) -> None:
     assert facts.get(RETRAIN_SEEN_AT) == datetime(2026, 11, 25, 16, 30, tzinfo=UTC)
     assert facts.get(pull_mark(FRIEND)) == PullMark(newest=100, oldest=5, done=True)
     assert facts.get(reconciled_up_to(FRIEND)) == 1_000_010
-    daemon, pull, training, wish = (facts.get(fact) for fact in (DAEMON, PULL, TRAINING, RETRAIN_WISH))
+    daemon, pull = facts.get(DAEMON), facts.get(PULL)
+    training, wish = facts.get(TRAINING), facts.get(RETRAIN_WISH)
     assert daemon is not None and daemon.state == "stopped"
     assert pull is not None and (pull.running, pull.text) == (False, "7 new messages from 1 chats.")
     assert training is not None and (training.state, training.adapter_id, training.step) == ("promoted", SECOND, 3)
