@@ -32,7 +32,7 @@ class FakeClient:
         raise ValueError("not known")
 
 
-class CommandContext:
+class Reading:
     """A reader with its client, what it emitted, and how often it noticed a gap."""
 
     def __init__(self) -> None:
@@ -56,8 +56,8 @@ class CommandContext:
 
 
 @pytest.fixture
-def desk() -> CommandContext:
-    return CommandContext()
+def reading() -> Reading:
+    return Reading()
 
 
 def vera(**fields: Any) -> Any:
@@ -73,41 +73,41 @@ def edit(text: str, **fields: Any) -> Any:
     return types.UpdateEditMessage(types.Message(7, types.PeerUser(VERA), date=AT, message=text, **fields), 2, 1)
 
 
-async def test_the_short_form_of_a_message_uses_the_chat_that_is_known(desk: CommandContext) -> None:
-    await desk.read(new(), vera())
+async def test_the_short_form_of_a_message_uses_the_chat_that_is_known(reading: Reading) -> None:
+    await reading.read(new(), vera())
     short = types.UpdateShortMessage(8, VERA, "and", 2, 1, AT)
     mine = types.UpdateShortMessage(9, VERA, "mine", 3, 1, AT, out=True)
-    found = [*await desk.read(short), *await desk.read(mine)]
-    assert [(e.chat.title, e.message.text, e.message.origin) for e in found if isinstance(e, Arrived)] == [
+    events = [*await reading.read(short), *await reading.read(mine)]
+    assert [(e.chat.title, e.message.text, e.message.origin) for e in events if isinstance(e, Arrived)] == [
         ("Vera", "and", Origin.CONTACT),
         ("Vera", "mine", Origin.OWNER),
     ]
 
 
-async def test_a_message_of_a_chat_that_can_not_be_found_is_left_to_the_reconciler(desk: CommandContext) -> None:
-    assert await desk.read(new()) == []
-    assert len(desk.gaps) == 1
+async def test_a_message_of_a_chat_that_can_not_be_found_is_left_to_the_reconciler(reading: Reading) -> None:
+    assert await reading.read(new()) == []
+    assert len(reading.gaps) == 1
 
 
-async def test_an_update_that_can_not_be_read_does_not_stop_the_next(desk: CommandContext) -> None:
-    assert await desk.read(types.UpdateNewMessage(types.Message(7, None, date=AT, message="?"), 1, 1)) == []
-    assert len(desk.gaps) == 1
-    assert len(await desk.read(new(), vera())) == 1
+async def test_an_update_that_can_not_be_read_does_not_stop_the_next(reading: Reading) -> None:
+    assert await reading.read(types.UpdateNewMessage(types.Message(7, None, date=AT, message="?"), 1, 1)) == []
+    assert len(reading.gaps) == 1
+    assert len(await reading.read(new(), vera())) == 1
 
 
-async def test_a_reaction_or_a_preview_is_no_edit(desk: CommandContext) -> None:
-    await desk.read(new(), vera())
-    assert await desk.read(edit("hi", edit_date=AT)) == []
-    assert await desk.read(edit("hello", edit_date=AT, edit_hide=True)) == []
-    (changed,) = await desk.read(edit("hello", edit_date=AT))
+async def test_a_reaction_or_a_preview_is_no_edit(reading: Reading) -> None:
+    await reading.read(new(), vera())
+    assert await reading.read(edit("hi", edit_date=AT)) == []
+    assert await reading.read(edit("hello", edit_date=AT, edit_hide=True)) == []
+    (changed,) = await reading.read(edit("hello", edit_date=AT))
     assert isinstance(changed, Edited)
     assert changed.message.text == "hello"
-    assert await desk.read(edit("hello", edit_date=AT)) == []
+    assert await reading.read(edit("hello", edit_date=AT)) == []
 
 
-async def test_a_sparse_entity_does_not_take_the_access_hash_away(desk: CommandContext) -> None:
-    await desk.read(new(), vera())
-    (event,) = await desk.read(new(8), vera(min=True, access_hash=5))
+async def test_a_sparse_entity_does_not_take_the_access_hash_away(reading: Reading) -> None:
+    await reading.read(new(), vera())
+    (event,) = await reading.read(new(8), vera(min=True, access_hash=5))
     assert isinstance(event, Arrived)
     assert event.chat.access_hash == 9
 
@@ -119,20 +119,13 @@ async def test_a_sparse_entity_does_not_take_the_access_hash_away(desk: CommandC
         types.UpdateDraftMessage(types.PeerUser(VERA), types.DraftMessage("perhaps", AT)),
     ],
 )
-async def test_reads_and_drafts_of_an_earlier_run_are_nobodys(desk: CommandContext, update: Any) -> None:
-    assert [type(event) for event in await desk.read(update)] == [OwnerActive]
+async def test_reads_and_drafts_of_an_earlier_run_are_nobodys(reading: Reading, update: Any) -> None:
+    assert [type(event) for event in await reading.read(update)] == [OwnerActive]
     update.is_replay = True
-    assert await desk.read(update) == []
+    assert await reading.read(update) == []
 
 
-async def test_what_is_scheduled_comes_as_automatic(desk: CommandContext) -> None:
-    (event,) = await desk.read(new(out=True, from_scheduled=True), vera())
+async def test_what_is_scheduled_comes_as_automatic(reading: Reading) -> None:
+    (event,) = await reading.read(new(out=True, from_scheduled=True), vera())
     assert isinstance(event, Arrived)
     assert (event.automatic, event.message.origin) == (True, Origin.OWNER)
-
-
-def test_words_of_an_unconfirmed_bubble_are_the_clones_once() -> None:
-    traces = OwnTraces([(5, "ok")])
-    assert traces.is_sent(5, 10, text="ok")
-    assert not traces.is_sent(5, 11, text="ok")  # the owner says it too
-    assert traces.is_sent(5, 10, text="ok")  # the same message again, as from the reconciler
