@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.data.tokens import Encoded
+from training.data.tokens import Encoded, flatten
 
 if TYPE_CHECKING:
+    import torch
+
     from training.model.causal_lm import CausalLM
 
+LENGTHS = (23, 7, 40, 12, 31)
+"""Tokens of the samples that gradients are compared on."""
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }}[/INST]"
     "{% elif m['role'] == 'assistant' %} {{ m['content'] }}{{ eos_token }}{% else %}{{ m['content'] }}\n\n{% endif %}"
@@ -115,3 +119,48 @@ def load_causal_lm(
     lm = make_causal_lm(adapted, dtype=getattr(torch, dtype), device="cpu")
     lm.model.set_attn_implementation(name_attention(attention))
     return lm
+
+
+def run_packs(
+    lm: CausalLM,
+    packs: Sequence[Sequence[int]],
+    *,
+    lengths: Sequence[int] = LENGTHS,
+    pad_to: int | None = None,
+    loss_scale: float = 0.01,
+) -> tuple[float, torch.Tensor]:
+    """Run a forward and a backward pass for each pack of invented samples.
+
+    Args:
+        lm: The model.
+        packs: Indices of the samples of each.
+        lengths: Tokens of the samples.
+        pad_to: Tokens of a packed sequence; None for as many as there are.
+        loss_scale: Of what is differentiated.
+
+    Returns:
+        The summed loss, nats, and all gradients, flat.
+    """
+    from training.loop.loss import backward_pack
+    from training.model.packed_sequence import pack
+
+    tokens = flatten(invent_samples(lengths))
+    lm.model.zero_grad()
+    total = 0.0
+    for samples in packs:
+        packed = pack(tokens, np.array(samples), pad_to=pad_to, max_seqlen=max(lengths) if pad_to else None)
+        total += float(backward_pack(lm, packed.to(lm.device), scale=lambda loss: loss * loss_scale))
+    return total, collect_gradients(lm)
+
+
+def collect_gradients(lm: CausalLM) -> torch.Tensor:
+    """Return all gradients of a model, flat."""
+    import torch
+
+    return torch.cat([value.grad.flatten() for value in lm.model.parameters() if value.grad is not None])
+
+
+def measure_error(result: torch.Tensor, expected: torch.Tensor) -> float:
+    """Return the relative error of a tensor, by norm."""
+    result, expected = (value.detach().double() for value in (result, expected))
+    return float((result - expected).norm() / expected.norm())

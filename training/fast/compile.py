@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from training.model.base import quiet_deprecations
 from training.model.causal_lm import CausalLM
 
 
@@ -49,8 +50,9 @@ def compile_layers(lm: CausalLM, *, setting: bool | None) -> tuple[bool, str]:
         return False, "layers: run as transformers wrote them, because no list of them is found in this model"
     limits: Any = torch._dynamo.config
     limits.recompile_limit = max(limits.recompile_limit, 64)  # each layer is an object of its own, counted apart
-    for layer in layers:
-        layer.compile(dynamic=False)
+    with quiet_deprecations():
+        for layer in layers:
+            layer.compile(dynamic=False)
     return True, "layers: compiled with torch.compile, packed sequences padded to one length"
 
 

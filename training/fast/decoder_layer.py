@@ -27,6 +27,7 @@ Heads = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Queries, keys and values; shapes (tokens, heads, head width)."""
 
 _PARTS = ("input_layernorm", "self_attn", "post_attention_layernorm", "mlp")
+_CACHES = ("past_key_values", "cache")  # what transformers called and calls it
 _PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
@@ -104,7 +105,6 @@ class FusedDecoderLayer:
         attention_mask: torch.Tensor | None = None,
         *args: Any,
         position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
-        past_key_values: Any = None,
         **options: Any,
     ) -> torch.Tensor:
         """Stand in for the layer's `forward`, which still runs what is no packed sequence.
@@ -114,23 +114,19 @@ class FusedDecoderLayer:
             attention_mask: For the configured attention.
             args: For the layer's own `forward`.
             position_embeddings: Cosines and sines of the positions; shapes (1, tokens, head width).
-            past_key_values: A cache, which only the layer's own `forward` knows.
-            options: For the configured attention.
+            options: For the configured attention; or a cache, which only the layer's own `forward` knows.
 
         Returns:
             Shape (1, tokens, hidden).
         """
-        if position_embeddings is None or past_key_values is not None or hidden_states.shape[0] != 1:
+        cached = any(options.get(name) is not None for name in _CACHES)
+        if position_embeddings is None or cached or hidden_states.shape[0] != 1:
             states: torch.Tensor = self.original_forward(
-                hidden_states,
-                attention_mask,
-                *args,
-                position_embeddings=position_embeddings,
-                past_key_values=past_key_values,
-                **options,
+                hidden_states, attention_mask, *args, position_embeddings=position_embeddings, **options
             )
             return states
         cos, sin = (values[0] for values in position_embeddings)
+        options = {name: value for name, value in options.items() if name not in _CACHES}
         states = hidden_states.squeeze(0)  # an index instead would copy the gradient
         if self.recompute and torch.is_grad_enabled():
             self.keep_merged(False)

@@ -23,6 +23,7 @@ from training.kernels.swiglu import (
     swiglu_lora_backward,
     swiglu_lora_backward_triton,
 )
+from training.model.base import quiet_deprecations
 from training.model.device import can_run_kernels
 
 Operation = Callable[..., Any]
@@ -79,7 +80,8 @@ def run_compiled(operation: Operation, *inputs: Any, **options: Any) -> Any:
         What the reference returns, detached.
     """
     if operation not in _COMPILED:
-        _COMPILED[operation] = torch.compile(operation, fullgraph=True)
+        with quiet_deprecations():
+            _COMPILED[operation] = torch.compile(operation, fullgraph=True)
     inputs = tuple(value.detach() if isinstance(value, torch.Tensor) else value for value in inputs)
     for value in inputs:
         if isinstance(value, torch.Tensor) and (value.dim() > 1 or value.dtype is torch.int64):
