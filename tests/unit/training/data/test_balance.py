@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.balance import SENSIBLE_TURNS, cap_chats, find_limit, is_near_empty, split_held_out
+from training.data.balance import (
+    SENSIBLE_TURNS,
+    cap_chats,
+    find_limit,
+    is_near_empty,
+    split_held_out,
+    thin_by_age,
+    thin_repeats,
+)
 from training.data.samples import Reason
 from training.data.sessions import Session
 from userbot.domain.messages import Turn
@@ -56,7 +66,7 @@ def test_capped_chat_keeps_its_newest_turns() -> None:
     sessions = sorted(
         [session(chat, 100, day) for day in range(20) for chat in (1, 2, 3)]
         + [session(4, 100, day) for day in range(100)],
-        key=lambda found: found.newest_at,
+        key=lambda each: each.newest_at,
     )
     left_out: Counter[Reason] = Counter()
     kept = cap_chats(sessions, 0.35, left_out=left_out)
@@ -74,11 +84,11 @@ def test_capped_chat_keeps_its_newest_turns() -> None:
 def test_held_out_share_is_kept_and_everything_is_on_one_side(sizes: list[int], share: float) -> None:
     sessions = [session(1, size, day) for day, size in enumerate(sizes)]
     older, newer = split_held_out(sessions, share)
-    n_older, n_newer = (sum(s.own_turns for s in found) for found in (older, newer))
+    n_older, n_newer = (sum(s.own_turns for s in part) for part in (older, newer))
     assert n_older + n_newer == sum(sizes)
     assert n_older >= 1
-    wanted = round(share * sum(sizes))
-    assert (n_newer == 0) if wanted == 0 or sum(sizes) == 1 else wanted <= n_newer <= 2 * wanted
+    due = round(share * sum(sizes))
+    assert (n_newer == 0) if due == 0 or sum(sizes) == 1 else due <= n_newer <= 2 * due
     assert all(a.newest_at <= b.newest_at for a in older for b in newer)
 
 
@@ -96,3 +106,61 @@ def test_signs_alone_are_near_empty(text: str) -> None:
 @pytest.mark.parametrize("bubbles", [("ок",), ("42",), ("a", "b")])
 def test_a_word_is_not_near_empty(bubbles: tuple[str, ...]) -> None:
     assert not is_near_empty(Turn(True, bubbles))
+
+
+def answers(*texts: str) -> list[Session]:
+    """Make one session of a question and an answer for each text, a day apart."""
+    return [
+        Session(1, (Turn(False, (f"q {day}",)), Turn(True, (text,))), (False, True), WHEN + timedelta(days=day))
+        for day, text in enumerate(texts)
+    ]
+
+
+def questions(sessions: Sequence[Session]) -> list[str]:
+    return [session.turns[0].bubbles[0] for session in sessions]
+
+
+def test_equal_turns_are_supervised_a_few_times_the_newest() -> None:
+    left_out: Counter[Reason] = Counter()
+    sessions = answers("haha yes", "Haha yes", "no", "haha yes", "HAHA YES")
+    assert questions(thin_repeats(sessions, repeats=2, left_out=left_out)) == ["q 2", "q 3", "q 4"]
+    assert left_out == {Reason.REPEATED: 2}
+
+
+def test_a_repeated_turn_beside_others_becomes_context() -> None:
+    turns = tuple(Turn(bool(i % 2), (text,)) for i, text in enumerate(("q", "ok then", "r", "no", "s", "ok then")))
+    (thinned,) = thin_repeats(
+        [Session(1, turns, tuple(turn.mine for turn in turns), WHEN)], repeats=1, left_out=Counter()
+    )
+    assert thinned.turns == turns
+    assert thinned.supervised == (False, False, False, True, False, True)
+
+
+def test_near_empty_turns_are_thinned_to_a_twentieth() -> None:
+    left_out: Counter[Reason] = Counter()
+    sessions = answers(*(text for i in range(40) for text in (f"answer {i}", ("+", ".", "👍", "я")[i % 4])))
+    kept = [session.turns[1].bubbles[0] for session in thin_repeats(sessions, repeats=99, left_out=left_out)]
+    assert sum(len(text) < 2 for text in kept) == 2
+    assert kept[-1] == "я", "the newest stay"
+    assert left_out == {Reason.NEAR_EMPTY: 38}
+
+
+def test_age_halves_a_session_s_probability() -> None:
+    sessions = [session(1, 1, day) for day in (*[0] * 300, *[1000] * 300)]
+    left_out: Counter[Reason] = Counter()
+    kept = thin_by_age(sessions, timedelta(days=1000), rng=dice(1), left_out=left_out)
+    n_old = sum(each.newest_at == WHEN for each in kept)
+    assert 120 < n_old < 180
+    assert len(kept) - n_old == 300, "the newest have age 0"
+    assert left_out == {Reason.AGE: 300 - n_old}
+    assert kept == thin_by_age(sessions, timedelta(days=1000), rng=dice(1), left_out=Counter())
+
+
+def test_nothing_is_thinned_of_nothing() -> None:
+    assert thin_by_age([], timedelta(days=1), rng=dice(1), left_out=Counter()) == []
+    assert cap_chats([], 0.5, left_out=Counter()) == []
+    assert split_held_out([], 0.5) == ([], [])
+
+
+def dice(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - a choice of sessions, no secret

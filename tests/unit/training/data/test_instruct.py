@@ -1,24 +1,23 @@
-"""Instruction data mixed in, and the data set written for other trainers."""
+"""Instruction data: how much is mixed in, how its file is read, and which lines are refused."""
 
 from __future__ import annotations
 
 import json
+import random
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import datasets
 import example_tokenizers as tokenizers
 import pytest
-from fakes import bubble
 
 from training.config import DataConfig
-from training.data.dataset import DataSet, Reason, build
-from training.data.export import check_target, export_datasets, export_jsonl
-from training.data.instruct import read_instructions
+from training.data.instruct import mix_instructions, read_instructions
 from training.data.render import Renderer
+from training.data.samples import INSTRUCTION_CHAT_ID, Reason
+from training.data.windows import Measured
 from userbot.domain.errors import ConfigError
-from userbot.domain.messages import Chat, Origin, Turn
-from userbot.store import Store
+from userbot.domain.messages import Turn
 
 GOOD = {"messages": [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "It is\n\n4."}]}
 
@@ -32,52 +31,48 @@ def write_lines(path: Path, *rows: object) -> Path:
     return path
 
 
-@pytest.fixture
-def full(store: Store, friend: Chat) -> Store:
-    """Ten days of a conversation that the owner began."""
-    store.chats.record_consent(friend.id, by="Vera")
-    for day in range(10):
-        at_s = day * 86_400.0
-        first, second = 10 * day + 1, 10 * day + 2
-        store.messages.add(
-            [
-                bubble(first, f"morning {day}", origin=Origin.OWNER, at_s=at_s),
-                bubble(first + 2, f"question {day}\nin two lines", at_s=at_s + 60),
-                bubble(second + 2, f"answer {day}", origin=Origin.OWNER, at_s=at_s + 120),
-                bubble(second + 3, "and more", origin=Origin.OWNER, at_s=at_s + 130),
-            ]
-        )
-    return store
+def mix(path: Path | None, n_samples: int, **changes: object) -> tuple[list[Measured], Counter[Reason]]:
+    """Mix the instructions of a file into a number of the owner's samples."""
+    config = DataConfig.model_validate({"instruct_mix": path, "instruct_ratio": 0.5, **changes})
+    left_out: Counter[Reason] = Counter()
+    rng = random.Random(1)  # noqa: S311 - a choice of samples, no secret
+    return mix_instructions(config, n_samples, count_tokens=count_words, rng=rng, left_out=left_out), left_out
 
 
-def make(store: Store, **changes: object) -> DataSet:
-    config = DataConfig.model_validate({"min_turns": 1, "held_out": 0.2, "repeats": 100, **changes})
-    return build(store, config, count_tokens=count_words)
-
-
-def test_instructions_make_up_their_ratio(full: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ratio", "expected"), [(0.5, 8), (0.2, 2), (0.0, 0)])
+def test_instructions_make_up_their_ratio_of_all_samples(tmp_path: Path, ratio: float, expected: int) -> None:
     rows = [{"messages": [{**GOOD["messages"][0], "content": f"q {i}"}, GOOD["messages"][1]]} for i in range(50)]
-    data_set = make(full, instruct_mix=write_lines(tmp_path / "mix.jsonl", *rows), instruct_ratio=0.5)
-    mixed = [sample for sample in data_set.train if sample.chat_id == 0]
-    assert len(mixed) == len(data_set.train) / 2 == 8
-    assert data_set.report.mixed_samples == 8
-    assert mixed[0].supervised == (False, True)
-    assert len({sample.turns[0].bubbles for sample in mixed}) == 8
-    assert not any(sample.chat_id == 0 for sample in data_set.held_out)
+    mixed, _ = mix(write_lines(tmp_path / "mix.jsonl", *rows), 8, instruct_ratio=ratio)
+
+    assert len(mixed) == expected
+    assert len({sample.turns[0].bubbles for sample, _ in mixed}) == expected
+    assert all(length == count_words(sample.turns, sample.system) for sample, length in mixed)
+    assert {sample.chat_id for sample, _ in mixed} <= {INSTRUCTION_CHAT_ID}
 
 
-def test_instruction_samples_too_long_are_counted(full: Store, tmp_path: Path) -> None:
+def test_a_file_of_too_few_instructions_is_taken_whole(tmp_path: Path) -> None:
+    mixed, _ = mix(write_lines(tmp_path / "mix.jsonl", GOOD, GOOD), 8)
+
+    assert len(mixed) == 2
+
+
+def test_without_a_file_nothing_is_mixed_in() -> None:
+    assert mix(None, 8) == ([], Counter())
+
+
+def test_instructions_that_are_too_long_are_counted(tmp_path: Path) -> None:
     long = {"messages": [{"role": "user", "content": "w " * 99}, {"role": "assistant", "content": "ok"}]}
-    path = write_lines(tmp_path / "mix.jsonl", long, GOOD)
-    report = make(full, instruct_mix=path, instruct_ratio=0.5, max_tokens=32).report
-    assert report.mixed_samples == 1
-    assert report.left_out[Reason.MIX_TOO_LONG] == 1
+    mixed, left_out = mix(write_lines(tmp_path / "mix.jsonl", long, GOOD), 8, max_tokens=32)
+
+    assert [sample.turns[0].bubbles for sample, _ in mixed] == [("2+2?",)]
+    assert left_out == {Reason.MIX_TOO_LONG: 1}
 
 
 def test_instructions_keep_their_lines_and_their_system_line(tmp_path: Path) -> None:
     row = {"messages": [{"role": "system", "content": "Be brief."}, *GOOD["messages"]]}
     (sample,) = read_instructions(write_lines(tmp_path / "mix.jsonl", row, ""))
     assert sample.system == "Be brief."
+    assert sample.supervised == (False, True)
     tokenizer = tokenizers.byte_level()
     text = tokenizer.decode(Renderer(tokenizer).encode(sample).ids)
     assert text.endswith("<|im_start|>assistant\nIt is\n\n4.<|im_end|>")
@@ -111,84 +106,3 @@ def test_missing_instruction_file_is_named(tmp_path: Path) -> None:
         f"The instruction data {tmp_path / 'none.jsonl'} can't be read: No such file or directory. "
         f"Check data.instruct_mix."
     )
-
-
-def test_jsonl_has_the_messages_format(full: Store, tmp_path: Path) -> None:
-    train, held_out = export_jsonl(make(full), tmp_path / "mine.jsonl")
-    assert held_out.name == "mine.held_out.jsonl"
-    rows = [json.loads(line) for line in train.read_text("utf-8").split("\n") if line]
-    assert (len(rows), len(held_out.read_text("utf-8").strip().split("\n"))) == (8, 2)
-    assert rows[0]["messages"] == [
-        {"role": "system", "content": "Chat with Vera.", "train": False},
-        {"role": "user", "content": "…", "train": False},
-        {"role": "assistant", "content": "morning 0", "train": True},
-        {"role": "user", "content": "question 0\u2028in two lines", "train": False},
-        {"role": "assistant", "content": "answer 0\nand more", "train": True},
-    ]
-    assert {path.stat().st_mode & 0o777 for path in (train, held_out)} == {0o600}
-
-
-def test_jsonl_over_a_file_of_others_becomes_private(full: Store, tmp_path: Path) -> None:
-    target = tmp_path / "mine.jsonl"
-    target.touch()
-    target.chmod(0o644)
-    assert {path.stat().st_mode & 0o777 for path in export_jsonl(make(full), target)} == {0o600}
-
-
-def test_jsonl_goes_through_a_chat_template_as_other_trainers_do(full: Store, tmp_path: Path) -> None:
-    train, _ = export_jsonl(make(full, system_line=False), tmp_path / "mine.jsonl")
-    loaded = datasets.load_dataset("json", data_files=str(train), cache_dir=str(tmp_path / "cache"), split="train")
-    data_set = make(full, system_line=False)
-    tokenizer = tokenizers.byte_level()
-    renderer = Renderer(tokenizer)
-    for row, sample in zip(loaded, data_set.train, strict=True):
-        text = tokenizer.apply_chat_template(row["messages"], tokenize=False)
-        assert text.rstrip("\n") == tokenizer.decode(renderer.encode(sample).ids)
-
-
-def test_jsonl_that_can_not_be_written_is_refused(full: Store, tmp_path: Path) -> None:
-    target = tmp_path / "folder.jsonl"
-    target.mkdir()
-    with pytest.raises(ConfigError) as raised:
-        export_jsonl(make(full), target)
-    assert str(raised.value) == f"{target} can't be written: Is a directory. Choose another file."
-
-
-@pytest.mark.parametrize("name", ["mine.jsonl", "folder", "empty", "saved"])
-def test_export_takes_a_jsonl_file_or_a_folder_of_its_own(full: Store, tmp_path: Path, name: str) -> None:
-    (tmp_path / "empty").mkdir()
-    export_datasets(make(full), tmp_path / "saved")
-    check_target(tmp_path / name)
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("out.txt", "{} ends in .txt. Name a file that ends in .jsonl, or without an ending a folder for `datasets`."),
-        ("no/such.jsonl", "The folder {parent} does not exist. Make it first: mkdir -p {parent}"),
-        ("other", "The folder {} holds something else. Name a new one, or a file such as mine.jsonl."),
-    ],
-)
-def test_export_to_another_place_is_refused(tmp_path: Path, name: str, text: str) -> None:
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "photo.jpg").touch()
-    target = tmp_path / name
-    with pytest.raises(ConfigError) as raised:
-        check_target(target)
-    assert str(raised.value) == text.format(target, parent=target.parent)
-
-
-def test_datasets_on_disk_have_both_splits(full: Store, tmp_path: Path) -> None:
-    path = export_datasets(make(full), tmp_path / "saved")
-    loaded = datasets.load_from_disk(str(path))
-    assert {name: len(split) for name, split in loaded.items()} == {"train": 8, "test": 2}
-    assert loaded["train"][0]["messages"][-1] == {"role": "assistant", "content": "answer 0\nand more", "train": True}
-    assert path.stat().st_mode & 0o777 == 0o700
-
-
-def test_datasets_folder_that_can_not_be_written_is_refused(full: Store, tmp_path: Path) -> None:
-    target = tmp_path / "file"
-    target.touch()
-    with pytest.raises(ConfigError) as raised:
-        export_datasets(make(full), target)
-    assert str(raised.value) == f"{target} can't be written: File exists. Choose another folder."

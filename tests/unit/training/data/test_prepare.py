@@ -1,4 +1,4 @@
-"""A run that goes on from an adapter: what it reads of the store, and what its manifest says."""
+"""From the store to token arrays: what a run trains on, afresh or continuing, and what its manifest says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from fakes import bubble
 from models import make_tokenizer
 
 from training.config import make_config
-from training.data.prepare import prepare_data
+from training.data.prepare import HELD_OUT, TRAIN, prepare_data
+from training.data.tokens import Tokens
 from userbot.domain.errors import TooLittleDataError
 from userbot.domain.messages import Chat, Origin
 from userbot.store import Store
@@ -48,7 +49,29 @@ def manifest(data: dict[str, Any]) -> Manifest:
     return Manifest(id="a1", base="tiny", created_at="2026-01-05T12:00:00+00:00", data=data)
 
 
-def test_it_learns_what_is_new_and_replays_as_much(store: Store, friend: Chat, tmp_path: Path, tokenizer: Any) -> None:
+def test_the_arrays_are_what_the_manifest_counts(store: Store, friend: Chat, tmp_path: Path, tokenizer: Any) -> None:
+    store.chats.record_consent(friend.id, by="Vera")
+    talk(store, range(1, 21))
+
+    data = prepare(store, tmp_path / "run", tokenizer)
+
+    for name in (TRAIN, HELD_OUT):
+        tokens = Tokens.open(tmp_path / "run" / name)
+        assert data[name]["samples"] == len(tokens) > 0
+        assert data[name]["tokens"] == len(tokens.ids)
+        assert data[name]["learned_tokens"] == tokens.loss_mask.sum()
+        assert data[name]["turns"] == 2 * len(tokens)
+        assert set(tokens.chats.tolist()) == {friend.id}
+        text = tokenizer.decode(tokens.ids[: tokens.lengths[0]][tokens.loss_mask[: tokens.lengths[0]]])
+        assert tokens.characters[0] == len(text.replace("</s>", ""))
+    assert data["text_format"] == "chat"
+    assert "known" not in data
+    assert data[TRAIN]["chats"]["101"]["last_id"] < data[HELD_OUT]["chats"]["101"]["first_id"]
+
+
+def test_a_continued_run_trains_on_what_is_new_and_replays_as_much(
+    store: Store, friend: Chat, tmp_path: Path, tokenizer: Any
+) -> None:
     store.chats.record_consent(friend.id, by="Vera")
     talk(store, range(1, 41))
     first = prepare(store, tmp_path / "r1", tokenizer)
@@ -56,16 +79,18 @@ def test_it_learns_what_is_new_and_replays_as_much(store: Store, friend: Chat, t
 
     second = prepare(store, tmp_path / "r2", tokenizer, manifest(first))
 
-    learned_before = first["train"]["chats"]["101"]["last_id"]
+    known_before = first["train"]["chats"]["101"]["last_id"]
     newest = second["train"]["chats"]["101"]["last_id"]
-    assert second["new_samples"] == (newest - learned_before) // 10
+    assert second["new_samples"] == (newest - known_before) // 10
     assert second["replayed_samples"] == second["new_samples"]
     assert second["train"]["samples"] == 2 * second["new_samples"]
     assert second["held_out"]["chats"]["101"]["first_id"] > newest
     assert second["known"] == {"101": {"first_id": first["train"]["chats"]["101"]["first_id"], "last_id": newest}}
 
 
-def test_what_a_grandparent_learned_is_not_new(store: Store, friend: Chat, tmp_path: Path, tokenizer: Any) -> None:
+def test_what_a_grandparent_was_trained_on_is_not_new(
+    store: Store, friend: Chat, tmp_path: Path, tokenizer: Any
+) -> None:
     store.chats.record_consent(friend.id, by="Vera")
     talk(store, range(1, 41))
     first = prepare(store, tmp_path / "r1", tokenizer)
@@ -78,7 +103,9 @@ def test_what_a_grandparent_learned_is_not_new(store: Store, friend: Chat, tmp_p
     assert third["train"]["chats"]["101"]["first_id"] > second["train"]["chats"]["101"]["last_id"]
 
 
-def test_without_anything_new_it_refuses(store: Store, friend: Chat, tmp_path: Path, tokenizer: Any) -> None:
+def test_a_continued_run_without_anything_new_is_refused(
+    store: Store, friend: Chat, tmp_path: Path, tokenizer: Any
+) -> None:
     store.chats.record_consent(friend.id, by="Vera")
     talk(store, range(1, 41))
     first = prepare(store, tmp_path / "r1", tokenizer)

@@ -49,7 +49,7 @@ def starts_of(supervised: list[int]) -> list[int]:
 @pytest.mark.parametrize("name", SHELF)
 @settings(max_examples=60, deadline=None)
 @given(sample=samples())
-def test_prompt_before_each_learned_turn_is_what_training_saw(name: str, sample: Sample) -> None:
+def test_prompt_before_each_supervised_turn_is_what_training_saw(name: str, sample: Sample) -> None:
     renderer = RENDERERS[name]
     encoded = renderer.encode(sample)
     supervised = [i for i, flag in enumerate(sample.supervised) if flag]
@@ -76,7 +76,7 @@ def test_count_is_the_length_of_what_is_encoded(name: str, sample: Sample) -> No
 @pytest.mark.parametrize("name", [n for n in SHELF if "unigram" not in n and "greedy" not in n])
 @settings(max_examples=60, deadline=None)
 @given(bubbles=st.lists(_bubbles, min_size=1, max_size=4))
-def test_learned_text_parses_back_to_its_bubbles(name: str, bubbles: list[str]) -> None:
+def test_supervised_text_parses_back_to_its_bubbles(name: str, bubbles: list[str]) -> None:
     renderer = RENDERERS[name]
     encoded = renderer.encode(Sample((Turn(True, tuple(bubbles)),), (True,), None, 1, WHEN))
     written = [i for i, flag in zip(encoded.ids, encoded.loss_mask, strict=True) if flag][:-1]
@@ -96,7 +96,7 @@ def test_rendering_is_the_template_s_own(name: str) -> None:
     assert ids == tokenizer(template, add_special_tokens=False)["input_ids"]
 
 
-def test_only_own_words_and_their_end_token_are_learned() -> None:
+def test_only_own_words_and_their_end_token_are_supervised() -> None:
     tokenizer = tokenizers.byte_level()
     encoded = Renderer(tokenizer).encode(sample_of("hi", "hey\nyou", "see you", "sure"))
     supervised = [i for i, flag in zip(encoded.ids, encoded.loss_mask, strict=True) if flag]
@@ -116,7 +116,7 @@ def test_text_format_ends_each_clone_turn() -> None:
     assert renderer.stop_ids == (tokenizer.eos_token_id,)
 
 
-def test_text_format_can_be_had_in_spite_of_a_template() -> None:
+def test_text_format_is_used_on_request_in_spite_of_a_template() -> None:
     tokenizer = tokenizers.byte_level()
     ids = Renderer(tokenizer, "text").prompt(sample_of("hi").turns, system="Chat with Vera.")
     assert tokenizer.decode(ids) == "Chat with Vera.\nUser: hi\nClone:"
@@ -144,32 +144,6 @@ def test_token_across_the_border_does_not_change_the_prompt() -> None:
     assert tokenizer.decode(ids).startswith("User: a\nClone: b")
 
 
-def test_template_without_end_token_gets_one() -> None:
-    tokenizer = tokenizers.byte_level(tokenizers.ENDLESS)
-    renderer = Renderer(tokenizer)
-    text = tokenizer.decode(renderer.encode(sample_of("hi", "hey", "how", "ok")).ids)
-    assert text == "### Human: hi\n### Assistant: hey</s>\n### Human: how\n### Assistant: ok</s>"
-
-
-def test_thinking_template_is_used_in_the_form_of_past_turns() -> None:
-    tokenizer = tokenizers.byte_level(tokenizers.THINKING)
-    assert "<think>" not in tokenizer.decode(Renderer(tokenizer).encode(sample_of("hi", "hey", "how", "ok")).ids)
-
-
-@pytest.mark.parametrize(
-    ("template", "why"),
-    [
-        (tokenizers.POSITIONAL, "renders the turns of a long conversation unlike those of a short one"),
-        (tokenizers.REFUSING, "fails on a conversation of user and assistant"),
-        ("{{ messages[0]['content'] }}", "leaves turns out, or repeats them"),
-    ],
-)
-def test_template_that_can_not_be_followed_is_refused(template: str, why: str) -> None:
-    with pytest.raises(ConfigError) as raised:
-        Renderer(tokenizers.byte_level(template))
-    assert str(raised.value) == (f"The base model's chat template {why}. Use plain text instead: --text-format text.")
-
-
 def test_tokenizer_of_another_library_is_refused() -> None:
     class Slow:
         is_fast = False
@@ -179,16 +153,6 @@ def test_tokenizer_of_another_library_is_refused() -> None:
     assert str(raised.value) == (
         "The base model's tokenizer Slow is not of the `tokenizers` library. Choose a base with a tokenizer.json by "
         "--base."
-    )
-
-
-def test_tokenizer_without_end_token_is_refused() -> None:
-    plain = tokenizers.wrap(tokenizers.byte_level().backend_tokenizer, None, eos_token=None)
-    with pytest.raises(ConfigError) as raised:
-        Renderer(plain)
-    assert str(raised.value) == (
-        "The base model's tokenizer names no end-of-text token, so the clone could never learn to stop. "
-        "Choose another base with --base."
     )
 
 

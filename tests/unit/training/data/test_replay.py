@@ -16,7 +16,7 @@ KNOWN = {"101": {"first_id": 1, "last_id": 100}}
 
 
 def sample(*ids: int, chat_id: int = 101) -> Sample:
-    """Make a sample with one question and one learned answer a given id."""
+    """Make a sample with one question and one supervised answer for each id."""
     turns: list[Turn] = []
     for number in ids:
         turns.append(Turn(False, ("q",), (bubble(number - 1, "q"),)))
@@ -33,21 +33,21 @@ NEW = [sample(number) for number in range(102, 112, 2)]
 
 
 def test_everything_new_is_taken_with_its_share_of_the_old() -> None:
-    found = choose_samples([*OLD, *NEW], KNOWN, replay=0.5, rng=dice(1), parent="a")
+    choice = choose_samples([*OLD, *NEW], KNOWN, replay=0.5, rng=dice(1), parent="a")
 
-    assert (found.new, found.replayed) == (5, 5)
-    assert all(one in found.samples for one in NEW)
-    assert len(set(map(id, found.samples))) == 10
+    assert (choice.new, choice.replayed) == (5, 5)
+    assert all(one in choice.samples for one in NEW)
+    assert len(set(map(id, choice.samples))) == 10
 
 
 def test_no_replay_takes_the_new_alone() -> None:
     assert choose_samples([*OLD, *NEW], KNOWN, replay=0.0, rng=dice(1), parent="a").samples == tuple(NEW)
 
 
-def test_a_large_share_takes_all_there_is() -> None:
-    found = choose_samples([*OLD, *NEW], KNOWN, replay=0.9, rng=dice(1), parent="a")
+def test_a_large_share_takes_everything_there_is() -> None:
+    choice = choose_samples([*OLD, *NEW], KNOWN, replay=0.9, rng=dice(1), parent="a")
 
-    assert (found.new, found.replayed) == (5, 20)
+    assert (choice.new, choice.replayed) == (5, 20)
 
 
 def test_equal_seeds_replay_the_same() -> None:
@@ -57,7 +57,7 @@ def test_equal_seeds_replay_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("candidate", "expected"),
     [
         (sample(100), False),
         (sample(98, 102), True),
@@ -65,23 +65,23 @@ def test_equal_seeds_replay_the_same() -> None:
         (Sample((Turn(True, ("a",)),), (True,), None, 0, START), False),
     ],
 )
-def test_new_is_what_lies_outside_of_the_learned_ranges(found: Sample, expected: bool) -> None:
-    assert is_new(found, KNOWN) is expected
+def test_new_is_what_lies_outside_the_known_ranges(candidate: Sample, expected: bool) -> None:
+    assert is_new(candidate, KNOWN) is expected
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("candidate", "expected"),
     [(sample(100), False), (sample(98, 102), False), (sample(102), True), (sample(5, chat_id=202), True)],
 )
-def test_unseen_is_what_has_no_learned_message_at_all(found: Sample, expected: bool) -> None:
-    assert is_unseen(found, KNOWN) is expected
+def test_unseen_is_what_has_no_known_message_at_all(candidate: Sample, expected: bool) -> None:
+    assert is_unseen(candidate, KNOWN) is expected
 
 
 def test_older_messages_imported_later_are_new() -> None:
     assert is_new(sample(10), {"101": {"first_id": 50, "last_id": 100}})
 
 
-def test_context_that_is_not_learned_makes_no_sample_new() -> None:
+def test_new_context_makes_no_sample_new() -> None:
     turns = (
         Turn(False, ("q",), (bubble(50, "q"),)),
         Turn(True, ("a",), (bubble(51, "a", origin=Origin.OWNER),)),
@@ -100,7 +100,7 @@ def test_nothing_new_is_refused() -> None:
     )
 
 
-def test_what_grandparents_learned_is_known_too() -> None:
+def test_what_grandparents_were_trained_on_is_known_too() -> None:
     child = {"train": {"chats": {"101": {"first_id": 90, "last_id": 200, "turns": 9}}}}
     known = merge_ranges([KNOWN, list_known(child), {"7": {"first_id": 3, "last_id": 4}}])
 

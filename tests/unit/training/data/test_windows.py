@@ -40,12 +40,12 @@ def cut(
     session: Session, max_tokens: int, *, count: CountTokens = count_words, system: str | None = None
 ) -> tuple[list[Sample], Counter[Reason]]:
     left_out: Counter[Reason] = Counter()
-    found = cut_windows(session, system, count_tokens=count, max_tokens=max_tokens, left_out=left_out)
-    assert all(length == count(sample.turns, sample.system) for sample, length in found)
-    return [sample for sample, _ in found], left_out
+    windows = cut_windows(session, system, count_tokens=count, max_tokens=max_tokens, left_out=left_out)
+    assert all(length == count(sample.turns, sample.system) for sample, length in windows)
+    return [sample for sample, _ in windows], left_out
 
 
-def learned_turns(samples: Sequence[Sample]) -> list[Turn]:
+def supervised_turns(samples: Sequence[Sample]) -> list[Turn]:
     return [t for s in samples for t, supervised in zip(s.turns, s.supervised, strict=True) if supervised]
 
 
@@ -60,12 +60,12 @@ def sessions(draw: st.DrawFn) -> Session:
 @pytest.mark.parametrize("count", [count_words, RENDERER.count])
 @settings(max_examples=150, deadline=None)
 @given(session=sessions())
-def test_every_learnable_turn_is_in_one_sample_once(count: CountTokens, session: Session) -> None:
+def test_every_supervised_turn_is_in_exactly_one_sample(count: CountTokens, session: Session) -> None:
     samples, left_out = cut(session, MAX_TOKENS, count=count)
     expected = [turn for turn, supervised in zip(session.turns, session.supervised, strict=True) if supervised]
-    found = learned_turns(samples)
-    assert len(found) + left_out[Reason.TOO_LONG] == len(expected)
-    assert [turn for turn in expected if turn in found] == found
+    turns = supervised_turns(samples)
+    assert len(turns) + left_out[Reason.TOO_LONG] == len(expected)
+    assert [turn for turn in expected if turn in turns] == turns
     for sample in samples:
         assert sample.supervised[-1]
         assert sample.turns[-1].mine
@@ -108,18 +108,18 @@ def test_long_question_keeps_its_newest_bubbles() -> None:
 
 def test_reply_longer_than_a_sample_is_left_out() -> None:
     samples, left_out = cut(session_of([[5], [80], [5], [5]]), 50)
-    assert [turn.bubbles[0].split()[0] for turn in learned_turns(samples)] == ["3.0"]
+    assert [turn.bubbles[0].split()[0] for turn in supervised_turns(samples)] == ["3.0"]
     assert left_out == {Reason.TOO_LONG: 1}
 
 
 def test_stretch_without_own_words_does_not_crowd_out_the_reply() -> None:
     skip = frozenset(range(2, 60))
     samples, _ = cut(session_of([[4]] * 62, skip=skip), MAX_TOKENS)
-    assert [turn.bubbles[0].split()[0] for turn in learned_turns(samples)] == ["1.0", "61.0"]
+    assert [turn.bubbles[0].split()[0] for turn in supervised_turns(samples)] == ["1.0", "61.0"]
     assert count_words(samples[-1].turns, None) > 0.8 * MAX_TOKENS
 
 
-def test_each_turn_is_counted_a_few_times_only() -> None:
+def test_each_turn_is_counted_only_a_few_times() -> None:
     calls = 0
 
     def count(turns: Sequence[Turn], system: str | None) -> int:
