@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,10 @@ from daemon_stage import DaemonStage, read_daemon_state
 from fakes_reply import ScriptedGenerator
 from telegram_stage import wait_until
 
-from userbot.daemon import commands as control
-from userbot.daemon.commands import CommandContext, execute
 from userbot.daemon.pulling import read_pull
 from userbot.domain.errors import SessionBusyError
 from userbot.domain.messages import Mode, Origin
 from userbot.loopback import LoopbackTelegram
-from userbot.store import Store
 from userbot.store.replies import ReplyState
 
 
@@ -140,11 +136,11 @@ async def test_forwarded_answer_is_explained(stage: DaemonStage) -> None:
         [copy] = await stage.server.forward(stage.owner, stage.vera, [first.id], to=stage.owner)
         await stage.server.send(stage.owner, stage.owner, "/clone why", reply_to=copy.id)
         await wait_until(lambda: len(stage.server.conversation(saved, saved)) == 3)
-        told = stage.server.conversation(saved, saved)[-1].text
+        explanation = stage.server.conversation(saved, saved)[-1].text
     with stage.open_store() as store:
         oldest = store.replies.newest(limit=9)[-1]
-    assert f"Answers message: {oldest.trigger_id}" in told
-    assert "Adapter: a1" in told
+    assert f"Answers message: {oldest.trigger_id}" in explanation
+    assert "Adapter: a1" in explanation
 
 
 async def test_stranger_is_allowed_by_name_from_saved_messages(stage: DaemonStage) -> None:
@@ -167,33 +163,6 @@ async def test_nobody_is_allowed_by_a_name_that_fits_several(stage: DaemonStage,
             command = store.commands.leave("allow", name)
             await wait_until(lambda: store.commands.read_answer(command) is not None)
             assert [chat.id for chat in store.chats.allowed()] == [stage.vera.user_id]
-
-
-async def test_command_left_for_an_earlier_daemon_is_not_carried_out(stage: DaemonStage) -> None:
-    with Store.open(stage.settings.paths.database, lambda: datetime.now(UTC) - timedelta(hours=1)) as earlier:
-        old = earlier.commands.leave("off", str(stage.vera.user_id))
-    async with stage.daemon():
-        with stage.open_store() as store:
-            await wait_until(lambda: store.commands.read_answer(old) is not None)
-            assert [chat.id for chat in store.chats.allowed()] == [stage.vera.user_id]
-
-
-async def test_command_that_breaks_is_answered_and_holds_up_no_other(
-    stage: DaemonStage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def fail(verb: str, argument: str, context: CommandContext) -> str:
-        if verb == "break":
-            raise ZeroDivisionError
-        return await execute(verb, argument, context)
-
-    monkeypatch.setattr(control, "execute", fail)
-    async with stage.daemon():
-        with stage.open_store() as store:
-            broken, sound = (store.commands.leave(verb, "") for verb in ("break", "status"))
-            await wait_until(lambda: store.commands.read_answer(sound) is not None)
-            answer = store.commands.read_answer(broken)
-    assert answer is not None and answer.failed
-    assert answer.text == "The daemon failed (ZeroDivisionError); its log says more."
 
 
 async def test_command_of_another_process_is_carried_out(stage: DaemonStage) -> None:
@@ -224,14 +193,14 @@ async def test_history_is_fetched_while_the_daemon_answers(stage: DaemonStage) -
         await stage.server.send(stage.stranger, stage.owner, f"message {number}")
     async with stage.daemon():
         with stage.open_store() as store:
-            order = store.commands.leave("pull", "Stranger")
-            await wait_until(lambda: store.commands.read_answer(order))
-            answer = store.commands.read_answer(order)
+            command = store.commands.leave("pull", "Stranger")
+            await wait_until(lambda: store.commands.read_answer(command))
+            answer = store.commands.read_answer(command)
             assert answer is not None and answer.text == "Fetching the history of Stranger."
             await stage.server.send(stage.vera, stage.owner, "hi")
             await stage.heard(stage.vera, 1)
             await wait_until(lambda: read_pull(store).text is not None)
-            assert read_pull(store).text == "7 new messages from 1 chats."
+            assert read_pull(store).text == "7 new messages from 1 chat."
             assert store.messages.count(Origin.CONTACT) == 8
             chat = store.chats.find("Stranger")
             assert chat.mode is Mode.OFF

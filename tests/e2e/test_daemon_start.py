@@ -9,12 +9,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from daemon_stage import DaemonStage, make_settings, read_daemon_state
+from daemon_stage import DaemonStage, read_daemon_state
 from fakes_reply import ScriptedGenerator
 from telegram_stage import wait_until
 
 from userbot.daemon.run import run_daemon
-from userbot.domain.errors import LoginError, NoAdapterError
+from userbot.domain.errors import LoginError
 from userbot.domain.messages import Mode
 from userbot.loopback import LoopbackTelegram
 from userbot.store.adapters import AdapterShelf, Manifest
@@ -27,15 +27,6 @@ async def stage(tmp_path: Path) -> AsyncIterator[DaemonStage]:
         yield await DaemonStage.set_up(server, tmp_path / "home")
 
 
-async def test_daemon_without_an_adapter_says_how_to_train(tmp_path: Path) -> None:
-    with pytest.raises(NoAdapterError) as caught:
-        await run_daemon(make_settings(tmp_path))
-    assert str(caught.value) == (
-        "There is no adapter yet: the clone has not learned to write like you. Train one with `clone train`, "
-        "or try everything without an account: `clone demo`."
-    )
-
-
 async def test_daemon_without_an_allowed_chat_starts_and_says_that_it_answers_nobody(
     stage: DaemonStage, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -44,7 +35,9 @@ async def test_daemon_without_an_allowed_chat_starts_and_says_that_it_answers_no
         async with stage.daemon():
             await stage.server.send(stage.vera, stage.owner, "hi")
             await asyncio.sleep(0.5)
-    assert "no chat is allowed, so this answers nobody; allow one: clone chats allow CHAT" in caplog.messages
+    assert any(
+        "answers nobody, as no chat is allowed; allow one: clone chats allow CHAT" in text for text in caplog.messages
+    )
     assert stage.replies(stage.vera) == []
 
 
@@ -82,15 +75,15 @@ async def test_daemon_that_breaks_leaves_the_state_failed(stage: DaemonStage, mo
 
 async def test_health_endpoint_tells_the_state(stage: DaemonStage) -> None:
     stage.settings.health.port = 0
-    found: list[logging.LogRecord] = []
+    records: list[logging.LogRecord] = []
     handler = logging.Handler()
-    handler.emit = found.append  # type: ignore[method-assign,assignment]  # the port is known from the log only
+    handler.emit = records.append  # type: ignore[method-assign,assignment]  # the port is known from the log only
     logger = logging.getLogger("userbot.daemon.daemon")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
         async with stage.daemon():
-            url = next(r.getMessage().split()[1] for r in found if "health" in r.getMessage())
+            url = next(record.getMessage().split()[-1] for record in records if "health" in record.getMessage())
             async with httpx.AsyncClient() as client:
                 answer = await client.get(url)
                 assert (answer.status_code, answer.json()["state"]) == (200, "connected")
@@ -99,7 +92,7 @@ async def test_health_endpoint_tells_the_state(stage: DaemonStage) -> None:
         logger.removeHandler(handler)
 
 
-async def test_adapter_put_in_service_is_taken_up_while_running(stage: DaemonStage) -> None:
+async def test_adapter_that_is_activated_is_loaded_while_running(stage: DaemonStage) -> None:
     generator = ScriptedGenerator()
     shelf = AdapterShelf(stage.settings.paths.adapters)
     async with stage.daemon(generator):

@@ -33,13 +33,13 @@ async def _main(home: Path) -> int:
         await ready.wait()
         print("ready", flush=True)  # noqa: T201  # the parent waits for this line
 
-    told = asyncio.create_task(announce())
+    announcing = asyncio.create_task(announce())
     try:
         pace = float(os.environ.get("PACE", "0.02"))
         settings = make_settings(home, pace=pace)
         return await run_daemon(settings, generator=EchoGenerator(), ready=ready, reconcile_every_s=1.0)
     finally:
-        told.cancel()
+        announcing.cancel()
 
 
 if __name__ == "__main__":

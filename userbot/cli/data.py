@@ -13,7 +13,7 @@ from rich.table import Table
 from training.run.consent import forget_runs
 from userbot.cli.dispatch import send_command
 from userbot.cli.screen import byte_progress, console, errors, session_of
-from userbot.daemon.status import format_pause
+from userbot.daemon.pauses import format_pause
 from userbot.domain.errors import ConfigError, ExportTruncatedError
 from userbot.domain.messages import Chat, ChatKind, Mode, Origin
 from userbot.domain.plural import format_count

@@ -6,7 +6,8 @@ import asyncio
 import time
 
 from userbot.cli.screen import Session
-from userbot.daemon.commands import CommandContext, execute
+from userbot.daemon.command_context import CommandContext
+from userbot.daemon.commands import run_command
 from userbot.daemon.heartbeat import is_running
 from userbot.domain.errors import CloneError
 from userbot.store import Store
@@ -29,7 +30,7 @@ def send_command(session: Session, verb: str, argument: str = "") -> str:
         thread = StoreThread()
         try:
             context = CommandContext(store=store, thread=thread, shelf=AdapterShelf(session.settings.paths.adapters))
-            return asyncio.run(execute(verb, argument, context))
+            return asyncio.run(run_command(verb, argument, context))
         finally:
             thread.close()
 

@@ -6,21 +6,22 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
-from datetime import timedelta
 from random import SystemRandom
 from typing import Any
 
 from userbot.config.settings import Settings
-from userbot.daemon import commands as control
+from userbot.daemon.adapter_switch import AdapterSwitch
+from userbot.daemon.command_context import CommandContext
 from userbot.daemon.health import serve_health
-from userbot.daemon.heartbeat import BEAT_S, write_state
-from userbot.daemon.jobs import Upkeep
-from userbot.daemon.pulling import Pulling
+from userbot.daemon.heartbeat import Heartbeat
+from userbot.daemon.jobs import ScheduledJobs
+from userbot.daemon.owner_commands import OwnerCommands
+from userbot.daemon.pulling import BackgroundPull
 from userbot.daemon.wiring import load_generator, make_reply_config, make_telegram_options
-from userbot.domain.errors import CloneError, GeneratorUnavailableError, LoginError, SessionLostError
-from userbot.domain.messages import Chat, Message
-from userbot.domain.metrics import STATES, Metrics
+from userbot.domain.errors import CloneError, LoginError, SessionLostError
+from userbot.domain.messages import Chat
+from userbot.domain.metrics import Metrics
+from userbot.domain.plural import format_count
 from userbot.generator import Generator
 from userbot.reply.answering import Answering
 from userbot.reply.outbox import Outbox
@@ -29,9 +30,8 @@ from userbot.reply.situation import read_own_drafts
 from userbot.reply.timer import WallTimer
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
-from userbot.store.commands import Command
-from userbot.store.facts import COMMAND_ID, OWNER_ID, OWNER_NAME, OWNER_USERNAME
-from userbot.store.replies import Decision
+from userbot.store.chat_names import match_name
+from userbot.store.facts import OWNER_ID, OWNER_NAME, OWNER_USERNAME
 from userbot.store.thread import StoreThread
 from userbot.telegram.account import TelegramAccount
 from userbot.telegram.connection import ConnectionState
@@ -39,12 +39,24 @@ from userbot.telegram.connection import ConnectionState
 log = logging.getLogger(__name__)
 
 DRAIN_S = 8.0
+"""Longest wait, at the end, for bubbles that are being sent."""
+
 POLL_S = 1.0
-COMMAND_AGE_S = 300.0
+"""Time between two looks for commands and a new active adapter."""
+
+READY = "the daemon is ready"
+"""How the log line begins that says that chats are answered from now on."""
 
 
 class Daemon:
-    """One run of the daemon; it is also what the owner's commands act on."""
+    """One run of the daemon, and what commands ask of it (`userbot.daemon.command_context.RunningDaemon`).
+
+    Args:
+        settings: All of them.
+        store: Messages, replies, facts.
+        shelf: Adapters.
+        reconcile_every_s: Time between two looks for missed messages.
+    """
 
     def __init__(
         self,
@@ -60,96 +72,117 @@ class Daemon:
         self._reconcile_every_s = reconcile_every_s
         self._timer = WallTimer()
         self._metrics = Metrics()
-        self._state = "starting"
-        self._since = self._timer.now()
-        self._beat_at = self._since
         self.thread = StoreThread()
-        self._context = control.CommandContext(store=store, thread=self.thread, shelf=shelf, daemon=self)
-        self._forwarded: dict[int, Decision] = {}
-        self._refused: str | None = None
+        self._heartbeat = Heartbeat(store, self.thread, clock=self._timer.now, metrics=self._metrics)
         self.is_serving = False
 
     async def run(self, generator: Generator | None, *, ready: asyncio.Event, stop: asyncio.Event) -> None:
-        """Connect, answer, and leave in good order."""
-        pending = [(item.chat_id, item.text) for item in self._store.replies.pending() if item.attempts]
+        """Connect, answer until stopped, and leave in good order.
+
+        Args:
+            generator: Writes replies in place of the one that the settings name.
+            ready: Set when events are being handled.
+            stop: Ends the run when set.
+
+        Raises:
+            LoginError: Nobody is logged in.
+            SessionLostError: The session was revoked, or the account banned.
+            SessionBusyError: Another process uses the session.
+        """
         try:
-            async with TelegramAccount.open(
-                make_telegram_options(self._settings),
-                on_state=self._show_connection,
-                unconfirmed=pending,
-                own_drafts=read_own_drafts(self._store),
-            ) as account:
-                await self._remember_owner(account)
-                with serve_health(
-                    self._settings.health.port, metrics=self._metrics, read_health=self._read_health
-                ) as port:
-                    if port is not None:
-                        log.info("health: http://127.0.0.1:%d/health", port)
-                    self._generator = generator or await load_generator(self._settings, self._shelf)
-                    try:
-                        await self._serve(account, ready=ready, stop=stop)
-                    finally:
-                        if generator is None:
-                            await self._generator.close()
-            await self._set_state("stopped")
+            await self._connect_and_serve(generator, ready=ready, stop=stop)
+            await self._heartbeat.set("stopped")
         except asyncio.CancelledError:
-            await self._set_state("stopped")
+            await self._heartbeat.set("stopped")
             raise
         except (SessionLostError, LoginError) as exc:
-            await self._set_state("session lost" if isinstance(exc, SessionLostError) else "needs login")
+            await self._heartbeat.set("session lost" if isinstance(exc, SessionLostError) else "needs login")
             raise
         except Exception:
-            # Before it serves, another daemon may hold the session, and this fact is that one's.
+            # Before it serves, another daemon may hold the session, and the state in the store is that one's.
             if self.is_serving:
-                await self._set_state("failed")
+                await self._heartbeat.set("failed")
             raise
 
-    async def _serve(self, account: TelegramAccount, *, ready: asyncio.Event, stop: asyncio.Event) -> None:
+    async def _connect_and_serve(
+        self, generator: Generator | None, *, ready: asyncio.Event, stop: asyncio.Event
+    ) -> None:
+        unconfirmed = [(item.chat_id, item.text) for item in self._store.replies.pending() if item.attempts]
+        async with TelegramAccount.open(
+            make_telegram_options(self._settings),
+            on_state=self._show_connection,
+            unconfirmed=unconfirmed,
+            own_drafts=read_own_drafts(self._store),
+        ) as account:
+            await self._remember_owner(account)
+            port, read_health = self._settings.health.port, self._heartbeat.read_health
+            with serve_health(port, metrics=self._metrics, read_health=read_health) as bound_port:
+                if bound_port is not None:
+                    log.info("the health endpoint is http://127.0.0.1:%d/health", bound_port)
+                serving = generator or await load_generator(self._settings, self._shelf)
+                try:
+                    await self._serve(account, serving, ready=ready, stop=stop)
+                finally:
+                    if generator is None:
+                        await serving.close()
+
+    async def _serve(
+        self, account: TelegramAccount, generator: Generator, *, ready: asyncio.Event, stop: asyncio.Event
+    ) -> None:
         self.is_serving = True
-        self._account = account
-        self._pulling = Pulling(account, self._store, self.thread)
-        config = make_reply_config(self._settings)
-        parts: dict[str, Any] = {"store": self._store, "thread": self.thread, "timer": self._timer}
-        self._outbox = Outbox(**parts, messenger=account.messenger, stale_s=config.rules.stale_s, metrics=self._metrics)
-        answering = Answering(
-            **parts,
-            messenger=account.messenger,
-            generator=self._generator,
-            outbox=self._outbox,
-            config=config,
-            random=SystemRandom(),
-            metrics=self._metrics,
-        )
-        self._responder = Responder(
-            **parts,
-            answering=answering,
-            outbox=self._outbox,
-            config=config,
-            metrics=self._metrics,
-            on_saved=self._handle_saved_message,
-        )
-        self._upkeep = Upkeep(
-            self._settings,
-            store=self._store,
-            thread=self.thread,
-            shelf=self._shelf,
-            messenger=account.messenger,
-            generator=self._generator,
-            activate_adapter=self.activate_adapter,
-        )
+        self._build(account, generator)
         work = asyncio.create_task(self._work(account, ready), name="daemon")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not work.done():
             await self._drain()
-        await self._upkeep.stop()
+        await self._jobs.stop()
         work.cancel()
         with suppress(asyncio.CancelledError):
             try:
                 await work
             except BaseExceptionGroup as group:
-                raise _pick_cause(group) from group
+                raise pick_cause(group) from group
+
+    def _build(self, account: TelegramAccount, generator: Generator) -> None:
+        config = make_reply_config(self._settings.reply, zone=self._settings.zone)
+        parts: dict[str, Any] = {
+            "store": self._store,
+            "thread": self.thread,
+            "timer": self._timer,
+            "metrics": self._metrics,
+        }
+        self._account = account
+        self._pull = BackgroundPull(account, self._store, self.thread)
+        self._adapter_switch = AdapterSwitch(generator, self._shelf, self.thread)
+        context = CommandContext(store=self._store, thread=self.thread, shelf=self._shelf, daemon=self)
+        self._commands = OwnerCommands(context, notify_owner=account.messenger.notify_owner)
+        self._outbox = Outbox(**parts, messenger=account.messenger, stale_s=config.rules.stale_s)
+        answering = Answering(
+            **parts,
+            messenger=account.messenger,
+            generator=generator,
+            outbox=self._outbox,
+            config=config,
+            random=SystemRandom(),
+        )
+        self._responder = Responder(
+            **parts,
+            answering=answering,
+            outbox=self._outbox,
+            config=config,
+            on_saved=self._commands.handle_saved_message,
+        )
+        self._jobs = ScheduledJobs(
+            self._settings,
+            store=self._store,
+            thread=self.thread,
+            shelf=self._shelf,
+            messenger=account.messenger,
+            generator=generator,
+            activate_adapter=self.activate_adapter,
+        )
 
     async def _work(self, account: TelegramAccount, ready: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -161,26 +194,26 @@ class Daemon:
                 name="reconciler",
             )
             tasks.create_task(self._poll(), name="poll")
-            await self._upkeep.start()
-            await self._tell_allowed()
+            await self._jobs.start()
+            await self._log_allowed()
             ready.set()
 
     async def _drain(self) -> None:
-        log.info("stopping: what is being sent is finished first")
-        await self._pulling.stop()
+        log.info("the daemon stops once the bubbles that are being sent are out")
+        await self._pull.stop()
         self._responder.stop()
         try:
             async with asyncio.timeout(DRAIN_S):
                 await self._outbox.drain()
         except TimeoutError:
-            log.warning("a bubble was still on its way; it is sent again at the next start, and delivered once")
+            log.warning("a bubble was still being sent; it is sent again at the next start, and delivered once")
 
-    async def _tell_allowed(self) -> None:
+    async def _log_allowed(self) -> None:
         allowed = await self.thread.run(self._store.chats.allowed)
-        if not allowed:
-            log.warning("no chat is allowed, so this answers nobody; allow one: clone chats allow CHAT")
+        if allowed:
+            log.info("%s and answers %s", READY, format_count(len(allowed), "chat"))
         else:
-            log.info("answering %d chats", len(allowed))
+            log.warning("%s but answers nobody, as no chat is allowed; allow one: clone chats allow CHAT", READY)
 
     async def _remember_owner(self, account: TelegramAccount) -> None:
         await self.thread.run(self._store.facts.set, OWNER_ID, account.me.id)
@@ -188,141 +221,69 @@ class Daemon:
         await self.thread.run(self._store.facts.set, OWNER_USERNAME, account.me.username)
 
     async def _poll(self) -> None:
-        """Carry out commands of other processes, follow the adapter in service, give a sign of life."""
-        told: str | None = None
-        # An `undo` that lay around since the last run would take back another answer than the one that was meant.
-        left_by = self._timer.now() - timedelta(seconds=COMMAND_AGE_S)
-        await self.thread.run(self._store.commands.give_up, left_by, text="The daemon was away; give the order again.")
+        """Carry out commands of other processes, follow the active adapter, give a sign of life; never returns."""
+        logged: str | None = None
+        await self._commands.give_up_old()
         while True:
             try:
-                for command in await self.thread.run(self._store.commands.waiting):
-                    await self._run_command(command)
-                if (self._timer.now() - self._beat_at).total_seconds() >= BEAT_S:
-                    await self._write_state()
-                await self.activate_adapter()
-                told = None
+                await self._commands.run_waiting()
+                await self._heartbeat.beat()
+                await self._adapter_switch.activate()
+                logged = None
             except CloneError as exc:
-                if str(exc) != told:  # it may last, and this comes each second
-                    log.warning("%s", exc)
-                told = str(exc)
+                if str(exc) != logged:  # it may last, and comes up every second
+                    log.warning("the poll for commands and adapters failed: %s", exc)
+                logged = str(exc)
             except Exception:
                 self._metrics.errors.labels("poll").inc()
-                log.exception("polling failed")
+                log.exception("the poll for commands and adapters failed")
             await self._timer.sleep(POLL_S)
 
-    async def _run_command(self, command: Command) -> None:
-        try:
-            text, failed = await control.execute(command.verb, command.argument, self._context), False
-        except CloneError as exc:
-            text, failed = str(exc), True
-        except Exception as exc:
-            # Without an answer it would be tried again each second, and hold up all commands after it.
-            log.exception("the command %r failed", command.verb)
-            text, failed = f"The daemon failed ({type(exc).__name__}); its log says more.", True
-        await self.thread.run(self._store.commands.answer, command.id, text, failed=failed)
+    def _show_connection(self, state: ConnectionState) -> None:
+        log.info("the connection to Telegram is in state %r", state.value)
+        self._heartbeat.set(state.value)
 
     # What commands ask for
 
     async def review(self) -> None:
-        """Judge anew what waits for an answer."""
+        """Decide again on bursts that wait for an answer."""
         await self._responder.review()
 
     async def drop(self, chat_id: int, *, reason: str) -> None:
-        """Stop what is under way in a chat."""
+        """Stop the answer that is being prepared or sent in a chat."""
         await self._responder.drop(chat_id, reason=reason)
 
     async def delete(self, chat: Chat, message_ids: list[int]) -> None:
         """Delete messages for both sides."""
         await self._account.messenger.delete(chat, message_ids)
 
-    async def find_dialog(self, text: str) -> Chat | None:
-        """Look for a chat among the account's own, and store it; None where none fits, or several do."""
-        wanted = text.strip().removeprefix("@").casefold()
-        known = await self._account.dialogs() if wanted else []
-        keyed = [chat for chat in known if wanted in (str(chat.id), (chat.username or "").casefold())]
-        found = keyed or [chat for chat in known if chat.title.casefold() == wanted]
-        if len(found) != 1:
+    async def find_dialog(self, name: str) -> Chat | None:
+        """Find a chat by name among the account's own, and store it; None unless exactly one matches."""
+        matches = match_name(await self._account.dialogs(), name)
+        if len(matches) != 1:
             return None
-        await self.thread.run(self._store.chats.save, found)
-        return await self.thread.run(self._store.chats.get, found[0].id)
+        await self.thread.run(self._store.chats.save, matches)
+        return await self.thread.run(self._store.chats.get, matches[0].id)
 
     async def retrain(self) -> str:
-        """Begin to train; return what to tell the owner."""
-        return await self._upkeep.retraining.order()
+        """Start a training; return what to tell the owner."""
+        return await self._jobs.retraining.start_now()
 
     async def cancel_training(self) -> str:
-        """Stop the training that is under way; return what to tell the owner."""
-        return await self._upkeep.retraining.cancel()
+        """Stop the training in progress; return what to tell the owner."""
+        return await self._jobs.retraining.cancel()
 
     async def pull(self, chats: Sequence[Chat]) -> str:
-        """Begin to fetch the history of chats; return what to tell the owner."""
-        return self._pulling.begin(chats)
+        """Start to fetch the history of chats; return what to tell the owner."""
+        return self._pull.start(chats)
 
     async def activate_adapter(self) -> str | None:
-        """Take up the adapter that is now in service; a failure keeps the old one. Return the one that now writes."""
-        manifest = await self.thread.run(self._shelf.active)
-        if manifest is None or manifest.id in (self._generator.adapter_id, self._refused):
-            return self._generator.adapter_id
-        try:
-            await self._generator.activate(manifest.id)
-        except GeneratorUnavailableError as exc:
-            log.debug("adapter %s is not taken up yet: %s", manifest.id, exc)
-        except CloneError as exc:
-            self._refused = manifest.id
-            log.error("adapter %s can't be used, the old one stays: %s", manifest.id, exc)
-        if self._generator.adapter_id == manifest.id:
-            log.info("now writing with adapter %s", manifest.id)
-        return self._generator.adapter_id
-
-    async def _handle_saved_message(self, message: Message) -> None:
-        if message.forwarded:
-            await self._note_forwarded(message)
-        command = control.parse_command(message)
-        if command is None or not await self.thread.run(self._accept_command, message):
-            return
-        quoted = self._forwarded.get(message.reply_to_id or 0)
-        answer = await control.answer(*command, replace(self._context, quoted=quoted))
-        await self._account.messenger.notify_owner(answer)
-
-    def _accept_command(self, message: Message) -> bool:
-        """Accept each command once, and none that lay around while the daemon was away."""
-        age_s = (self._timer.now() - message.sent_at).total_seconds()
-        if age_s > COMMAND_AGE_S or message.id <= (self._store.facts.get(COMMAND_ID) or 0):
-            return False
-        self._store.facts.set(COMMAND_ID, message.id)
-        return True
-
-    async def _note_forwarded(self, message: Message) -> None:
-        decision = await self.thread.run(self._store.replies.by_text, message.text)
-        if decision is not None:
-            self._forwarded[message.id] = decision
-            while len(self._forwarded) > 100:
-                del self._forwarded[next(iter(self._forwarded))]
-
-    # State
-
-    def _show_connection(self, state: ConnectionState) -> None:
-        self._state, self._since = state.value, self._timer.now()
-        self._metrics.state.state(state.value if state.value in STATES else "starting")
-        log.info("Telegram: %s", state.value)
-        self._write_state()
-
-    async def _set_state(self, state: str) -> None:
-        self._state = state
-        await self._write_state()
-
-    def _write_state(self) -> asyncio.Future[None]:
-        self._beat_at = self._timer.now()
-        return self.thread.start(write_state, self._store, self._state, since=self._since)
-
-    def _read_health(self) -> tuple[bool, dict[str, Any]]:
-        age_s = (self._timer.now() - self._beat_at).total_seconds()
-        facts = {"state": self._state, "since": self._since.isoformat(), "beat_age_s": round(age_s, 1)}
-        return self._state == ConnectionState.CONNECTED.value and age_s < 4 * BEAT_S, facts
+        """Load the adapter that is active now; return the id of the one that writes afterwards."""
+        return await self._adapter_switch.activate()
 
 
-def _pick_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the error of a group that is worth telling: ours before others."""
+def pick_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the error of a group that explains it best: a lost session first, then the project's own errors."""
     leaves: list[BaseException] = []
     stack: list[BaseException] = [group]
     while stack:

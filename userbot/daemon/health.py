@@ -31,11 +31,11 @@ def serve_health(
     Args:
         port: Port on 127.0.0.1; 0 takes a free one, None serves nothing.
         metrics: What /metrics shows.
-        read_health: Returns whether all is well, and what /health shows; called on the server's thread. Status 503
-            where it is not.
+        read_health: Returns whether all is well, and what /health shows; called on the server's thread. The status
+            is 200 if all is well, else 503.
 
-    Returns:
-        The port.
+    Yields:
+        The port; None where nothing is served.
 
     Raises:
         ConfigError: The port is taken.
@@ -47,14 +47,14 @@ def serve_health(
 
     def respond(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/metrics":
-            shown: Iterable[bytes] = show_metrics(environ, start_response)
-            return shown
+            page: Iterable[bytes] = show_metrics(environ, start_response)
+            return page
         if environ["PATH_INFO"] != "/health":
             start_response("404 Not Found", [("Content-Type", "text/plain")])
             return [b"See /health and /metrics.\n"]
-        well, facts = read_health()
-        start_response("200 OK" if well else "503 Service Unavailable", [("Content-Type", "application/json")])
-        return [json.dumps(facts).encode() + b"\n"]
+        is_well, shown = read_health()
+        start_response("200 OK" if is_well else "503 Service Unavailable", [("Content-Type", "application/json")])
+        return [json.dumps(shown).encode() + b"\n"]
 
     try:
         server = make_server(HOST, port, respond, server_class=WSGIServer, handler_class=_Silent)

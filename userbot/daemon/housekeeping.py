@@ -1,10 +1,10 @@
-"""Tidying up: backups of the database, and old adapters and runs."""
+"""Housekeeping: backups of the database, and the deletion of old adapters, runs and reports."""
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -15,21 +15,21 @@ from userbot.store.runs import RunFolder, list_runs
 
 
 def back_up(database: Path, folder: Path, *, now: datetime, keep: int) -> Path:
-    """Copy the live database with SQLite's own backup, and delete the oldest copies; all 0600.
+    """Copy the live database with SQLite's own backup, and delete the oldest copies; files are 0600.
 
-    Writers are not held up, and the copy is consistent, whatever is written meanwhile.
+    Writers need not wait, and the copy is consistent, whatever is written meanwhile.
 
     Args:
         database: The file to copy.
         folder: Where copies go; made 0700 if missing.
-        now: Names the copy.
+        now: Time that names the copy.
         keep: Copies to keep, this one among them.
 
     Returns:
-        The new copy.
+        The path of the new copy.
 
     Raises:
-        StoreError: It can't be written; no half copy stays.
+        StoreError: It can't be written; no half copy is left.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / f"clone-{now:%Y%m%d-%H%M%S}.db"
@@ -54,30 +54,30 @@ def back_up(database: Path, folder: Path, *, now: datetime, keep: int) -> Path:
 
 
 def prune_adapters(shelf: AdapterShelf, *, keep_last: int, budget_bytes: int | None = None) -> list[str]:
-    """Delete old adapters; never the one in service, nor the one a rollback would take.
+    """Delete old adapters; never the active one, nor the one that a rollback would activate.
 
     Args:
         shelf: The adapters.
         keep_last: How many of the others to keep at most, the newest.
-        budget_bytes: Disk that all together may take; the oldest go until they do. None sets no limit.
+        budget_bytes: Disk space for all of them; the oldest are deleted until they fit. None sets no limit.
 
     Returns:
         Ids of those deleted, oldest first.
     """
     protected = set(shelf.active_and_previous())
     spare = [manifest.id for manifest in shelf.all() if manifest.id not in protected]
-    gone = spare[: max(0, len(spare) - keep_last)]
+    deleted = spare[: max(0, len(spare) - keep_last)]
     if budget_bytes is not None:
         sizes = {manifest.id: measure_folder(shelf.path(manifest.id)) for manifest in shelf.all()}
-        total = sum(size for name, size in sizes.items() if name not in gone)
-        for name in spare[len(gone) :]:
+        total = sum(size for name, size in sizes.items() if name not in deleted)
+        for name in spare[len(deleted) :]:
             if total <= budget_bytes:
                 break
-            gone.append(name)
+            deleted.append(name)
             total -= sizes[name]
-    for name in gone:
+    for name in deleted:
         shelf.remove(name)
-    return gone
+    return deleted
 
 
 def prune_runs(runs: Path, *, adapters: Collection[str], keep_last: int) -> list[str]:
@@ -85,27 +85,36 @@ def prune_runs(runs: Path, *, adapters: Collection[str], keep_last: int) -> list
 
     Args:
         runs: `<home>/runs`.
-        adapters: Ids of those that exist.
+        adapters: Ids of the adapters that exist.
         keep_last: Newest runs to keep whatever became of them.
+
+    Returns:
+        Ids of the deleted runs.
     """
     known = list_runs(runs)
-    gone = [run for run in known[: max(0, len(known) - keep_last)] if _find_adapter(run) not in adapters]
-    for run in gone:
-        shutil.rmtree(run.path, ignore_errors=True)
-    return [run.id for run in gone]
+    older = known[: max(0, len(known) - keep_last)]
+    return _delete(run.path for run in older if _find_adapter(run) not in adapters)
 
 
 def prune_reports(reports: Path, *, adapters: Collection[str]) -> list[str]:
     """Delete the reports of adapters that are gone.
 
     Args:
-        reports: `<home>/reports`, a folder an adapter.
-        adapters: Ids of those that exist.
+        reports: `<home>/reports`, one folder per adapter.
+        adapters: Ids of the adapters that exist.
+
+    Returns:
+        Ids of the adapters whose reports were deleted.
     """
-    gone = [path for path in sorted(reports.glob("*")) if path.is_dir() and path.name not in adapters]
-    for path in gone:
+    return _delete(path for path in sorted(reports.glob("*")) if path.is_dir() and path.name not in adapters)
+
+
+def _delete(folders: Iterable[Path]) -> list[str]:
+    names = []
+    for path in folders:
         shutil.rmtree(path, ignore_errors=True)
-    return [path.name for path in gone]
+        names.append(path.name)
+    return names
 
 
 def _find_adapter(run: RunFolder) -> str | None:
@@ -114,11 +123,5 @@ def _find_adapter(run: RunFolder) -> str | None:
 
 
 def measure_folder(folder: Path) -> int:
-    """Return the bytes of all files in a folder."""
-    return sum(_sizes(folder))
-
-
-def _sizes(folder: Path) -> Iterator[int]:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            yield path.stat().st_size
+    """Return the size of all files in a folder, bytes."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

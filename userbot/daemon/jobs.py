@@ -1,13 +1,14 @@
-"""What the daemon does beside answering: retraining, an eye on new adapters, backups, tidying."""
+"""What the daemon does by the clock: it looks whether to retrain or roll back, prunes, and backs up."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 
-from userbot.config.settings import ScheduleSettings, Settings
+from userbot.config.settings import Settings
 from userbot.daemon.housekeeping import back_up, prune_adapters, prune_reports, prune_runs
 from userbot.daemon.schedule import Job, Schedule
+from userbot.domain.plural import format_count
 from userbot.generator import Generator
 from userbot.generator.suspendable import SuspendableGenerator
 from userbot.reply.messenger import Messenger
@@ -22,8 +23,8 @@ from userbot.store.thread import StoreThread
 log = logging.getLogger(__name__)
 
 
-class Upkeep:
-    """The scheduled work of one daemon.
+class ScheduledJobs:
+    """The scheduled jobs of one daemon.
 
     Args:
         settings: All of them.
@@ -31,8 +32,8 @@ class Upkeep:
         thread: Runs the store's calls.
         shelf: Adapters.
         messenger: Reaches the owner's Saved Messages.
-        generator: The one that serves; where it can rest, it makes suspendable for training.
-        swap: Makes the daemon write with the adapter in service; returns the id it then writes with.
+        generator: Writes the replies; a suspendable one makes room on the GPU while a training runs.
+        activate_adapter: Makes the daemon write with the active adapter; returns the id that it writes with then.
     """
 
     def __init__(
@@ -61,22 +62,24 @@ class Upkeep:
             activate_adapter=activate_adapter,
             suspendable=generator if isinstance(generator, SuspendableGenerator) else None,
         )
-        self.schedule = Schedule(settings.paths.schedule, self._list_jobs(settings.schedule), zone=settings.zone)
+        self.schedule = Schedule(settings.paths.schedule, self.list_jobs(), zone=settings.zone)
 
     async def start(self) -> None:
-        """Start the clockwork; a training that died with the last daemon goes on when conditions allow."""
+        """Start the schedule; a training that ended with the last daemon continues when conditions allow."""
         await self.retraining.recover()
         self.schedule.start()
 
     async def stop(self) -> None:
-        """Stop the clockwork, and a training under way; it goes on after the next start."""
+        """Stop the schedule, and a training in progress; it continues after the next start."""
         await self.schedule.stop()
         await self.retraining.stop()
 
-    def _list_jobs(self, schedule: ScheduleSettings) -> Iterator[Job]:
+    def list_jobs(self) -> Iterator[Job]:
+        """Yield the jobs that the settings name."""
+        schedule = self._settings.schedule
         yield Job(name="check", run=self._check, every_s=schedule.check_s)
         if schedule.retrain_cron:
-            yield Job(name="retrain", run=self.retraining.want, cron=schedule.retrain_cron)
+            yield Job(name="retrain", run=self.retraining.request, cron=schedule.retrain_cron)
         if schedule.prune_cron:
             yield Job(name="prune", run=self._prune, cron=schedule.prune_cron)
         if schedule.backup_cron:
@@ -95,23 +98,25 @@ class Upkeep:
             return
         schedule = self._settings.schedule
         budget = schedule.adapters_mb * 2**20 if schedule.adapters_mb else None
-        gone = await self._thread.run(prune_adapters, self._shelf, keep_last=schedule.keep_last, budget_bytes=budget)
-        left = {manifest.id for manifest in await self._thread.run(self._shelf.all)}
+        keep = schedule.keep_last
+        adapters = await self._thread.run(prune_adapters, self._shelf, keep_last=keep, budget_bytes=budget)
+        kept = {manifest.id for manifest in await self._thread.run(self._shelf.all)}
         paths = self._settings.paths
-        runs = await self._thread.run(prune_runs, paths.runs, adapters=left, keep_last=schedule.keep_last)
-        await self._thread.run(prune_reports, paths.reports, adapters=left)
-        if gone or runs:
-            log.info("pruned %d adapters and %d run folders", len(gone), len(runs))
+        runs = await self._thread.run(prune_runs, paths.runs, adapters=kept, keep_last=keep)
+        await self._thread.run(prune_reports, paths.reports, adapters=kept)
+        if adapters or runs:
+            deleted = f"{format_count(len(adapters), 'adapter')} and {format_count(len(runs), 'run folder')}"
+            log.info("the job prune deleted %s", deleted)
 
     async def _back_up(self) -> None:
         folder, now = self._settings.paths.backups, self._store.clock()
         keep = self._settings.schedule.keep_backups
         path = await self._thread.run(back_up, self._settings.paths.database, folder, now=now, keep=keep)
-        log.info("backed up the database to %s", path)
+        log.info("the database was backed up to %s", path)
 
 
 def make_conditions(settings: Settings) -> Conditions:
-    """Translate the settings of retraining into plain values."""
+    """Return the conditions of retraining that the settings name."""
     schedule = settings.schedule
     return Conditions(
         turns=schedule.retrain_turns,

@@ -1,4 +1,4 @@
-"""Logging of the daemon: for people or as JSON, one line each. No message text is ever logged."""
+"""The daemon's log: for people or as JSON, one line each. No message text is ever logged."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from typing import Literal, TextIO
 
 QUIET_LOGGERS = ("telethon", "httpx", "httpcore", "apscheduler", "alembic", "sqlalchemy", "asyncio")
-"""Libraries whose chatter is of no use, and may quote requests; only their warnings pass."""
+"""Libraries that log much of no use, and may quote requests; only their warnings pass."""
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes one JSON object a line: time, level, logger, text, and the error's trace where there is one."""
+    """Writes one JSON object per line: time, level, logger, text, and the error's trace where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
+        """Return the line for a record."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

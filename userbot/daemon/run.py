@@ -1,8 +1,9 @@
-"""One run of the daemon from start to exit: what it needs is there, signals end it in good order."""
+"""The daemon from start to exit: it checks what it needs, runs, and stops in good order on a signal."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,8 @@ from userbot.generator import Generator
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
 
+log = logging.getLogger(__name__)
+
 
 async def run_daemon(
     settings: Settings,
@@ -23,14 +26,17 @@ async def run_daemon(
     stop: asyncio.Event | None = None,
     reconcile_every_s: float = 180.0,
 ) -> int:
-    """Answer the allowed chats until stopped by SIGTERM, SIGINT or `stop`; return the exit code 0.
+    """Answer the allowed chats until stopped by SIGTERM, SIGINT or `stop`.
 
     Args:
         settings: All of them.
         generator: Writes replies in place of the one that the settings name.
         ready: Set when events are being handled.
         stop: Ends the run when set, as a signal does.
-        reconcile_every_s: Time between looks for missed messages, seconds.
+        reconcile_every_s: Time between two looks for missed messages.
+
+    Returns:
+        The exit code 0.
 
     Raises:
         NoAdapterError: Nothing was trained yet.
@@ -38,6 +44,8 @@ async def run_daemon(
         LoginError: Nobody is logged in.
         SessionLostError: The session was revoked, or the account banned.
     """
+    for note in settings.notes:
+        log.warning("%s", note)
     stop = stop or asyncio.Event()
     shelf = AdapterShelf(settings.paths.adapters)
     if generator is None and shelf.active() is None and settings.generator.kind == "local":
@@ -52,7 +60,7 @@ async def run_daemon(
         try:
             await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done() and not daemon.is_serving:
-                # Connecting goes on for ever without a network, and loading a model takes long.
+                # Without a network it never ends to connect, and loading a model takes long.
                 work.cancel()
             await work
         except asyncio.CancelledError:
@@ -67,14 +75,14 @@ async def run_daemon(
 @contextmanager
 def _signals(stop: asyncio.Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    caught = []
+    handled = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        # Only the main thread may; in a test's thread the stop event does the same.
+        # Only the main thread may; elsewhere the stop event does the same.
         with suppress(ValueError, RuntimeError, NotImplementedError):
             loop.add_signal_handler(number, stop.set)
-            caught.append(number)
+            handled.append(number)
     try:
         yield
     finally:
-        for number in caught:
+        for number in handled:
             loop.remove_signal_handler(number)

@@ -1,4 +1,4 @@
-"""The daemon's clockwork: jobs that survive restarts, and what `clone schedule` shows of them."""
+"""The daemon's schedule: jobs whose times survive restarts, and what `clone schedule` shows of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from userbot.config.cron import read_cron
 from userbot.domain.errors import CloneError
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +28,9 @@ class Job:
 
     Args:
         name: Unique; also what the owner sees.
-        run: Does it. Should come back soon: longer work goes into a task of its own.
+        run: Does it. Should return soon: longer work goes into a task of its own.
         cron: When, as a cron expression.
-        every_s: When, as seconds between two runs; used where there is no cron expression.
+        every_s: Seconds between two runs; used where there is no cron expression.
     """
 
     name: str
@@ -40,27 +40,32 @@ class Job:
 
     @property
     def when(self) -> str:
-        """Return the job's times in words."""
+        """Return the job's times as text."""
         return self.cron or f"every {self.every_s:g} s"
 
 
 @dataclass(frozen=True, slots=True)
 class NextRun:
-    """When a job runs next."""
+    """When a job runs next.
+
+    Args:
+        name: The job's.
+        at: Aware time, UTC.
+    """
 
     name: str
     at: datetime
 
 
 _LIVE: dict[str, dict[str, Job]] = {}
-"""Jobs by the schedule's file: stored jobs can name a function of a module only, not an object that lives now."""
+"""Jobs of running schedules by file: a stored job can name a function of a module only, not an object in memory."""
 
 
 class Schedule:
     """Runs jobs by the clock. Runs that were missed, however many, are made up for once.
 
-    The times are kept in a file of their own beside the database: APScheduler makes its own table, which is no business
-    of our migrations, and a schedule is not worth a backup.
+    The times are kept in a file of their own beside the database: APScheduler makes its own table, which is not part of
+    our migrations, and a schedule needs no backup.
 
     Args:
         file: `<home>/schedule.db`.
@@ -75,7 +80,7 @@ class Schedule:
         self._scheduler: AsyncIOScheduler | None = None
 
     def start(self) -> None:
-        """Start, on the running event loop; a job whose times were changed since begins anew."""
+        """Start, on the running event loop; a job whose times were changed since the last start is planned again."""
         self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _remove_damaged(self._file)
         self._file.touch(mode=0o600)
@@ -86,7 +91,7 @@ class Schedule:
             job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
             **options,
         )
-        # Paused first: a stored job that is not wanted any more must not run on the way.
+        # Paused first: a stored job that is no longer configured must not run meanwhile.
         scheduler.start(paused=True)
         stored = {entry.id: entry.args for entry in scheduler.get_jobs()}
         for name in stored.keys() - self._jobs.keys():
@@ -102,7 +107,7 @@ class Schedule:
         self._scheduler = scheduler
 
     async def stop(self) -> None:
-        """Stop; jobs that run now are finished by nobody but themselves."""
+        """Stop planning; jobs that are running are neither stopped nor awaited."""
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None
@@ -110,17 +115,18 @@ class Schedule:
             await asyncio.sleep(0)  # the scheduler closes its file in the loop's next round
 
     def wake(self) -> None:
-        """Look now whether something is due, such as after the clock was set."""
+        """Look now whether a job is due, such as after the clock was set."""
         if self._scheduler is not None:
             self._scheduler.wakeup()
 
 
 async def run_job(file: str, name: str, _when: str) -> None:
-    """Run a job of a live schedule; called by APScheduler. A failure is logged, and the next run comes all the same.
+    """Run a job of a running schedule; called by APScheduler. A failure is logged, and the next run comes all the same.
 
     Args:
         file: The schedule's file.
         name: The job's.
+        _when: Its times, stored with the job so that a change of them is noticed.
     """
     job = _LIVE.get(file, {}).get(name)
     if job is None:
@@ -128,9 +134,9 @@ async def run_job(file: str, name: str, _when: str) -> None:
     try:
         await job.run()
     except CloneError as exc:
-        logger.warning("scheduled job %s failed: %s", name, exc)
+        log.warning("scheduled job %s failed: %s", name, exc)
     except Exception:
-        logger.exception("scheduled job %s failed", name)
+        log.exception("scheduled job %s failed", name)
 
 
 def read_next_runs(file: Path) -> list[NextRun]:
@@ -142,7 +148,7 @@ def read_next_runs(file: Path) -> list[NextRun]:
             rows = connection.execute(
                 "SELECT id, next_run_time FROM apscheduler_jobs WHERE next_run_time IS NOT NULL ORDER BY next_run_time"
             ).fetchall()
-        except sqlite3.DatabaseError:  # made and not filled yet, or damaged: the next start makes it anew
+        except sqlite3.DatabaseError:  # made and not filled yet, or damaged: the next start makes it again
             return []
     return [NextRun(name, datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=at)) for name, at in rows]
 
@@ -158,5 +164,5 @@ def _remove_damaged(file: Path) -> None:
     except sqlite3.DatabaseError:
         sound = False
     if not sound:
-        logger.warning("%s is damaged; the schedule begins anew", file)
+        log.warning("the schedule %s is damaged, so all jobs are planned again", file)
         file.unlink()

@@ -1,4 +1,4 @@
-"""What the daemon says of itself: written by it to the store, read by `clone status` and `/clone status`."""
+"""The daemon and its chats at one moment, as `clone status` and `/clone status` show them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from userbot.daemon.heartbeat import NOT_RUNNING, read_state
+from userbot.daemon.pauses import format_pause, format_time
 from userbot.domain.errors import AdapterError
 from userbot.domain.messages import Chat
 from userbot.reply.situation import read_pause
@@ -20,15 +21,15 @@ class Status:
     """The daemon and its chats at one moment.
 
     Args:
-        state: What the daemon does, `not running` where its process is gone.
+        state: What the daemon does; `not running` where its process is gone.
         since: When that began; None where it never ran.
         pid: Its process.
-        adapter_id: Adapter in service.
+        adapter_id: The active adapter.
         allowed: Chats that are answered or get drafts.
         paused_until: End of a pause of all chats.
         pending: Bubbles waiting to be sent.
         replies_in_day: Replies in the last 24 hours.
-        training: A line on the training under way, waiting, or last; None where there was none.
+        training: A line on the training that runs, waits, or was the last; None where there was none.
         newest: The newest decisions, newest first.
         now: When this was read.
     """
@@ -46,8 +47,8 @@ class Status:
     now: datetime
 
     def to_text(self) -> str:
-        """Describe it in a few lines."""
-        lines = [f"Daemon: {self.state}" + (f" since {_tell(self.since)}" if self.since else "")]
+        """Return a few lines for the owner."""
+        lines = [f"Daemon: {self.state}" + (f" since {format_time(self.since)}" if self.since else "")]
         lines.append(f"Adapter: {self.adapter_id or 'none'}")
         if self.paused_until and self.paused_until > self.now:
             lines.append(f"Everything is paused {format_pause(self.paused_until, self.now)}")
@@ -58,14 +59,14 @@ class Status:
             lines.append("No chat is allowed, so nobody is answered")
         for chat in self.allowed:
             paused = chat.paused_until is not None and chat.paused_until > self.now
-            rest = f", paused {format_pause(chat.paused_until, self.now)}" if paused and chat.paused_until else ""
-            lines.append(f"· {chat.title}: {chat.mode}{rest}")
+            pause = f", paused {format_pause(chat.paused_until, self.now)}" if paused and chat.paused_until else ""
+            lines.append(f"· {chat.title}: {chat.mode}{pause}")
         lines += [f"Last in chat {d.chat_id}: {d.state}, {d.reason}" for d in self.newest if d.reason]
         return "\n".join(lines)
 
 
 def read_status(store: Store, shelf: AdapterShelf) -> Status:
-    """Read how things stand."""
+    """Read the present status; an adapter that can't be read counts as none."""
     daemon, now = read_state(store), store.clock()
     try:
         manifest = shelf.active()
@@ -84,12 +85,3 @@ def read_status(store: Store, shelf: AdapterShelf) -> Status:
         newest=tuple(store.replies.newest(limit=3)),
         now=now,
     )
-
-
-def format_pause(until: datetime, now: datetime) -> str:
-    """Say when a pause ends; one that only the owner ends has a date a lifetime away."""
-    return "until you resume" if until - now > timedelta(days=3650) else f"until {until.astimezone():%d %b %H:%M}"
-
-
-def _tell(at: datetime | None) -> str:
-    return f"{at.astimezone():%d %b %H:%M}" if at else "?"

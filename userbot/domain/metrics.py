@@ -13,6 +13,7 @@ STATES = (
     "needs login",
     "session lost",
     "stopped",
+    "failed",
 )
 """States of the daemon that the metric `clone_state` knows."""
 
@@ -26,15 +27,13 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.messages = Counter("clone_messages", "Messages stored, by origin", ["origin"], registry=self.registry)
-        self.ignored = Counter(
-            "clone_ignored_messages", "Messages of chats that are not allowed", registry=self.registry
-        )
+        self.ignored = Counter("clone_ignored_messages", "Messages of chats not allowed", registry=self.registry)
         self.decisions = Counter("clone_decisions", "Decisions on bursts, by state", ["state"], registry=self.registry)
         self.sent = Counter("clone_sent_bubbles", "Bubbles delivered", registry=self.registry)
         self.flood_s = Counter("clone_flood_seconds", "Seconds that Telegram asked to wait", registry=self.registry)
         self.retries = Counter(
             "clone_guard_retries",
-            "Replies that the guard refused and that were generated again",
+            "Replies generated again",
             registry=self.registry,
         )
         self.generation_s = Histogram(
@@ -43,9 +42,7 @@ class Metrics:
             buckets=(0.1, 0.3, 1, 2, 5, 10, 20, 40, 80),
             registry=self.registry,
         )
-        self.takeovers = Counter(
-            "clone_takeovers", "Takeovers: the owner wrote in a chat themselves", registry=self.registry
-        )
+        self.takeovers = Counter("clone_takeovers", "Takeovers of chats by the owner", registry=self.registry)
         self.errors = Counter("clone_errors", "Unexpected errors, by place", ["place"], registry=self.registry)
         self.queue = Gauge("clone_event_queue", "Events waiting to be handled", registry=self.registry)
         self.state = Enum("clone_state", "State of the daemon", states=list(STATES), registry=self.registry)

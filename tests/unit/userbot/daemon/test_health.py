@@ -1,27 +1,13 @@
-"""Health, metrics and logs of the daemon."""
+"""Health and metrics over HTTP."""
 
 from __future__ import annotations
-
-import io
-import json
-import logging
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from userbot.daemon.health import serve_health
-from userbot.daemon.logs import set_up_logging
 from userbot.domain.errors import ConfigError
 from userbot.domain.metrics import Metrics
-
-
-@pytest.fixture
-def untouched_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
 
 
 def test_health_and_metrics_are_served_on_the_loopback_interface() -> None:
@@ -52,27 +38,3 @@ def test_taken_port_is_refused_with_the_setting_to_change() -> None:
     assert str(caught.value) == (
         f"The health endpoint can't listen on port {port}: Address already in use. Set another CLONE_HEALTH__PORT."
     )
-
-
-@pytest.mark.usefixtures("untouched_logging")
-def test_json_log_has_one_object_a_line_with_the_trace() -> None:
-    stream = io.StringIO()
-    set_up_logging("json", "info", stream=stream)
-    logging.getLogger("userbot.test").info("sent %d", 2)
-    try:
-        raise ValueError("broken")
-    except ValueError:
-        logging.getLogger("userbot.test").exception("failed")
-    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
-    assert (first["level"], first["logger"], first["text"]) == ("info", "userbot.test", "sent 2")
-    assert "ValueError: broken" in second["trace"]
-
-
-@pytest.mark.usefixtures("untouched_logging")
-def test_human_log_keeps_libraries_quiet() -> None:
-    stream = io.StringIO()
-    set_up_logging("human", "info", stream=stream)
-    logging.getLogger("httpx").info("POST …")
-    logging.getLogger("userbot.test").info("hello")
-    assert stream.getvalue().rstrip().endswith("INFO    userbot.test: hello")
-    assert "POST" not in stream.getvalue()

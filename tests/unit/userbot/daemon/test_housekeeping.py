@@ -28,11 +28,6 @@ def names_of(shelf: AdapterShelf) -> list[str]:
     return [manifest.id for manifest in shelf.all()]
 
 
-@pytest.fixture
-def shelf(tmp_path: Path) -> AdapterShelf:
-    return AdapterShelf(tmp_path / "adapters")
-
-
 def test_a_backup_of_a_live_database_is_whole(store: Store, friend: Chat, tmp_path: Path) -> None:
     store.messages.add([bubble(number, "hello") for number in range(1, 50)])
     database = Path(str(store.engine.url.database))
@@ -82,7 +77,7 @@ def test_keep_last_spares_the_newest(shelf: AdapterShelf) -> None:
     assert names_of(shelf) == ["c", "d"]
 
 
-def test_the_one_in_service_and_the_way_back_are_never_deleted(shelf: AdapterShelf) -> None:
+def test_the_active_adapter_and_the_one_before_it_are_never_deleted(shelf: AdapterShelf) -> None:
     make_adapters(shelf, "a", "b", "c", "d", "e")
     shelf.activate("a")
     shelf.activate("b")

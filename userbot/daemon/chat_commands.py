@@ -1,0 +1,89 @@
+"""Commands on chats: who is answered, pauses, and fetching history."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from userbot.daemon.command_context import PREFIX, CommandContext
+from userbot.daemon.pauses import UNLIMITED, format_pause, parse_span
+from userbot.domain.errors import ConfigError
+from userbot.domain.messages import Mode
+from userbot.reply.situation import write_pause
+
+_VERBS = {Mode.AUTO: "allow", Mode.DRAFT: "draft", Mode.OFF: "off"}
+_EFFECTS = {
+    Mode.AUTO: "is answered from now on.",
+    Mode.DRAFT: "gets drafts from now on; you send them.",
+    Mode.OFF: "is left alone from now on.",
+}
+
+
+def set_mode(mode: Mode) -> Callable[[str, CommandContext], Awaitable[str]]:
+    """Return the command that gives a chat this mode."""
+
+    async def run(argument: str, context: CommandContext) -> str:
+        if not argument:
+            return f"Name a chat: its @username, title or id, as in `{PREFIX} {_VERBS[mode]} @vera`."
+        chat = await context.find_chat(argument)
+        await context.thread.run(context.store.chats.set_mode, chat.id, mode)
+        if mode is Mode.OFF:
+            await context.drop_answer(chat, reason="switched off by the owner")
+        else:
+            await context.review()
+        return f"{chat.title} {_EFFECTS[mode]}"
+
+    return run
+
+
+async def pause(argument: str, context: CommandContext) -> str:
+    """Answer nothing for a while, in all chats or in one: `[span] [chat]`.
+
+    Raises:
+        ChatNotFoundError: No chat matches, or several do.
+    """
+    words = argument.split(maxsplit=1)
+    span = parse_span(words[0]) if words else None
+    name = argument if span is None else "".join(words[1:])
+    now = context.store.clock()
+    until = now + (span or UNLIMITED)
+    if not name:
+        await context.thread.run(write_pause, context.store, until)
+        for chat in await context.thread.run(context.store.chats.allowed):
+            await context.drop_answer(chat, reason="paused by the owner")
+        return f"Paused {format_pause(until, now)}: nothing is answered."
+    chat = await context.thread.run(context.store.chats.find, name)
+    await context.thread.run(context.store.chats.pause, chat.id, until)
+    await context.drop_answer(chat, reason="paused by the owner")
+    return f"{chat.title} is paused {format_pause(until, now)}."
+
+
+async def resume(argument: str, context: CommandContext) -> str:
+    """End the pause of all chats, or of the named one.
+
+    Raises:
+        ChatNotFoundError: No chat matches, or several do.
+    """
+    if argument:
+        chat = await context.thread.run(context.store.chats.find, argument)
+        await context.thread.run(context.store.chats.pause, chat.id, None)
+        text = f"{chat.title} is answered again, if it is allowed."
+    else:
+        await context.thread.run(write_pause, context.store, None)
+        text = "The pause is over. Chats that you took over yourself stay paused: `resume chat`."
+    await context.review()
+    return text
+
+
+async def pull(argument: str, context: CommandContext) -> str:
+    """Fetch the history of chats, one name a line.
+
+    Raises:
+        ConfigError: No chat is named, no daemon runs, or a pull is in progress.
+        ChatNotFoundError: No chat matches, or several do.
+    """
+    names = [name for name in argument.splitlines() if name.strip()]
+    if not names:
+        raise ConfigError(f"Name a chat: its @username, title or id, as in `{PREFIX} pull @vera`.")
+    if context.daemon is None:
+        raise ConfigError("The daemon does not run. Fetch with `clone pull CHAT`.")
+    return await context.daemon.pull([await context.find_chat(name) for name in names])
