@@ -62,7 +62,7 @@ class GraphedBackward:
         Returns:
             The summed loss, nats, still on the device, overwritten by the next call; no dimensions.
         """
-        packed = self.pack(samples)
+        packed = pack_for_graph(self._tokens, samples, max_seqlen=self._max_seqlen)
         self._loss_share.fill_(1 / supervised)
         shape = packed.ids.shape[1], len(packed.cu_seqlens), len(packed.targets)
         if shape not in self._captured:
@@ -79,33 +79,6 @@ class GraphedBackward:
         """Drop all graphs, because memory ran out or gradients were dropped."""
         self._captured.clear()
         self._seen.clear()
-
-    def pack(self, samples: Ints) -> PackedSequence:
-        """Pack samples into a sequence of one of few shapes; some of its targets are padding.
-
-        Args:
-            samples: Indices of those that share the forward pass; shape (samples,).
-
-        Returns:
-            The sequence, on the CPU.
-        """
-        useful_tokens = int(self._tokens.lengths[samples].sum())
-        tokens = round_up(useful_tokens)
-        packed = pack(self._tokens, samples, pad_to=tokens, max_seqlen=self._max_seqlen)
-        cu_seqlens = np.unique(packed.cu_seqlens.numpy())
-        step = max(8, tokens // 32)
-        cu_seqlens = np.pad(cu_seqlens, (0, -len(cu_seqlens) % step), mode="edge")
-        supervised = len(packed.targets)
-        filler = min(tokens, round_up(supervised, _SUPERVISED_GRAIN)) - supervised
-        return PackedSequence(
-            ids=packed.ids,
-            position_ids=packed.position_ids,
-            cu_seqlens=torch.from_numpy(cu_seqlens),
-            max_seqlen=packed.max_seqlen,
-            loss_positions=torch.nn.functional.pad(packed.loss_positions, (0, filler)),
-            targets=torch.nn.functional.pad(packed.targets, (0, filler), value=IGNORED),
-            useful_tokens=useful_tokens,
-        )
 
     def _backward(self, packed: PackedSequence) -> torch.Tensor:
         return backward_pack(self._lm, packed, scale=lambda loss: self._scale(loss * self._loss_share))
@@ -127,3 +100,33 @@ class GraphedBackward:
             return False
         self._captured[shape] = _Captured(graph=graph, packed=packed, loss=loss)
         return True
+
+
+def pack_for_graph(tokens: Tokens, samples: Ints, *, max_seqlen: int) -> PackedSequence:
+    """Pack samples into a sequence of one of few shapes; some of its targets are padding.
+
+    Args:
+        tokens: All samples.
+        samples: Indices of those that share the forward pass; shape (samples,).
+        max_seqlen: Longest sample of all sequences, tokens.
+
+    Returns:
+        The sequence, on the CPU.
+    """
+    useful_tokens = int(tokens.lengths[samples].sum())
+    length = round_up(useful_tokens)
+    packed = pack(tokens, samples, pad_to=length, max_seqlen=max_seqlen)
+    cu_seqlens = np.unique(packed.cu_seqlens.numpy())
+    step = max(8, length // 32)
+    cu_seqlens = np.pad(cu_seqlens, (0, -len(cu_seqlens) % step), mode="edge")
+    supervised = len(packed.targets)
+    filler = min(length, round_up(supervised, _SUPERVISED_GRAIN)) - supervised
+    return PackedSequence(
+        ids=packed.ids,
+        position_ids=packed.position_ids,
+        cu_seqlens=torch.from_numpy(cu_seqlens),
+        max_seqlen=packed.max_seqlen,
+        loss_positions=torch.nn.functional.pad(packed.loss_positions, (0, filler)),
+        targets=torch.nn.functional.pad(packed.targets, (0, filler), value=IGNORED),
+        useful_tokens=useful_tokens,
+    )

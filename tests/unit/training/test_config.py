@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from training.config import MISTRAL, TINY, adapt_to_base, make_config, read_layer
+from training.config import MISTRAL, TINY, TrainConfig, adapt_to_base, make_config, read_layer, rename_former
+from userbot.config.former_names import FormerNameWarning
 from userbot.domain.errors import ConfigError
 
 LIST = "`clone train --settings` lists all settings."
@@ -89,3 +90,34 @@ def test_a_file_that_is_none_names_the_repair(tmp_path: Path) -> None:
         read_layer(tmp_path / "train.toml")
     with pytest.raises(ConfigError, match=r"missing\.toml can't be read: .* Check --config\."):
         read_layer(tmp_path / "missing.toml")
+
+
+def test_former_names_and_values_count_in_their_layer_and_are_told() -> None:
+    with pytest.warns(FormerNameWarning) as caught:
+        config = make_config("small", {"row_tokens": 2048}, {"attention": "segments"})
+
+    assert (config.max_pack_tokens, config.attention) == (2048, "per_sample")
+    assert [str(each.message) for each in caught] == [
+        "The training setting row_tokens is called max_pack_tokens now; the former name still works.",
+        "The training setting attention=segments is called attention=per_sample now; the former value still works.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("former", "today"),
+    [("rows", "packed"), ("segments", "per_sample"), ("alone", "unpacked"), ("varlen", "varlen"), ("sdpa", "sdpa")],
+)
+def test_the_configuration_of_an_older_manifest_is_read(former: str, today: str) -> None:
+    values = make_config().model_dump(mode="json")
+    del values["max_pack_tokens"]
+    config = TrainConfig.model_validate({**values, "row_tokens": 512, "attention": former})
+
+    assert (config.max_pack_tokens, config.attention) == (512, today)
+
+
+def test_of_a_setting_under_both_names_todays_counts() -> None:
+    renamed, lines = rename_former({"row_tokens": 512, "max_pack_tokens": 1024, "epochs": 2})
+
+    assert renamed == {"max_pack_tokens": 1024, "epochs": 2}
+    assert len(lines) == 1
+    assert rename_former(renamed) == (renamed, ())

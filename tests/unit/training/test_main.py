@@ -63,6 +63,16 @@ def test_flags_win_over_the_file_and_the_file_over_the_settings(tmp_path: Path) 
     assert notes == ()
 
 
+def test_former_names_of_training_settings_are_told(tmp_path: Path) -> None:
+    config, notes = configure(load_settings(tmp_path), give(set=["row_tokens=512", "attention=alone"]))
+
+    assert (config.max_pack_tokens, config.attention) == (512, "unpacked")
+    assert notes == (
+        "The training setting row_tokens is called max_pack_tokens now; the former name still works.",
+        "The training setting attention=alone is called attention=unpacked now; the former value still works.",
+    )
+
+
 @pytest.mark.parametrize("text", ["epochs", "=2", " = "])
 def test_what_is_no_setting_names_the_form(text: str) -> None:
     with pytest.raises(ConfigError, match="is no setting: write --set NAME=VALUE"):

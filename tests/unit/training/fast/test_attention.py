@@ -93,9 +93,10 @@ def test_only_paths_of_this_project_have_names_of_its_own() -> None:
     ]
 
 
-def draw(*, width: int = 8) -> list[torch.Tensor]:
+def draw(*, width: int = 8) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    return [torch.randn(1, heads, 9, width, generator=generator) for heads in (4, 2, 2)]
+    query, key, value = (torch.randn(1, heads, 9, width, generator=generator) for heads in (4, 2, 2))
+    return query, key, value
 
 
 def test_samples_attend_one_by_one_as_the_reference_says() -> None:
@@ -103,7 +104,8 @@ def test_samples_attend_one_by_one_as_the_reference_says() -> None:
     cu_seqlens = torch.tensor([0, 4, 6, 9, 9], dtype=torch.int32)  # the end is repeated, as padding does
     attended, weights = attend_per_sample(torch.nn.Identity(), *states, None, scaling=0.3, cu_seq_lens_q=cu_seqlens)
     position_ids = torch.tensor([0, 1, 2, 3, 0, 1, 0, 1, 2])
-    expected, _ = packed_attention(*(part[0].transpose(0, 1) for part in states), position_ids, scale=0.3)
+    query, key, value = (part[0].transpose(0, 1) for part in states)
+    expected, _ = packed_attention(query, key, value, position_ids, scale=0.3)
     assert weights is None
     assert measure_error(attended[0], expected) < 1e-6
 

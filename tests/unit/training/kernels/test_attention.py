@@ -13,20 +13,22 @@ LENGTHS = [5, 1, 9, 3]
 SCALE = 0.3
 
 
-def draw(*, heads: int, kv_heads: int, width: int = 8) -> list[torch.Tensor]:
+def draw(*, heads: int, kv_heads: int, width: int = 8) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(heads + kv_heads)
-    shapes = ((sum(LENGTHS), count, width) for count in (heads, kv_heads, kv_heads))
-    return [torch.randn(shape, generator=generator, requires_grad=True) for shape in shapes]
+
+    def draw_heads(count: int) -> torch.Tensor:
+        return torch.randn(sum(LENGTHS), count, width, generator=generator, requires_grad=True)
+
+    return draw_heads(heads), draw_heads(kv_heads), draw_heads(kv_heads)
 
 
 def attend_alone(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Attend in each sample by torch's own function."""
-    parts = [
-        scaled_dot_product_attention(
-            *(part.transpose(0, 1)[None] for part in sample), is_causal=True, scale=SCALE, enable_gqa=True
-        )[0].transpose(0, 1)
-        for sample in zip(*(torch.split(states, LENGTHS) for states in (query, key, value)), strict=True)
-    ]
+    parts = []
+    for sample in zip(*(torch.split(states, LENGTHS) for states in (query, key, value)), strict=True):
+        q, k, v = (part.transpose(0, 1)[None] for part in sample)
+        attended = scaled_dot_product_attention(q, k, v, is_causal=True, scale=SCALE, enable_gqa=True)
+        parts.append(attended[0].transpose(0, 1))
     return torch.cat(parts)
 
 

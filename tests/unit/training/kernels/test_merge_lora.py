@@ -34,7 +34,8 @@ def dequantise(weight: Any) -> torch.Tensor:
         scales = levels * state.state2.absmax.repeat_interleave(state.state2.blocksize)[: len(levels)] + state.offset
     packed = weight.data.flatten()
     numbers = torch.tensor(NF4)[torch.stack((packed >> 4, packed & 15), dim=1).flatten().long()]
-    return (numbers.view(-1, state.blocksize) * scales[:, None]).view(OUTPUTS, INPUTS)
+    whole: torch.Tensor = numbers.view(-1, state.blocksize) * scales[:, None]
+    return whole.view(OUTPUTS, INPUTS)
 
 
 @pytest.mark.parametrize("nested", [False, True])

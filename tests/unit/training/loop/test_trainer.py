@@ -1,4 +1,4 @@
-"""The training loop: the same curve after a stop, smaller rows when memory runs out, the learning rate."""
+"""The training loop: the same curve after a stop, shorter forward passes when memory runs out."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from models import invent_samples, load_causal_lm, make_base
+from models import invent_samples, load_causal_lm
 
 from training.config import TrainConfig, make_config
 from training.data.tokens import flatten
 from training.events import Note, Stepped
 from training.loop.batches import plan_batches
 from training.loop.checkpoint import Checkpoint
-from training.loop.optimizer import shape_rate
-from training.loop.throughput import measure_throughput
-from training.loop.trainer import Layout, Trainer
+from training.loop.layout import Layout
+from training.loop.trainer import Trainer
 from training.model.causal_lm import CausalLM
 from training.progress import RecordedProgress
 from userbot.domain.errors import OutOfMemoryError, TrainingStoppedError
@@ -37,11 +36,6 @@ class Heard(RecordedProgress):
         return [event.text for event in self.of(Note)]
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_base(tmp_path_factory.mktemp("base") / "mistral")
-
-
 def configure(**values: Any) -> TrainConfig:
     return make_config(
         "default", {"batch_tokens": 80, "learning_rate": 0.01, "warmup_steps": 2, "epochs": 2, "save_every": 2}, values
@@ -59,11 +53,11 @@ def make_trainer(
 ) -> Trainer:
     config = config or configure()
     tokens = flatten(invent_samples(LENGTHS))
-    plan, _ = plan_batches(config, tokens)
+    batches, _ = plan_batches(config, tokens)
     return Trainer(
         lm=lm,
         tokens=tokens,
-        plan=plan,
+        batches=batches,
         config=config,
         layout=Layout(max_pack_tokens=max_pack_tokens),
         progress=progress,
@@ -77,17 +71,17 @@ def stop_after(calls: int) -> Callable[[], bool]:
     return lambda: next(left, None) is None
 
 
-def test_training_lowers_the_loss(base: Path) -> None:
+def test_training_lowers_the_loss(mistral: Path) -> None:
     heard = Heard()
-    make_trainer(load_causal_lm(base), heard, config=configure(epochs=8)).run()
+    make_trainer(load_causal_lm(mistral), heard, config=configure(epochs=8)).run()
     assert heard.losses[-1] < heard.losses[0] - 0.3
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "paged_adamw_8bit"])
-def test_a_resumed_run_has_the_same_curve(base: Path, tmp_path: Path, optimizer: str) -> None:
+def test_a_resumed_run_has_the_same_curve(mistral: Path, tmp_path: Path, optimizer: str) -> None:
     config = configure(optimizer=optimizer)
     whole, first, rest = Heard(), Heard(), Heard()
-    lm = load_causal_lm(base, dropout=0.2)
+    lm = load_causal_lm(mistral, dropout=0.2)
     make_trainer(lm, whole, config=config).run()
     expected = [value.clone() for value in lm.model.parameters() if value.requires_grad]
 
@@ -96,9 +90,9 @@ def test_a_resumed_run_has_the_same_curve(base: Path, tmp_path: Path, optimizer:
         TrainingStoppedError, match=r"^Training stopped after 3 of \d updates\. `clone train --resume` goes"
     ):
         make_trainer(
-            load_causal_lm(base, dropout=0.2), first, config=config, checkpoint=file, should_stop=stop_after(3)
+            load_causal_lm(mistral, dropout=0.2), first, config=config, checkpoint=file, should_stop=stop_after(3)
         ).run()
-    lm = load_causal_lm(base, dropout=0.2)
+    lm = load_causal_lm(mistral, dropout=0.2)
     make_trainer(lm, rest, config=config, checkpoint=file).run(Checkpoint.load(file, "cpu"))
     assert first.losses + rest.losses == whole.losses
     assert len(first.losses) == 3
@@ -106,15 +100,15 @@ def test_a_resumed_run_has_the_same_curve(base: Path, tmp_path: Path, optimizer:
     assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
-def test_accumulating_small_rows_is_the_same_update(base: Path) -> None:
+def test_accumulating_short_passes_is_the_same_update(mistral: Path) -> None:
     one, many = Heard(), Heard()
-    make_trainer(load_causal_lm(base), one, max_pack_tokens=80).run()
-    make_trainer(load_causal_lm(base), many, max_pack_tokens=40).run()
+    make_trainer(load_causal_lm(mistral), one, max_pack_tokens=80).run()
+    make_trainer(load_causal_lm(mistral), many, max_pack_tokens=40).run()
     assert many.losses == pytest.approx(one.losses, rel=1e-4)
 
 
 def fail_above(lm: CausalLM, tokens: int) -> None:
-    """Let the memory of a device run out on rows longer than some tokens."""
+    """Let the memory of a device run out in forward passes of more than some tokens."""
 
     def check(module: torch.nn.Module, args: Any, inputs: dict[str, Any]) -> None:
         if inputs["input_ids"].shape[1] > tokens:
@@ -123,21 +117,21 @@ def fail_above(lm: CausalLM, tokens: int) -> None:
     lm.body.register_forward_pre_hook(check, with_kwargs=True)
 
 
-def test_running_out_of_memory_halves_the_rows_and_keeps_the_updates(base: Path) -> None:
+def test_running_out_of_memory_halves_the_passes_and_keeps_the_updates(mistral: Path) -> None:
     plain, short = Heard(), Heard()
-    make_trainer(load_causal_lm(base), plain).run()
-    lm = load_causal_lm(base)
+    make_trainer(load_causal_lm(mistral), plain).run()
+    lm = load_causal_lm(mistral)
     fail_above(lm, 45)
     trainer = make_trainer(lm, short)
     trainer.run()
     assert short.losses == pytest.approx(plain.losses, rel=1e-4)
-    assert short.notes == ["memory ran out: rows of 40 tokens from here on, the same updates"]
+    assert short.notes == ["memory ran out: forward passes of 40 tokens from here on, the same updates"]
     assert trainer.layout.max_pack_tokens == 40
 
 
-def test_when_rows_can_not_be_smaller_activations_are_recomputed_and_then_it_gives_up(base: Path) -> None:
+def test_when_passes_can_not_be_shorter_activations_are_recomputed_and_then_it_gives_up(mistral: Path) -> None:
     heard = Heard()
-    lm = load_causal_lm(base)
+    lm = load_causal_lm(mistral)
     fail_above(lm, 5)
     with pytest.raises(OutOfMemoryError) as caught:
         make_trainer(lm, heard).run()
@@ -148,8 +142,8 @@ def test_when_rows_can_not_be_smaller_activations_are_recomputed_and_then_it_giv
     )
 
 
-def test_another_error_is_not_taken_for_memory(base: Path) -> None:
-    lm = load_causal_lm(base)
+def test_another_error_is_not_taken_for_memory(mistral: Path) -> None:
+    lm = load_causal_lm(mistral)
 
     def fail(*_: Any) -> None:
         raise RuntimeError("something else")
@@ -159,54 +153,48 @@ def test_another_error_is_not_taken_for_memory(base: Path) -> None:
         make_trainer(lm, Heard()).run()
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "paged_adamw_8bit"])
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_measuring_the_speed_changes_nothing(base: Path, optimizer: str, dtype: str) -> None:
-    config, curves = configure(optimizer=optimizer), []
-    for measured in (False, True):
-        heard, lm = Heard(), load_causal_lm(base, dtype=dtype, attention="sdpa")
-        trainer = make_trainer(lm, heard, config=config)
-        before = [value.clone() for value in trainer.parameters]
-        if measured:
-            speed = measure_throughput(trainer)
-            assert speed is not None and speed > 0
-            assert all(torch.equal(one, other) for one, other in zip(before, trainer.parameters, strict=True))
-        trainer.run()
-        curves.append((heard.losses, [value.detach() for value in trainer.parameters]))
-    assert curves[0][0] == curves[1][0]
-    assert all(torch.equal(one, other) for one, other in zip(curves[0][1], curves[1][1], strict=True))
-
-
-def test_float16_goes_through_the_gradient_scaler(base: Path) -> None:
+def test_float16_goes_through_the_gradient_scaler(mistral: Path) -> None:
     heard = Heard()
-    lm = load_causal_lm(base, dtype="float16", attention="sdpa")
+    lm = load_causal_lm(mistral, dtype="float16", attention="sdpa")
     trainer = make_trainer(lm, heard, config=configure(epochs=6))
     trainer.run()
     assert trainer.scaler.is_enabled()
     assert heard.losses[-1] < heard.losses[0] - 0.1
 
 
-def test_rows_of_one_sample_where_packing_is_not_possible(base: Path) -> None:
-    packed, alone = Heard(), Heard()
-    make_trainer(load_causal_lm(base), packed).run()
-    trainer = make_trainer(load_causal_lm(base), alone)
+def test_one_sample_a_pass_where_packing_is_not_possible(mistral: Path) -> None:
+    packed, unpacked = Heard(), Heard()
+    make_trainer(load_causal_lm(mistral), packed).run()
+    trainer = make_trainer(load_causal_lm(mistral), unpacked)
     trainer.layout.packed = False
     trainer.run()
-    assert alone.losses == pytest.approx(packed.losses, rel=1e-4)
+    assert unpacked.losses == pytest.approx(packed.losses, rel=1e-4)
 
 
-def test_the_learning_rate_rises_then_follows_its_schedule() -> None:
-    shares = [shape_rate("linear", 2, step=step, total=6) for step in range(6)]
-    assert shares == pytest.approx([1 / 3, 2 / 3, 1, 0.75, 0.5, 0.25])
-    assert [shape_rate("constant", 0, step=step, total=6) for step in (0, 5)] == [1, 1]
-    assert shape_rate("cosine", 0, step=3, total=6) == pytest.approx(0.5)
+def test_padded_passes_are_the_same_updates(mistral: Path) -> None:
+    plain, padded = Heard(), Heard()
+    make_trainer(load_causal_lm(mistral), plain).run()
+    trainer = make_trainer(load_causal_lm(mistral), padded)
+    trainer.layout.pad = True
+    trainer.run()
+    assert padded.losses == pytest.approx(plain.losses, rel=1e-4)
 
 
-def test_epochs_may_be_a_fraction_and_updates_limited() -> None:
-    tokens = flatten(invent_samples(LENGTHS))
-    one, _ = plan_batches(configure(epochs=1), tokens)
-    half, ends = plan_batches(configure(epochs=1.5), tokens)
-    assert len(half) == len(one) + -(-len(one) // 2)
-    assert ends == [len(one), len(half)]
-    assert [samples.tolist() for samples in half[: len(one)]] == [samples.tolist() for samples in one]
-    assert len(plan_batches(configure(max_steps=2), tokens)[0]) == 2
+def test_evaluations_come_after_the_steps_that_are_asked_for(mistral: Path) -> None:
+    steps: list[int] = []
+    trainer = make_trainer(load_causal_lm(mistral), Heard())
+    trainer.evaluate, trainer.evaluate_at = steps.append, frozenset({1, 3})
+    trainer.run()
+    assert steps == [1, 3]
+    assert trainer.lm.model.training
+
+
+def test_a_run_counts_the_tokens_of_its_own_updates(mistral: Path, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.pt"
+    whole = make_trainer(load_causal_lm(mistral), Heard()).run()
+    with pytest.raises(TrainingStoppedError):
+        make_trainer(load_causal_lm(mistral), Heard(), checkpoint=file, should_stop=stop_after(3)).run()
+    start = Checkpoint.load(file, "cpu")
+    assert start is not None
+    rest = make_trainer(load_causal_lm(mistral), Heard(), checkpoint=file).run(start)
+    assert (whole, start.tokens + rest) == (2 * sum(LENGTHS), whole)

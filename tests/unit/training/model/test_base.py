@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,19 @@ import pytest
 import torch
 from models import make_base
 
-from training.config import MISTRAL, LoraSettings, adapt_to_base, make_config
-from training.model import hub
-from training.model.base import attach_lora, check_quantised, count_4bit, dequantise_weights, load_base, resolve_base
+from training.config import MISTRAL
+from training.model.base import (
+    check_quantised,
+    count_4bit,
+    dequantise_weights,
+    keep_differentiable,
+    load_base,
+    load_tokenizer,
+    quiet_deprecations,
+    resolve_base,
+)
 from training.model.memory import count_4bit_bytes
-from userbot.domain.errors import BaseMismatchError, ConfigError, NotQuantisedError
-
-LORA: LoraSettings = make_config("default", {"lora": {"r": 4}}).lora
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_base(tmp_path_factory.mktemp("base") / "mistral")
+from userbot.domain.errors import ConfigError, NotQuantisedError
 
 
 def load(folder: Path, *, quantised: bool) -> torch.nn.Module:
@@ -31,7 +31,7 @@ def load(folder: Path, *, quantised: bool) -> torch.nn.Module:
     return model  # type: ignore[no-any-return]  # transformers has no types
 
 
-def test_the_machine_chooses_the_base_when_none_is_configured(tmp_path: Path) -> None:
+def test_the_device_chooses_the_base_when_none_is_configured(tmp_path: Path) -> None:
     small = resolve_base(None, models_dir=tmp_path, cuda=False)
     assert small.name == "tiny"
     assert (Path(small.source) / "model.safetensors").is_file()
@@ -40,9 +40,9 @@ def test_the_machine_chooses_the_base_when_none_is_configured(tmp_path: Path) ->
     assert (large.name, large.source) == (MISTRAL, MISTRAL)
 
 
-def test_a_folder_is_named_by_its_whole_path(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(base.parent)
-    assert resolve_base("./mistral", models_dir=base).name == str(base)
+def test_a_folder_is_named_by_its_whole_path(mistral: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(mistral.parent)
+    assert resolve_base("./mistral", models_dir=mistral).name == str(mistral)
 
 
 def test_a_missing_folder_is_not_taken_for_a_hub_name(tmp_path: Path) -> None:
@@ -72,36 +72,8 @@ def test_without_a_network_the_text_says_so(tmp_path: Path, monkeypatch: pytest.
         load_base(resolve_base("someone/something", models_dir=tmp_path), quantised=False, compute_dtype=torch.float32)
 
 
-def test_where_the_hub_is_away_it_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub import constants
-
-    def sleep(seconds: float) -> None:
-        raise AssertionError("something is tried again")
-
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:1")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(hub, "PATIENCE_S", 0)
-    monkeypatch.setattr(time, "sleep", sleep)
-    hub.is_hub_unreachable.cache_clear()
-    try:
-        with pytest.raises(ConfigError, match=r"is not on this device, and the hub can't be reached"):
-            load_base(resolve_base("one/two", models_dir=tmp_path), quantised=False, compute_dtype=torch.float32)
-    finally:
-        hub.is_hub_unreachable.cache_clear()
-    assert constants.HF_HUB_OFFLINE is False
-
-
-def test_downloads_keep_their_bars() -> None:
-    from huggingface_hub.utils.tqdm import are_progress_bars_disabled
-    from transformers.utils import logging
-
-    hub.hide_loading_bars()
-    assert not logging.is_progress_bar_enabled()
-    assert not are_progress_bars_disabled()
-
-
-def test_all_linear_layers_but_the_head_are_in_4_bit(base: Path) -> None:
-    model = load(base, quantised=True)
+def test_all_linear_layers_but_the_head_are_in_4_bit(mistral: Path) -> None:
+    model = load(mistral, quantised=True)
     assert count_4bit(model) == 2 * 7
     assert not any(value.requires_grad for value in model.parameters())
     weights: Any = next(layer.weight for layer in model.modules() if type(layer).__name__ == "Linear4bit")
@@ -110,9 +82,9 @@ def test_all_linear_layers_but_the_head_are_in_4_bit(base: Path) -> None:
     assert weights.numel() * weights.itemsize + scales == count_4bit_bytes(64 * 64)
 
 
-def test_a_model_without_4_bit_layers_is_refused(base: Path, tmp_path: Path) -> None:
+def test_a_model_without_4_bit_layers_is_refused(mistral: Path, tmp_path: Path) -> None:
     with pytest.raises(NotQuantisedError) as caught:
-        check_quantised(load(base, quantised=False), "some-base")
+        check_quantised(load(mistral, quantised=False), "some-base")
     assert str(caught.value) == (
         "4 bit was asked for, but 0 of 14 linear layers of some-base are 4-bit layers. Choose a base that bitsandbytes "
         "can quantise, or load this one as it is: --set load_in_4bit=false"
@@ -121,37 +93,31 @@ def test_a_model_without_4_bit_layers_is_refused(base: Path, tmp_path: Path) -> 
         load(make_base(tmp_path / "bare", layers=0), quantised=True)
 
 
-def test_unpacked_values_are_those_of_4_bit(base: Path) -> None:
-    packed = load(base, quantised=True)
-    plain = dequantise_weights(load(base, quantised=True), torch.float32)
+def test_dequantised_values_are_those_of_4_bit(mistral: Path) -> None:
+    packed = load(mistral, quantised=True)
+    plain = dequantise_weights(load(mistral, quantised=True), torch.float32)
     assert count_4bit(plain) == 0
     ids = torch.arange(3, 40)[None]
     with torch.no_grad():
         assert torch.allclose(packed(ids).logits, plain(ids).logits, atol=1e-3)
 
 
-def test_missing_targets_fall_back_and_say_so(base: Path) -> None:
-    _, notes = attach_lora(
-        load(base, quantised=False), LORA.model_copy(update={"targets": ("q_proj", "c_attn")}), seed=0
-    )
-    assert notes == ["adapter: this model has no c_attn; the other targets are adapted"]
-    model, notes = attach_lora(load(base, quantised=False), LORA.model_copy(update={"targets": ("c_attn",)}), seed=0)
-    assert notes == ["adapter: this model has no c_attn, so all its linear layers are adapted"]
-    assert sum("lora_A" in name for name, _ in model.named_parameters()) == 2 * 7
+def test_4_bit_layers_are_kept_from_being_repacked() -> None:
+    layers: Any = torch.nn.ModuleList(torch.nn.Identity() for _ in range(2))
+    layers[0].support_avx512bf16_for_cpu = True  # as bitsandbytes sets it on some CPUs
+    keep_differentiable(layers)
+    assert layers[0].support_avx512bf16_for_cpu is False
+    assert not hasattr(layers[1], "support_avx512bf16_for_cpu")
 
 
-def test_a_parent_of_another_shape_is_refused(base: Path, tmp_path: Path) -> None:
-    other = make_base(tmp_path / "other", hidden=128)
-    attach_lora(load(other, quantised=False), LORA, seed=0)[0].save_pretrained(tmp_path / "adapter")
-    with pytest.raises(BaseMismatchError, match=r"^The adapter adapter does not fit the loaded base model"):
-        attach_lora(load(base, quantised=False), LORA, seed=0, parent=tmp_path / "adapter")
+def test_a_tokenizer_is_loaded_alone(mistral: Path) -> None:
+    tokenizer = load_tokenizer(resolve_base(str(mistral), models_dir=mistral))
+    assert tokenizer.decode(tokenizer.encode("привет", add_special_tokens=False)) == "привет"
 
 
-def test_the_embedded_base_gets_a_preset_of_its_own() -> None:
-    config, note = adapt_to_base(make_config("default", {"epochs": 2}), "tiny")
-    assert (config.preset, config.learning_rate, config.epochs) == ("tiny", make_config("tiny").learning_rate, 2)
-    assert note == "preset: tiny in place of default, because the base is tiny (--preset names another)"
-    assert adapt_to_base(make_config("default"), MISTRAL) == (make_config("default"), None)
-    assert adapt_to_base(make_config("small"), "tiny")[0].preset == "small"
-    assert adapt_to_base(make_config("default", {"learning_rate": 3e-4}), "tiny")[0].learning_rate == 3e-4
-    assert json.loads(config.model_dump_json())["preset"] == "tiny"
+def test_warnings_of_libraries_about_each_other_are_suppressed() -> None:
+    with quiet_deprecations():
+        warnings.warn("old", FutureWarning, stacklevel=1)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+    with pytest.warns(FutureWarning, match="new"):
+        warnings.warn("new", FutureWarning, stacklevel=1)

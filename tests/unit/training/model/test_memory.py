@@ -1,17 +1,19 @@
-"""Estimates: parts that are measured here, and rows cut so that they fit."""
+"""Estimates: parts that are measured here, and forward passes cut so that they fit."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from models import load_causal_lm, make_base
+from models import load_causal_lm
 
 from training.config import make_config
 from training.model.base import resolve_base
-from training.model.device import GIB, Device, inspect_device, read_free_memory
+from training.model.device import GIB, Device
 from training.model.memory import (
+    Memory,
     ModelDims,
     advise,
     count_4bit_bytes,
@@ -37,16 +39,11 @@ H200 = Device(type="cuda", name="H200", free_bytes=138 * GIB, bfloat16=True, fla
 T4 = Device(type="cuda", name="T4", free_bytes=15 * GIB, bfloat16=False)
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_base(tmp_path_factory.mktemp("base") / "mistral")
-
-
 @pytest.mark.parametrize("quantised", [False, True])
-def test_weights_and_adapter_are_counted_as_they_lie_in_memory(base: Path, quantised: bool) -> None:
+def test_weights_and_adapter_are_counted_as_they_lie_in_memory(mistral: Path, quantised: bool) -> None:
     config = make_config("default", {"lora": {"r": 4}})
-    dims = read_dims(resolve_base(str(base), models_dir=base), config.lora)
-    model = load_causal_lm(base, quantised=quantised).model
+    dims = read_dims(resolve_base(str(mistral), models_dir=mistral), config.lora)
+    model = load_causal_lm(mistral, quantised=quantised).model
     adapter = sum(value.numel() for value in model.parameters() if value.requires_grad)
     assert dims.adapter == adapter
     size = 0
@@ -60,8 +57,8 @@ def test_weights_and_adapter_are_counted_as_they_lie_in_memory(base: Path, quant
     assert size == pytest.approx(expected, rel=0.002)
 
 
-def test_the_shape_is_read_from_the_model(base: Path) -> None:
-    dims = read_dims(resolve_base(str(base), models_dir=base), make_config().lora)
+def test_the_dimensions_are_read_from_the_model(mistral: Path) -> None:
+    dims = read_dims(resolve_base(str(mistral), models_dir=mistral), make_config().lora)
     assert (dims.layers, dims.hidden, dims.widest, dims.vocabulary) == (2, 64, 128, 259)
     assert dims.outputs == 64 + 2 * 32 + 64 + 2 * 128 + 64
 
@@ -82,14 +79,14 @@ def test_the_model_of_activations_gives_the_figures_it_was_fitted_to() -> None:
     assert compiled.total / GIB == pytest.approx(31.1, rel=0.05)
 
 
-def test_a_large_card_runs_an_update_in_one_row_without_recomputing() -> None:
-    plan = fit_plan(MISTRAL_7B, make_config(), H200, longest=1024, dtype=torch.bfloat16)
+def test_a_large_card_runs_an_update_in_one_pass_without_recomputing() -> None:
+    plan = fit_plan(MISTRAL_7B, make_config(), H200, max_seqlen=1024, dtype=torch.bfloat16)
     assert (plan.max_pack_tokens, plan.checkpointing, plan.fits) == (8192, False, True)
     assert advise(plan, make_config(), H200) is None
 
 
-def test_a_small_card_gets_rows_that_fit() -> None:
-    plan = fit_plan(MISTRAL_7B, make_config(), T4, longest=512, dtype=torch.float16, masked=True)
+def test_a_small_card_gets_passes_that_fit() -> None:
+    plan = fit_plan(MISTRAL_7B, make_config(), T4, max_seqlen=512, dtype=torch.float16, masked=True)
     assert plan.fits
     assert plan.memory.total < T4.free_bytes
     assert plan.max_pack_tokens < 8192 or plan.checkpointing
@@ -98,7 +95,7 @@ def test_a_small_card_gets_rows_that_fit() -> None:
 def test_what_does_not_fit_is_said_with_ways_out() -> None:
     tight = Device(type="cuda", name="small", free_bytes=4 * GIB, bfloat16=True)
     config = make_config("default", {"load_in_4bit": False})
-    plan = fit_plan(MISTRAL_7B, config, tight, longest=1024, dtype=torch.bfloat16)
+    plan = fit_plan(MISTRAL_7B, config, tight, max_seqlen=1024, dtype=torch.bfloat16)
     assert not plan.fits
     assert advise(plan, config, tight) == (
         "memory: about 14.3 GiB are needed and 4.0 GiB are free. To need less: load the base in 4 bit "
@@ -109,11 +106,11 @@ def test_what_does_not_fit_is_said_with_ways_out() -> None:
 
 def test_what_is_configured_is_kept() -> None:
     config = make_config("small")
-    plan = fit_plan(MISTRAL_7B, config, H200, longest=512, dtype=torch.bfloat16)
+    plan = fit_plan(MISTRAL_7B, config, H200, max_seqlen=512, dtype=torch.bfloat16)
     assert (plan.max_pack_tokens, plan.checkpointing) == (4096, True)
 
 
-def test_values_are_unpacked_on_a_cpu_with_memory_to_spare_only() -> None:
+def test_values_are_dequantised_on_a_cpu_with_memory_to_spare_only() -> None:
     cpu = Device(type="cpu", name="", free_bytes=16 * GIB, bfloat16=False)
     small = ModelDims(
         linear=12 * 10**6, other=10**6, adapter=1, layers=8, hidden=384, widest=1024, outputs=4000, vocabulary=4096
@@ -123,11 +120,32 @@ def test_values_are_unpacked_on_a_cpu_with_memory_to_spare_only() -> None:
     assert not is_worth_dequantising(small, H200, torch.bfloat16)
 
 
-def test_this_machine_says_what_it_has() -> None:
-    device = inspect_device()
-    assert device.free_bytes > 0 and read_free_memory() > 0
-    assert device.choose_dtype("float32") is torch.float32
-    cpu = Device(type="cpu", name="", free_bytes=1, bfloat16=False)
-    assert cpu.choose_dtype() is cpu.choose_dtype("float16") is torch.float32
-    assert T4.choose_dtype() is torch.float16
-    assert H200.choose_dtype() is torch.bfloat16
+def estimate(**options: Any) -> Memory:
+    values: dict[str, Any] = {"max_pack_tokens": 4096, "checkpointing": False, "dtype": torch.bfloat16} | options
+    return estimate_memory(MISTRAL_7B, make_config(), **values)
+
+
+def test_each_way_to_save_memory_saves_some() -> None:
+    assert estimate(checkpointing=True).activations < estimate().activations / 4
+    assert estimate(max_pack_tokens=2048).activations == pytest.approx(estimate().activations / 2)
+    assert estimate(compiled=True).total < estimate().total
+    assert estimate(fused=True).total < estimate(compiled=True).total
+
+
+def test_what_is_kept_and_masked_takes_more() -> None:
+    assert estimate(fused=True, kept=True).weights > estimate(fused=True).weights
+    assert estimate(masked=True).attention == 4096**2 * 2
+    assert estimate().attention == 0
+    assert estimate(dequantised=True).weights > 3 * estimate().weights
+
+
+def test_parts_are_told_in_gib_with_their_sum() -> None:
+    parts = estimate().to_json()
+    assert set(parts) == {"weights", "adapter", "activations", "attention", "logits", "total"}
+    assert parts["total"] == pytest.approx(sum(parts.values()) - parts["total"], abs=0.005)
+
+
+def test_no_pass_is_shorter_than_the_longest_sample() -> None:
+    tight = Device(type="cuda", name="small", free_bytes=GIB, bfloat16=True)
+    plan = fit_plan(MISTRAL_7B, make_config(), tight, max_seqlen=777, dtype=torch.bfloat16)
+    assert (plan.max_pack_tokens, plan.checkpointing, plan.fits) == (777, True, False)
