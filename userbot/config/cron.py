@@ -13,14 +13,17 @@ _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 def read_cron(text: str, zone: tzinfo | None = None) -> CronTrigger:
     """Read a cron expression of five fields: minute, hour, day, month, day of the week.
 
-    Days of the week count from Sunday, 0 or 7, as in every crontab; APScheduler by itself counts them from Monday.
+    Days of the week count from Sunday, 0 or 7, as in every crontab; APScheduler counts them from Monday.
 
     Args:
         text: Such as `0 3 * * 0`.
         zone: Time zone of the fields; None is the machine's.
 
+    Returns:
+        A trigger of APScheduler.
+
     Raises:
-        ValueError: It is none.
+        ValueError: The text is no such expression.
     """
     fields = text.split()
     try:

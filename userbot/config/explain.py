@@ -1,4 +1,4 @@
-"""What is wrong with a setting, said in plain words instead of pydantic's."""
+"""What is wrong with a setting, in plain words instead of pydantic's."""
 
 from __future__ import annotations
 
@@ -36,6 +36,9 @@ def explain(error: ErrorDetails, model: type[BaseModel]) -> str:
     Args:
         error: The first that pydantic found; its own text may quote a secret and is not used.
         model: The settings that it was found in.
+
+    Returns:
+        The end of a sentence whose subject is the setting.
     """
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])  # raised by a validator of ours
@@ -75,7 +78,7 @@ def find_field(model: type[BaseModel], path: Iterable[int | str]) -> FieldInfo |
 
 
 def list_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Yield all settings with their dotted names, those of groups among them."""
+    """Yield all settings with their dotted names, including those of groups."""
     for name, field in model.model_fields.items():
         inner: Any = _strip_optional(field.annotation)
         if _is_model(inner):
@@ -85,10 +88,11 @@ def list_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
 
 
 def suggest(name: str, known: Iterable[str]) -> list[str]:
-    """Return the names that were perhaps meant: those with the same last part, else the most alike."""
-    names = list(known)
-    last = name.rpartition(".")[2]
-    return [found for found in names if found.rpartition(".")[2] == last] or get_close_matches(name, names)
+    """Return the names that were perhaps meant: those with the same last part, else the most similar ones."""
+    candidates = list(known)
+    last_part = name.rpartition(".")[2]
+    same_part = [candidate for candidate in candidates if candidate.rpartition(".")[2] == last_part]
+    return same_part or get_close_matches(name, candidates)
 
 
 def _strip_optional(kind: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Settings that were renamed: the former names still work, with a note that says today's."""
+"""Former names of settings: they still work, with a note that says today's."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ class FormerNameWarning(UserWarning):
 
 
 def accept_former_names(values: Mapping[str, Any], renamed: Mapping[Path, Path]) -> dict[str, Any]:
-    """Return settings under today's names; a value that was given under both keeps the one of today.
+    """Return settings under today's names; where both names are given, today's wins.
+
+    Each former name is also reported as a `FormerNameWarning`.
 
     Args:
         values: Nested settings, as they were read.
-        renamed: Former path of names to the one of today.
+        renamed: Today's path of names by the former one, which has two levels.
+
+    Returns:
+        A copy with the former names replaced.
     """
     moved = dict(values)
     for former, today in renamed.items():
         group = moved.get(former[0])
         if len(former) != 2 or not isinstance(group, Mapping) or former[1] not in group:
             continue
-        said = f"{_name(former)} is called {_name(today)} now; the former name still works."
-        warnings.warn(FormerNameWarning(said), stacklevel=2)
+        note = f"{_name(former)} is called {_name(today)} now; the former name still works."
+        warnings.warn(FormerNameWarning(note), stacklevel=2)
         kept = {name: value for name, value in group.items() if name != former[1]}
         moved[former[0]] = kept
         *above, last = today

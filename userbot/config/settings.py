@@ -6,7 +6,6 @@ folder is not read: it may be somebody else's, and settings say where chats are 
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from enum import Enum
@@ -24,7 +23,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from userbot.config.cron import read_cron
 from userbot.config.explain import explain
@@ -38,7 +37,7 @@ FORMER_NAMES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("reply", "zone"): ("zone",),
     ("schedule", "go_on"): ("schedule", "continue_from_active"),
 }
-"""Settings that had another name: the former path of names, and the one of today."""
+"""Settings that were renamed: the former path of names, and today's."""
 
 
 def _read_hours(value: Any) -> Any:
@@ -62,7 +61,7 @@ OptionalHours = Annotated[Hours | None, BeforeValidator(_read_hours)]
 OptionalZone = Annotated[ZoneInfo | None, BeforeValidator(_read_zone)]
 
 
-_DRAWN = Sampling()
+_SAMPLING = Sampling()
 
 
 class TelegramSettings(BaseModel):
@@ -78,21 +77,21 @@ class TelegramSettings(BaseModel):
 class ReplySettings(BaseModel):
     """When and how the clone answers."""
 
-    quiet_s: float = Field(7.0, ge=0, description="Seconds of silence after which a peer's burst counts as finished")
-    burst_max_s: float = Field(45.0, ge=0, description="Longest wait for a burst that goes on and on, seconds")
+    quiet_s: float = Field(7.0, ge=0, description="Seconds of silence that end a contact's burst")
+    burst_max_s: float = Field(45.0, ge=0, description="Longest wait for the end of a burst, seconds")
     stale_s: float = Field(3600.0, ge=0, description="Messages older than this are read into the store, not answered")
     takeover_s: float = Field(1800.0, ge=0, description="Pause of a chat after you wrote there yourself, seconds")
     context_messages: int = Field(60, ge=1, description="Messages of the chat that the model may see")
     context_tokens: int = Field(
-        _DRAWN.max_prompt_tokens, ge=64, description="Tokens of the prompt; whole turns, newest kept"
+        _SAMPLING.max_prompt_tokens, ge=64, description="Tokens of the prompt; whole turns, newest kept"
     )
-    max_new_tokens: int = Field(_DRAWN.max_new_tokens, ge=1, description="Longest answer, tokens")
+    max_new_tokens: int = Field(_SAMPLING.max_new_tokens, ge=1, description="Longest answer, tokens")
     temperature: float = Field(
-        _DRAWN.temperature, ge=0, description="0 always takes the likeliest word; higher is livelier"
+        _SAMPLING.temperature, ge=0, description="0 always takes the most likely word; higher is livelier"
     )
-    top_p: float = Field(_DRAWN.top_p, gt=0, le=1, description="Share of probability that words are drawn from")
+    top_p: float = Field(_SAMPLING.top_p, gt=0, le=1, description="Share of probability that words are sampled from")
     repetition_penalty: float = Field(
-        _DRAWN.repetition_penalty, ge=1, description="Above 1 makes the model repeat itself less"
+        _SAMPLING.repetition_penalty, ge=1, description="Above 1 makes the model repeat itself less"
     )
     per_chat_per_hour: int = Field(30, ge=0, description="Most replies to one chat in an hour")
     per_day: int = Field(300, ge=0, description="Most replies in a day, all chats together")
@@ -100,7 +99,7 @@ class ReplySettings(BaseModel):
     typing_cps: float = Field(7.0, gt=0, description="Typing speed, characters a second, until it is learned")
     pace: float = Field(1.0, ge=0, description="Scale of all human-like waits; 0 answers at once")
     quiet_hours: OptionalHours = Field(None, description="No answers in these hours, such as 23:00-08:00")
-    only_offline_min: float | None = Field(None, ge=0, description="Answer only when you were away for these minutes")
+    only_offline_min: float | None = Field(None, ge=0, description="Answer only after you were offline so many minutes")
 
 
 class GeneratorSettings(BaseModel):
@@ -116,31 +115,32 @@ class GeneratorSettings(BaseModel):
 
 
 class ScheduleSettings(BaseModel):
-    """When the daemon retrains and tidies up, and what it keeps."""
+    """When the daemon retrains, backs up and deletes, and what it keeps."""
 
     retrain_cron: str | None = Field(
         None, description="Retrain at these times, such as 0 3 * * 0; empty: not by the clock"
     )
     retrain_turns: int | None = Field(
-        None, ge=1, description="Retrain when so many new turns of yours have come; empty: no"
+        None, ge=1, description="Retrain after so many new turns of yours; empty: not by their number"
     )
     hours: OptionalHours = Field(None, description="Start to retrain in these hours only, such as 01:00-06:00")
     only_on_ac: bool = Field(False, description="Retrain on mains power only")
-    only_idle_gpu: bool = Field(False, description="Retrain only while nothing else computes on the GPU")
+    only_idle_gpu: bool = Field(False, description="Retrain only while nothing else uses the GPU")
     gpu_free_mb: int | None = Field(
-        None, ge=1, description="Pause the clone and unload its model while training if less GPU memory is free, MiB"
+        None, ge=1, description="Suspend the clone and unload its model while training if less GPU memory is free, MiB"
     )
     continue_from_active: bool = Field(
-        False, description="Train on from the adapter in service, with older samples replayed"
+        False,
+        description="Continue from the active adapter, with older samples replayed",
     )
-    nice: int = Field(10, ge=0, le=19, description="How much training gives way to other programs, 0 to 19")
+    nice: int = Field(10, ge=0, le=19, description="How much training yields to other programs, 0 to 19")
     check_s: float = Field(300.0, gt=0, description="How often to look whether it is time to retrain, seconds")
     watch_replies: int = Field(
         40, ge=1, description="Replies of a new adapter after which it is compared with the last"
     )
     prune_cron: str | None = Field("30 4 * * *", description="When to delete old adapters and runs; empty: never")
-    keep_last: int = Field(5, ge=1, description="Adapters to keep, beside the one in service and the one before it")
-    adapters_mb: int | None = Field(None, ge=1, description="Disk that adapters may take, MiB; the oldest go first")
+    keep_last: int = Field(5, ge=1, description="Adapters to keep, beside the active one and the one before it")
+    adapters_mb: int | None = Field(None, ge=1, description="Disk space for adapters, MiB; the oldest go first")
     backup_cron: str | None = Field("0 4 * * *", description="When to back up the database; empty: never")
     keep_backups: int = Field(7, ge=1, description="Backups to keep")
 
@@ -159,7 +159,7 @@ class HealthSettings(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Everything that can be configured. Each field is also an environment variable, `__` between levels."""
+    """Everything that can be configured. Each field is also an environment variable, with `__` between levels."""
 
     model_config = SettingsConfigDict(
         env_prefix="CLONE_", env_nested_delimiter="__", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True
@@ -196,7 +196,7 @@ class Settings(BaseSettings):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Return lines for the owner about settings that have other names now."""
+        """Return lines for the owner about settings that were given under former names."""
         return self._notes
 
     _notes: tuple[str, ...] = PrivateAttr(default=())
@@ -214,6 +214,9 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
         home: Folder to use instead of `CLONE_HOME` and the default.
         overrides: Values that win over everything else.
 
+    Returns:
+        The settings; their `notes` name settings that were given under former names.
+
     Raises:
         ConfigError: A value is wrong; the text names the variable, never the value of a secret.
     """
@@ -221,7 +224,7 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
     if home is not None:
         overrides["home"] = home
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings(record=True) as recorded:
             warnings.simplefilter("always", FormerNameWarning)
             settings = Settings(_env_file=paths.env_file, **overrides)  # type: ignore[call-arg]  # pydantic-settings takes it
     except ValidationError as exc:
@@ -231,9 +234,11 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
             f"{name}: {explain(first, Settings)}. Set it in {paths.env_file} or in the environment; "
             f".env.example lists every setting."
         ) from None
-    except json.JSONDecodeError as exc:
-        raise ConfigError(f"A CLONE_… variable holds broken JSON: {exc}. .env.example shows the form.") from None
-    settings._notes = tuple(str(one.message) for one in caught)
+    except SettingsError as exc:
+        raise ConfigError(
+            f"A CLONE_… variable holds broken JSON: {exc.__cause__}. .env.example shows the form."
+        ) from None
+    settings._notes = tuple(str(warning.message) for warning in recorded)
     return settings
 
 

@@ -14,11 +14,11 @@ SUNDAY = datetime(2026, 1, 4, 12, 0, tzinfo=UTC)
 def fire_days(text: str) -> list[str]:
     """Return the weekdays of a week that an expression fires on."""
     trigger = read_cron(text, UTC)
-    found, now = [], SUNDAY - timedelta(hours=12)
+    days, now = [], SUNDAY - timedelta(hours=12)
     while (fire := trigger.get_next_fire_time(None, now)) < SUNDAY + timedelta(days=6, hours=12):
-        found.append(f"{fire:%a}".lower())
+        days.append(f"{fire:%a}".lower())
         now = fire + timedelta(minutes=1)
-    return found
+    return days
 
 
 @pytest.mark.parametrize(

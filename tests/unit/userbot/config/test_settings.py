@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import time
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from userbot.config.settings import load_settings
+from userbot.config.settings import load_settings, write_example
 from userbot.domain.errors import ConfigError
 from userbot.domain.hours import Hours
 
@@ -48,27 +48,40 @@ def test_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, tmp_pat
         load_settings(tmp_path)
 
 
-def test_former_name_of_a_setting_works_with_a_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("CLONE_REPLY__ZONE=Europe/Moscow\nCLONE_REPLY__PACE=0.5\n", "utf-8")
-    monkeypatch.setenv("CLONE_SCHEDULE__GO_ON", "true")
-    settings = load_settings(tmp_path)
-    assert (settings.zone, settings.reply.pace) == (ZoneInfo("Europe/Moscow"), 0.5)
-    assert settings.schedule.continue_from_active is True
-    assert settings.notes == (
-        "CLONE_REPLY__ZONE is called CLONE_ZONE now; the former name still works.",
-        "CLONE_SCHEDULE__GO_ON is called CLONE_SCHEDULE__CONTINUE_FROM_ACTIVE now; the former name still works.",
-    )
-
-
-def test_todays_name_of_a_setting_wins_over_its_former_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("CLONE_REPLY__ZONE", "Europe/Moscow")
-    monkeypatch.setenv("CLONE_ZONE", "Asia/Tbilisi")
-    assert load_settings(tmp_path).zone == ZoneInfo("Asia/Tbilisi")
-
-
 def test_hours_are_values_and_not_texts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CLONE_REPLY__QUIET_HOURS", "23:00-08:00")
     monkeypatch.setenv("CLONE_SCHEDULE__HOURS", " 01:00 - 06:00 ")
     settings = load_settings(tmp_path)
     assert settings.reply.quiet_hours == Hours(time(23), time(8))
     assert str(settings.schedule.hours) == "01:00-06:00"
+
+
+def test_example_lists_every_setting_once_and_is_up_to_date() -> None:
+    example = write_example()
+    names = re.findall(r"^#(CLONE_\w+)=", example, re.MULTILINE)
+    assert len(names) == len(set(names)) > 40
+    assert (Path(__file__).parents[4] / ".env.example").read_text("utf-8") == example
+
+
+def test_example_uncommented_gives_the_defaults(tmp_path: Path) -> None:
+    lines = re.findall(r"^#(CLONE_\w+=.*)$", write_example(), re.MULTILINE)
+    (tmp_path / ".env").write_text("\n".join(lines), "utf-8")
+    uncommented, default = load_settings(tmp_path), load_settings(tmp_path / "elsewhere")
+    assert uncommented.model_dump(exclude={"home"}) == default.model_dump(exclude={"home"})
+
+
+@pytest.mark.parametrize("name", ["CLONE_SCHEDULE__PRUNE_CRON", "CLONE_SCHEDULE__BACKUP_CRON"])
+def test_wrong_cron_expression_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    monkeypatch.setenv(name, "daily")
+    with pytest.raises(ConfigError, match=rf"^{name}: 'daily' is not a cron expression; write it like 0 3 \* \* 0"):
+        load_settings(tmp_path)
+
+
+def test_broken_json_is_refused_without_a_trace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CLONE_TRAIN", "{epochs")
+    with pytest.raises(ConfigError, match=r"\.env\.example shows the form"):
+        load_settings(tmp_path)
+
+
+def test_paths_lie_under_the_home_folder(tmp_path: Path) -> None:
+    assert load_settings(tmp_path).paths.database == tmp_path / "clone.db"
