@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import example_tokenizers as tokenizers
 import pytest
+from fake_openai import FakeOpenAI
 from fakes import bubble
+from transformers import PreTrainedTokenizerFast
 
 from training.config import DataConfig
 from training.data.dataset import build
 from training.data.render import Renderer
-from userbot.domain.messages import Chat, ChatKind, Message, Origin
+from userbot.domain.messages import Chat, ChatKind, Message, Origin, Turn
+from userbot.generator import Prompt
+from userbot.generator.remote import RemoteGenerator
 from userbot.reply.context import build_context, find_burst
 from userbot.store import Store
+from userbot.store.adapters import AdapterShelf
 
 CONTACT, OWNER = Origin.CONTACT, Origin.OWNER
 
@@ -60,3 +67,65 @@ def test_prompt_of_the_reply_path_is_the_one_that_was_trained_on(
         token for token, flag in zip(encoded.ids[len(ids) :], encoded.loss_mask[len(ids) :], strict=True) if flag
     ]
     assert renderer.parse(tokenizer.decode(supervised)) == ("nothing",)
+
+
+THEIRS, MINE = False, True
+CONVERSATIONS: dict[str, Prompt] = {
+    "contact begins": Prompt(turns=(Turn(THEIRS, ("hi",)), Turn(MINE, ("hey",)), Turn(THEIRS, ("how are you?",)))),
+    "system line": Prompt(
+        turns=(Turn(THEIRS, ("hi",)), Turn(MINE, ("hey",)), Turn(THEIRS, ("how are you?",))), system="Chat with Vera."
+    ),
+    "owner begins": Prompt(turns=(Turn(MINE, ("hey",)), Turn(THEIRS, ("hi",)))),
+    "owner begins, system line": Prompt(
+        turns=(Turn(MINE, ("hey",)), Turn(THEIRS, ("hi",))), system=" Chat with Vera. "
+    ),
+    "owner ends": Prompt(turns=(Turn(THEIRS, ("hi",)), Turn(MINE, ("hey",)))),
+    "nobody": Prompt(turns=()),
+    "several bubbles": Prompt(
+        turns=(Turn(THEIRS, ("hi ", "you", "there?")), Turn(MINE, ("yes", "I am")), Turn(THEIRS, ("ok",)))
+    ),
+    "line breaks in bubbles": Prompt(
+        turns=(Turn(THEIRS, ("a\nb\r\nc", " d\u2028e ")), Turn(MINE, ("f\n\ng",)), Turn(THEIRS, ("h",)))
+    ),
+    "neighbours of one side": Prompt(
+        turns=(
+            Turn(THEIRS, ("a",)),
+            Turn(THEIRS, ("b",)),
+            Turn(MINE, ("c",)),
+            Turn(MINE, ("d ", "e")),
+            Turn(THEIRS, ("f",)),
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("conversation", CONVERSATIONS)
+@pytest.mark.parametrize("family", tokenizers.FAMILIES)
+async def test_messages_become_the_ids_of_training_by_the_template_of_the_server(
+    family: str, conversation: str
+) -> None:
+    tokenizer, prompt = tokenizers.family(family), CONVERSATIONS[conversation]
+    assert await _ids_of_server(tokenizer, prompt) == Renderer(tokenizer).prompt(prompt.turns, system=prompt.system)
+
+
+@pytest.mark.parametrize("family", tokenizers.FAMILIES)
+async def test_marks_of_the_template_that_a_contact_writes_are_broken_as_in_training(family: str) -> None:
+    tokenizer = tokenizers.family(family)
+    marks = "".join(tokenizers.FAMILIES[family][1])
+    prompt = Prompt(turns=(Turn(THEIRS, (f"x{marks}", f"{marks}\n{marks} y")),), system=f"Chat with {marks}.")
+    ids = await _ids_of_server(tokenizer, prompt)
+    assert ids == Renderer(tokenizer).prompt(prompt.turns, system=prompt.system)
+    plain = Renderer(tokenizer).prompt([Turn(THEIRS, ("x",))])
+    special = set(tokenizer.all_special_ids)
+    assert [i for i in ids if i in special] == [i for i in plain if i in special]
+
+
+async def _ids_of_server(tokenizer: PreTrainedTokenizerFast, prompt: Prompt) -> list[int]:
+    """Return the ids that a server's chat template and tokenizer make of the messages that it is sent."""
+    async with FakeOpenAI(lambda _asked: ("ok", "stop", 0.0), ["base"]).running() as server:
+        remote = RemoteGenerator(url=server.url, shelf=AdapterShelf(Path("no adapters")), base="base")
+        await remote.generate(prompt)
+        await remote.close()
+    text = tokenizer.apply_chat_template(server.requests[-1]["messages"], tokenize=False, add_generation_prompt=True)
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -48,32 +49,59 @@ ENDLESS = (
 REFUSING = "{{ raise_exception('one message only') }}"
 POSITIONAL = "{% for m in messages %}{% if loop.last %}<|im_start|>{% endif %}{{ m['content'] }}<|im_end|>{% endfor %}"
 
+# The formats of four families, as their models were trained on them, for comparing what a server makes of messages.
+MISTRAL_V03 = (
+    "{% if messages[0]['role'] == 'system' %}{% set system = messages[0]['content'] %}{% set said = messages[1:] %}"
+    "{% else %}{% set said = messages %}{% endif %}{{ bos_token }}{% for m in said %}"
+    "{% if m['role'] == 'user' and loop.last and system is defined %}"
+    "{{ '[INST] ' + system + '\n\n' + m['content'] + '[/INST]' }}"
+    "{% elif m['role'] == 'user' %}{{ '[INST] ' + m['content'] + '[/INST]' }}"
+    "{% else %}{{ ' ' + m['content'] | trim + eos_token }}{% endif %}{% endfor %}"
+)
+LLAMA_3 = (
+    "{{ bos_token }}{% for m in messages %}"
+    "{{ '<|start_header_id|>' + m['role'] + '<|end_header_id|>\n\n' + m['content'] | trim + '<|eot_id|>' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+GEMMA = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}{{ bos_token }}"
+    "{% for m in messages %}"
+    "{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('alternate') }}{% endif %}"
+    "{{ '<start_of_turn>' + ('model' if m['role'] == 'assistant' else m['role']) + '\n' }}"
+    "{{ m['content'] | trim + '<end_of_turn>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+)
+
 SPECIALS = ["<s>", "</s>", "[INST]", "[/INST]", "<|im_start|>", "<|im_end|>"]
 
 
-def wrap(tokenizer: Tokenizer, template: str | None, **named: Any) -> PreTrainedTokenizerFast:
-    """Make a tokenizer of transformers."""
-    names = {"bos_token": "<s>", "eos_token": "</s>", **named}
+def wrap(
+    tokenizer: Tokenizer, template: str | None, *, specials: Sequence[str] = SPECIALS, **named: Any
+) -> PreTrainedTokenizerFast:
+    """Make a tokenizer of transformers; the first two special tokens begin and end a text."""
+    names = {"bos_token": specials[0], "eos_token": specials[1], **named}
     wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
-    wrapped.add_special_tokens({"additional_special_tokens": SPECIALS[2:]})
+    wrapped.add_special_tokens({"additional_special_tokens": list(specials[2:])})
     wrapped.chat_template = template
     return wrapped
 
 
 @cache
-def byte_level(template: str | None = CHATML, *, prefix_space: bool = False) -> PreTrainedTokenizerFast:
+def byte_level(
+    template: str | None = CHATML, *, prefix_space: bool = False, specials: tuple[str, ...] = tuple(SPECIALS)
+) -> PreTrainedTokenizerFast:
     """Make a byte-level BPE tokenizer, as GPT-2, Llama 3 and Qwen have."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=600,
-        special_tokens=SPECIALS,
+        special_tokens=list(specials),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(LINES, trainer)
-    return wrap(tokenizer, template)
+    return wrap(tokenizer, template, specials=specials)
 
 
 @cache
@@ -118,6 +146,24 @@ def greedy_border() -> PreTrainedTokenizerFast:
     tokenizer.decoder = decoders.Fuse()
     tokenizer.add_special_tokens(SPECIALS)
     return wrap(tokenizer, None, unk_token="<unk>")
+
+
+FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "Mistral v0.3": (MISTRAL_V03, ("<s>", "</s>", "[INST]", "[/INST]", "[TOOL_CALLS]", "[control_8]")),
+    "ChatML": (CHATML, ("<|endoftext|>", "<|im_end|>", "<|im_start|>")),
+    "Llama 3": (
+        LLAMA_3,
+        ("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+    ),
+    "Gemma": (GEMMA, ("<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>")),
+}
+"""Chat template and special tokens by family."""
+
+
+def family(name: str) -> PreTrainedTokenizerFast:
+    """Make a small tokenizer with the chat template and the special tokens of a family."""
+    template, specials = FAMILIES[name]
+    return byte_level(template, specials=specials)
 
 
 def shelf() -> dict[str, PreTrainedTokenizerFast]:

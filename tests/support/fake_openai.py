@@ -10,19 +10,32 @@ from typing import Any
 
 
 class FakeOpenAI:
-    """Answers `/v1/chat/completions` and `/v1/models` on 127.0.0.1.
+    """Answers `/v1/chat/completions`, `/v1/models` and, where it has a tokenizer, `/v1/completions` on 127.0.0.1.
+
+    Source: vLLM's documentation of its OpenAI-compatible server: a completion's prompt may be a list of token ids, and
+    its text comes in the `text` of each streamed choice.
 
     Args:
-        answer: Returns text, finish reason and seconds of work for the last user message.
+        answer: Returns text, finish reason and seconds of work for the last user message, or for the decoded prompt.
         models: What it serves.
+        decode: Makes text of token ids; None has no `/v1/completions`.
     """
 
-    def __init__(self, answer: Callable[[str], tuple[str, str, float]], models: list[str]) -> None:
+    def __init__(
+        self,
+        answer: Callable[[str], tuple[str, str, float]],
+        models: list[str],
+        *,
+        decode: Callable[[list[int]], str] | None = None,
+    ) -> None:
         self._answer = answer
+        self._decode = decode
         self.models = models
         self.requests: list[dict[str, Any]] = []
+        self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.statuses: list[int] = []
+        self.statuses_by_path: dict[str, int] = {}
         self.raw: bytes | None = None
         self.gone_away = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,14 +73,18 @@ class FakeOpenAI:
     async def _respond(
         self, path: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        status = self.statuses.pop(0) if self.statuses else 200
+        path = path.removeprefix("/v1/")
+        status = self.statuses.pop(0) if self.statuses else self.statuses_by_path.get(path, 200)
+        if path == "completions" and self._decode is None:
+            status = 404
+        self.paths.append(path)
         kind = "text/event-stream" if path.endswith("completions") else "application/json"
         writer.write(f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n".encode())
         if status != 200:
             writer.write(b'{"error": {"message": "no"}}')
         elif self.raw is not None:
             writer.write(self.raw)
-        elif path.endswith("/models"):
+        elif path == "models":
             writer.write(json.dumps({"data": [{"id": name} for name in self.models]}).encode())
         else:
             request = json.loads(body)
@@ -78,7 +95,12 @@ class FakeOpenAI:
     async def _stream(
         self, request: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        text, finish, seconds = self._answer(request["messages"][-1]["content"])
+        chat = "messages" in request
+        if chat:
+            text, finish, seconds = self._answer(request["messages"][-1]["content"])
+        else:
+            assert self._decode is not None
+            text, finish, seconds = self._answer(self._decode(request["prompt"]))
         hung_up = asyncio.create_task(reader.read(1))
         try:
             await asyncio.wait({hung_up}, timeout=seconds)
@@ -88,10 +110,16 @@ class FakeOpenAI:
         finally:
             hung_up.cancel()
         pieces = [text[n : n + 3] for n in range(0, len(text), 3)]
-        events: list[dict[str, Any]] = [{"choices": [{"delta": {"role": "assistant"}}]}]
-        events += [{"choices": [{"delta": {"content": piece}, "finish_reason": None}]} for piece in pieces]
-        events.append({"choices": [{"delta": {}, "finish_reason": finish}]})
-        events.append({"choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": len(pieces)}})
+        if chat:
+            choices: list[dict[str, Any]] = [{"delta": {"role": "assistant"}}]
+            choices += [{"delta": {"content": piece}, "finish_reason": None} for piece in pieces]
+            choices.append({"delta": {}, "finish_reason": finish})
+        else:
+            choices = [{"index": 0, "text": piece, "finish_reason": None} for piece in pieces]
+            choices.append({"index": 0, "text": "", "finish_reason": finish, "stop_reason": None})
+        events: list[dict[str, Any]] = [{"choices": [choice]} for choice in choices]
+        read = 11 if chat else len(request["prompt"])
+        events.append({"choices": [], "usage": {"prompt_tokens": read, "completion_tokens": len(pieces)}})
         for event in events:
             writer.write(f"data: {json.dumps(event)}\n\n".encode())
         writer.write(b"data: [DONE]\n\n")

@@ -11,27 +11,19 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from training.data.chat_template import TemplateParts, make_text_parts, read_template_parts
 from training.data.tokens import Encoded
+from userbot.domain.dialogue import Side, end_with_contact, open_with_contact, write_sides
 from userbot.domain.errors import ConfigError
 from userbot.domain.messages import Turn
-from userbot.domain.text import (
-    CONTACT_MARK,
-    OPENING,
-    OWNER_MARK,
-    break_at,
-    break_role_marks,
-    join_bubbles,
-    split_bubbles,
-)
+from userbot.domain.text import OPENING, ROLE_MARKS, break_at, break_role_marks, split_bubbles
 
 if TYPE_CHECKING:
     from training.data.samples import Sample
 
-_MARK_LINE = re.compile(rf"(?:^|\n)\s*(?:{CONTACT_MARK[:-1]}|{OWNER_MARK[:-1]})\s*:")
+_MARK_LINE = re.compile(rf"(?:^|\n)\s*(?:{'|'.join(mark[:-1] for mark in ROLE_MARKS)})\s*:")
 
 
 class Renderer:
@@ -60,24 +52,29 @@ class Renderer:
         self.text_format: str = text_format
         special = sorted({t.content for t in tokenizer.added_tokens_decoder.values() if t.special}, key=len)
         self._specials = re.compile("|".join(re.escape(text) for text in reversed(special)) or r"(?!)")
-        self._frame: TemplateParts = (
+        self._parts: TemplateParts = (
             read_template_parts(tokenizer, self._specials) if text_format == "chat" else make_text_parts(tokenizer)
         )
         # A copy: transformers changes truncation and padding of its own from call to call.
         self._backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
         self._backend.no_truncation()
         self._backend.no_padding()
-        self._end_id = int(tokenizer.convert_tokens_to_ids(self._frame.end_token))
-        self._anchor = self._frame.owner_first or self._frame.to_owner
+        self._end_id = int(tokenizer.convert_tokens_to_ids(self._parts.end_token))
+        self._anchor = self._parts.owner_first or self._parts.to_owner
         self._anchor_ids = self._ids([self._anchor])[0]
         self.stop_ids: tuple[int, ...] = tuple(
             dict.fromkeys(i for i in (self._end_id, tokenizer.eos_token_id) if i is not None)
         )
+        self.stop_texts: tuple[str, ...] = tuple(f"\n{mark}" for mark in ROLE_MARKS) if text_format == "text" else ()
 
     def encode(self, sample: Sample) -> Encoded:
-        """Encode a sample; only the turns that it marks as learned, with their end token, are learned."""
+        """Encode a sample; the loss mask covers the turns that it marks as supervised, with their end token.
+
+        Returns:
+            Token ids and loss mask, equally long.
+        """
         ids, loss_mask = array("i"), array("b")
-        sides = _merge(sample.turns, sample.supervised)
+        sides = write_sides(sample.turns, escape=self._escape, supervised=sample.supervised)
         for piece, supervised in self._encode_pieces(sides, sample.system):
             n_supervised = piece.index(self._end_id) + 1 if supervised else 0
             ids.extend(piece)
@@ -94,9 +91,11 @@ class Renderer:
             turns: Oldest first. After an owner turn at the end, an empty contact turn is invented.
             system: A line on who the contact is, as in training.
             max_tokens: Longest prompt; None for no limit.
+
+        Returns:
+            Token ids.
         """
-        if turns and turns[-1].mine:
-            turns = [*turns, Turn(False, (OPENING,))]
+        turns = end_with_contact(turns)
         if max_tokens is not None:
             turns = self._fit(turns, system, max_tokens)
         return self._all_ids(turns, system)
@@ -107,8 +106,8 @@ class Renderer:
 
     def parse(self, text: str) -> tuple[str, ...]:
         """Split generated text into bubbles; in the text format it ends where a role mark begins a line."""
-        found = self._specials.search(text)
-        text = text[: found.start()] if found else text
+        special = self._specials.search(text)
+        text = text[: special.start()] if special else text
         if self.text_format == "text" and (mark := _MARK_LINE.search(text)):
             text = text[: mark.start()]
         return split_bubbles(text)
@@ -118,9 +117,9 @@ class Renderer:
             return self.count(candidate, system) <= max_tokens
 
         starts = [i for i, turn in enumerate(turns) if i == 0 or not turn.mine]
-        found = bisect_left(starts, True, key=lambda start: fits(turns[start:]))
-        if not turns or found < len(starts):
-            return turns[starts[found] :] if turns else turns
+        number = bisect_left(starts, True, key=lambda start: fits(turns[start:]))
+        if not turns or number < len(starts):
+            return turns[starts[number] :] if turns else turns
         bubbles = turns[-1].bubbles
         kept = bisect_left(range(len(bubbles)), True, key=lambda i: fits([Turn(False, bubbles[i:])]))
         if kept < len(bubbles):
@@ -130,9 +129,10 @@ class Renderer:
         return [Turn(False, (text[cut:] or OPENING,))]
 
     def _all_ids(self, turns: Sequence[Turn], system: str | None) -> list[int]:
-        return [i for piece, _ in self._encode_pieces(_merge(turns, ()), system) for i in piece]
+        sides = write_sides(turns, escape=self._escape)
+        return [i for piece, _ in self._encode_pieces(sides, system) for i in piece]
 
-    def _encode_pieces(self, sides: list[_Side], system: str | None) -> list[tuple[list[int], bool]]:
+    def _encode_pieces(self, sides: Sequence[Side], system: str | None) -> list[tuple[list[int], bool]]:
         pieces = list(self._pieces(sides, system))
         # Encoded after what always stands before it: alone, many tokenizers would put a space before its first word.
         texts = [text if number == 0 else self._anchor + text for number, (text, _) in enumerate(pieces)]
@@ -146,31 +146,29 @@ class Renderer:
             encoded.append((ids, supervised))
         return encoded
 
-    def _pieces(self, sides: list[_Side], system: str | None) -> Iterable[tuple[str, bool]]:
-        """Yield texts that end where the owner would begin to write, and whether each one's owner turn is learned."""
-        frame = self._frame
+    def _pieces(self, sides: Sequence[Side], system: str | None) -> Iterable[tuple[str, bool]]:
+        """Yield texts that end where the owner would begin to write, and whether the owner turn in each is supervised."""
+        parts = self._parts
         text, rest = self._open(sides, self._escape(system.strip()) if system else "")
         supervised = False
         for side in rest:
-            words = join_bubbles(self._escape(bubble) for bubble in side.bubbles)
             if side.mine:
                 yield text, supervised
-                text, supervised = frame.lead + words + frame.end, side.supervised
+                text, supervised = parts.lead + side.text + parts.end, side.supervised
             else:
-                text += frame.to_contact + words + frame.to_owner
+                text += parts.to_contact + side.text + parts.to_owner
         yield text, supervised
 
-    def _open(self, sides: list[_Side], system: str) -> tuple[str, list[_Side]]:
-        """Write the first contact turn, with the system line in it or before it; the owner's side never comes first."""
-        frame = self._frame
-        owner_first = not sides or sides[0].mine
-        words = "" if owner_first else join_bubbles(self._escape(bubble) for bubble in sides[0].bubbles)
-        rest = sides if owner_first else sides[1:]
-        if frame.owner_first is None:
-            words = "\n\n".join(part for part in (system, words) if part) or OPENING
-            return frame.head + frame.opening + words + frame.to_owner, rest
-        head = frame.head + (f"{system}\n" if system else "")
-        return head + (frame.owner_first if owner_first else frame.opening + words + frame.to_owner), rest
+    def _open(self, sides: Sequence[Side], system: str) -> tuple[str, Sequence[Side]]:
+        """Write the beginning, up to where the owner's first turn begins; return it and the sides after it."""
+        parts = self._parts
+        if parts.owner_first is None:
+            first, *rest = open_with_contact(sides, system=system)
+            return parts.head + parts.opening + first.text + parts.to_owner, rest
+        head = parts.head + (f"{system}\n" if system else "")
+        if not sides or sides[0].mine:
+            return head + parts.owner_first, sides
+        return head + parts.opening + sides[0].text + parts.to_owner, sides[1:]
 
     def _escape(self, text: str) -> str:
         text = break_at(self._specials, text)
@@ -178,23 +176,3 @@ class Renderer:
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
-
-
-@dataclass(slots=True)
-class _Side:
-    mine: bool
-    bubbles: list[str]
-    supervised: bool
-
-
-def _merge(turns: Sequence[Turn], flags: Sequence[bool]) -> list[_Side]:
-    """Make turns alternate; without flags, none is supervised."""
-    sides: list[_Side] = []
-    for number, turn in enumerate(turns):
-        supervised = bool(flags) and flags[number]
-        if sides and sides[-1].mine == turn.mine:
-            sides[-1].bubbles.extend(turn.bubbles)
-            sides[-1].supervised = sides[-1].supervised and supervised
-        else:
-            sides.append(_Side(turn.mine, list(turn.bubbles), supervised))
-    return sides

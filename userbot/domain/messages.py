@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 SESSION_GAP = timedelta(hours=6)
+"""Silence that ends a session, unless training was configured otherwise."""
 
 
 class Origin(StrEnum):

@@ -19,12 +19,19 @@ OPENING = "…"
 
 CONTACT_MARK = "User:"
 OWNER_MARK = "Clone:"
+ROLE_MARKS = (CONTACT_MARK, OWNER_MARK)
+"""Begin the lines of the two sides in the plain text format."""
 
 MAX_MESSAGE_CHARS = 4096
 """Telegram refuses longer messages."""
 
 _BREAKS = re.compile(r"\r\n|[\r\n\u2028\u2029\x85]")
-_MARKS = re.compile(rf"^(\s*(?:{CONTACT_MARK[:-1]}|{OWNER_MARK[:-1]}))(?=\s*:)")
+_MARKS = re.compile(rf"^(\s*(?:{'|'.join(mark[:-1] for mark in ROLE_MARKS)}))(?=\s*:)")
+# Llama's and Mistral's, ChatML's and Llama 3's, DeepSeek's, Gemma's; lower-case words in brackets are people's own.
+_SPECIAL_MARKS = re.compile(
+    r"</?s>|\[/?[A-Z][A-Z_]{2,30}\]|\[control_\d{1,4}\]|<<?/?SYS>>?|<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>"
+    r"|</?[a-z]{2,10}_of_[a-z]{2,10}>|<(?:bos|eos|pad|unk|mask)>"
+)
 
 
 def join_bubbles(bubbles: Iterable[str]) -> str:
@@ -46,3 +53,8 @@ def break_at(pattern: re.Pattern[str], text: str) -> str:
 def break_role_marks(text: str) -> str:
     """Break a role mark (`User:`, `Clone:`) at the beginning of a bubble by an invisible character."""
     return _MARKS.sub(rf"\1{JOINER}", text)
+
+
+def break_special_marks(text: str) -> str:
+    """Break what looks like a special token of any known family of models, for where the tokenizer isn't at hand."""
+    return break_at(_SPECIAL_MARKS, text)

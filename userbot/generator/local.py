@@ -13,8 +13,10 @@ from typing import Any, Protocol, Self
 
 from userbot.domain.errors import CloneError, GeneratorError
 from userbot.domain.messages import Reply, Turn
+from userbot.domain.prompt_rules import PromptRules
 from userbot.domain.sampling import Sampling
 from userbot.generator import Prompt
+from userbot.generator.rules import apply_rules, read_rules
 from userbot.store.adapters import AdapterShelf
 
 
@@ -29,11 +31,22 @@ class TurnModel(Protocol):
         sampling: Any = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> Reply:
-        """Write the owner's next turn; give up soon after `should_stop` says so."""
+        """Write the owner's next turn; give up soon after `should_stop` says so.
+
+        Args:
+            turns: Oldest first.
+            system: A line on who the contact is; None for none.
+            sampling: How words are drawn, in the model's own form; None takes its defaults.
+            should_stop: Asked between tokens, from the thread that calls.
+        """
         ...
 
     def activate(self, folder: Path | None) -> None:
-        """Write later replies with the adapter in a folder; None takes the bare base."""
+        """Write later replies with the adapter in a folder; None takes the bare base.
+
+        Raises:
+            AdapterError: It can't be used; the old one stays active.
+        """
         ...
 
 
@@ -45,8 +58,11 @@ class LocalGenerator:
     Args:
         model: A loaded model.
         shelf: Where adapters are.
-        adapter_id: Adapter that the model writes with.
+        adapter_id: Adapter that the model writes with; None for the bare base.
         sampling: How words are drawn, in the model's own form.
+
+    Raises:
+        AdapterError: The adapter's manifest is missing or can't be read.
     """
 
     def __init__(
@@ -55,7 +71,7 @@ class LocalGenerator:
         self._model = model
         self._shelf = shelf
         self._adapter_id = adapter_id
-        self._shows_system = self._read_shows_system(adapter_id)
+        self._rules = read_rules(shelf, adapter_id)
         self._sampling = sampling
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -81,6 +97,9 @@ class LocalGenerator:
             load_in_4bit: Load the base in 4 bit.
             sampling: How words are drawn.
 
+        Returns:
+            A generator that is ready to write.
+
         Raises:
             MissingExtraError: The packages for local models are not installed.
             AdapterError: The adapter can't be used with the base.
@@ -93,13 +112,18 @@ class LocalGenerator:
             model = inference.CloneModel.load(base, folder, models_dir=models, load_in_4bit=load_in_4bit)
             return model, inference.Sampling(**asdict(sampling))
 
-        model, drawn = await asyncio.to_thread(load)
-        return cls(model, shelf=shelf, adapter_id=adapter_id, sampling=drawn)
+        model, own_sampling = await asyncio.to_thread(load)
+        return cls(model, shelf=shelf, adapter_id=adapter_id, sampling=own_sampling)
 
     @property
     def adapter_id(self) -> str | None:
         """Return the id of the adapter that writes the next reply; None for the bare base."""
         return self._adapter_id
+
+    @property
+    def rules(self) -> PromptRules:
+        """Return how prompts for the next reply are to be cut: as the active adapter was trained."""
+        return self._rules
 
     async def generate(self, prompt: Prompt) -> Reply:
         """Write the owner's next turn. A cancelled one stops at its next token."""
@@ -115,7 +139,7 @@ class LocalGenerator:
                 raise
 
     async def activate(self, adapter_id: str | None) -> None:
-        """Write all later replies with another adapter; a failure keeps the old one."""
+        """Write all later replies with another adapter; a failure keeps the old one active."""
         async with self._turn:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._activate, adapter_id)
 
@@ -124,25 +148,22 @@ class LocalGenerator:
         await asyncio.to_thread(self._thread.shutdown, wait=True)
 
     def _activate(self, adapter_id: str | None) -> None:
+        rules = read_rules(self._shelf, adapter_id)  # first, because it may refuse
         self._model.activate(None if adapter_id is None else self._shelf.path(adapter_id))
-        self._adapter_id = adapter_id
-        self._shows_system = self._read_shows_system(adapter_id)
-
-    def _read_shows_system(self, adapter_id: str | None) -> bool:
-        # An adapter that was trained without a line on the contact must not be shown one.
-        config = {} if adapter_id is None else self._shelf.get(adapter_id).config
-        return bool((config.get("data") or {}).get("system_line", True))
+        self._adapter_id, self._rules = adapter_id, rules
 
     def _reply(self, prompt: Prompt, should_stop: Callable[[], bool]) -> Reply:
         started = time.monotonic()
-        system = prompt.system if self._shows_system else None
+        prompt = apply_rules(self._rules, prompt)
         try:
-            reply = self._model.reply(prompt.turns, system=system, sampling=self._sampling, should_stop=should_stop)
+            reply = self._model.reply(
+                prompt.turns, system=prompt.system, sampling=self._sampling, should_stop=should_stop
+            )
         except CloneError:
             raise
         except Exception as exc:
             raise GeneratorError(
-                f"The model failed ({type(exc).__name__}). If it goes on, lower CLONE_REPLY__CONTEXT_TOKENS or "
+                f"The model failed ({type(exc).__name__}). If this repeats, lower CLONE_REPLY__CONTEXT_TOKENS or "
                 f"restart with `clone run`."
             ) from exc
         return replace(reply, adapter_id=self._adapter_id, seconds=time.monotonic() - started)

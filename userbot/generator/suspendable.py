@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from userbot.domain.errors import GeneratorUnavailableError
 from userbot.domain.messages import Reply
+from userbot.domain.prompt_rules import PromptRules
 from userbot.generator import Generator, Prompt
 
 
@@ -13,7 +14,7 @@ class SuspendableGenerator:
     """Wraps a generator that is closed while something else needs its memory, and loaded anew afterwards.
 
     Args:
-        load: Loads it, with the adapter that is in service then.
+        load: Loads it, with the adapter that is active then.
         inner: The one loaded now.
     """
 
@@ -21,21 +22,27 @@ class SuspendableGenerator:
         self._load = load
         self._inner: Generator | None = inner
         self._last_id = inner.adapter_id
+        self._last_rules = inner.rules
 
     @property
     def adapter_id(self) -> str | None:
-        """Return the id of the adapter that writes the next reply; while it is suspended, the last one's."""
+        """Return the id of the adapter that writes the next reply; while suspended, the last one's."""
         return self._last_id if self._inner is None else self._inner.adapter_id
 
+    @property
+    def rules(self) -> PromptRules:
+        """Return how prompts for the next reply are to be cut; while suspended, the last adapter's rules."""
+        return self._last_rules if self._inner is None else self._inner.rules
+
     async def suspend(self) -> None:
-        """Release the model; answers wait from now on."""
-        self._last_id = self.adapter_id
+        """Release the model; answers wait until `resume`."""
+        self._last_id, self._last_rules = self.adapter_id, self.rules
         inner, self._inner = self._inner, None
         if inner is not None:
             await inner.close()
 
     async def resume(self) -> None:
-        """Load the model again."""
+        """Load the model again; nothing happens where it is loaded."""
         if self._inner is None:
             self._inner = await self._load()
 
@@ -43,14 +50,19 @@ class SuspendableGenerator:
         """Write the owner's next turn.
 
         Raises:
-            GeneratorUnavailableError: It suspended.
+            GeneratorUnavailableError: The generator is suspended.
+            GeneratorError: The model failed.
         """
         if self._inner is None:
-            raise GeneratorUnavailableError("The model made room for training. Answers wait until it is over.")
+            raise GeneratorUnavailableError("The model is unloaded while training runs. Answers wait until it is over.")
         return await self._inner.generate(prompt)
 
     async def activate(self, adapter_id: str | None) -> None:
-        """Write all later replies with another adapter; while it suspended, the next load takes the one in service."""
+        """Write all later replies with another adapter; while suspended, do nothing: `resume` loads the active one.
+
+        Raises:
+            AdapterError: It can't be used; the old one stays active.
+        """
         if self._inner is not None:
             await self._inner.activate(adapter_id)
 

@@ -1,25 +1,32 @@
-"""What every generator keeps to: the local one, the remote one, and the fake of the tests."""
+"""What every generator keeps to: local, remote by messages and by token ids, suspendable, and the fake of the tests."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
+from adapter_shelf import make_shelf
+from fake_model import CharacterEncoder, FakeModel, decode_prompt
 from fake_openai import FakeOpenAI
 from fakes_reply import ScriptedGenerator
 
 from userbot.domain.errors import AdapterError, GeneratorError
 from userbot.domain.messages import Reply, Turn
+from userbot.domain.prompt_rules import PromptRules
 from userbot.generator import Generator, Prompt
 from userbot.generator.local import LocalGenerator
 from userbot.generator.remote import RemoteGenerator
-from userbot.store.adapters import AdapterShelf, Manifest
+from userbot.generator.suspendable import SuspendableGenerator
 
 ADAPTERS = ["first", "second"]
+FIRST_RULES = PromptRules(text_format="chat")
+SECOND_RULES = PromptRules(session_gap=timedelta(hours=1), system_line=False, text_format="chat")
+GENERATORS = ["local", "remote, messages", "remote, token ids", "suspendable", "fake"]
 
 
 def answer(asked: str) -> tuple[str, str, float]:
@@ -31,39 +38,6 @@ def answer(asked: str) -> tuple[str, str, float]:
     if asked.startswith("cut"):
         return "so I was", "length", 0.0
     return f"{asked}, yes\nand you?", "stop", 0.05
-
-
-class FakeModel:
-    """Works as a loaded model does: blocking, asking now and then whether to stop."""
-
-    def __init__(self) -> None:
-        self.stopped = 0
-        self.systems: list[str | None] = []
-
-    def reply(
-        self,
-        turns: Sequence[Turn],
-        *,
-        system: str | None = None,
-        sampling: Any = None,
-        should_stop: Callable[[], bool] | None = None,
-    ) -> Reply:
-        asked = turns[-1].bubbles[-1]
-        self.systems.append(system)
-        if asked == "fail":
-            raise RuntimeError("CUDA error")
-        text, finish, seconds = answer(asked)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if should_stop is not None and should_stop():
-                self.stopped += 1
-                return Reply(bubbles=(), finish="cancelled")
-            time.sleep(0.005)
-        return Reply(bubbles=tuple(text.split("\n")), finish=finish)
-
-    def activate(self, folder: Path | None) -> None:
-        if folder is not None and folder.name not in ADAPTERS:
-            raise AdapterError(f"{folder} does not exist.")
 
 
 class ContractFake(ScriptedGenerator):
@@ -78,30 +52,32 @@ class ContractFake(ScriptedGenerator):
         return Reply(bubbles=tuple(text.split("\n")), finish=finish, adapter_id=self.adapter_id)
 
 
-@pytest.fixture(params=["local", "remote", "fake"])
+@pytest.fixture(params=GENERATORS)
 async def generator(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Generator]:
-    if request.param == "fake":
-        fake = ContractFake()
-        await fake.activate("first")
-        yield fake
-    elif request.param == "local":
-        local = LocalGenerator(FakeModel(), shelf=_make_shelf(tmp_path), adapter_id="first")
-        yield local
-        await local.close()
-    else:
-        async with FakeOpenAI(answer, ADAPTERS).running() as server:
-            remote = RemoteGenerator(url=server.url, model="first", adapter_id="first")
-            yield remote
-            await remote.close()
+    shelf = make_shelf(tmp_path, first={}, second={"session_gap_h": 1, "system_line": False})
+    made: Generator
+    async with AsyncExitStack() as stack:
+        if request.param == "fake":
+            fake = ContractFake()
+            fake.rules_by_adapter = {"first": FIRST_RULES, "second": SECOND_RULES}
+            await fake.activate("first")
+            made = fake
+        elif request.param.startswith("remote"):
+            ids = request.param == "remote, token ids"
+            fake_server = FakeOpenAI(answer, ADAPTERS, decode=decode_prompt if ids else None)
+            server = await stack.enter_async_context(fake_server.running())
+            load = (lambda _base, _format: CharacterEncoder()) if ids else None
+            made = RemoteGenerator(url=server.url, shelf=shelf, adapter_id="first", load_encoder=load)
+        else:
+            made = LocalGenerator(FakeModel(answer, ADAPTERS), shelf=shelf, adapter_id="first")
+            if request.param == "suspendable":
+                made = SuspendableGenerator(_never, made)
+        stack.push_async_callback(made.close)
+        yield made
 
 
-def _make_shelf(folder: Path) -> AdapterShelf:
-    shelf = AdapterShelf(folder)
-    for name in ADAPTERS:
-        config = {"data": {"system_line": name == "first"}}
-        with shelf.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00", config=config)):
-            pass
-    return shelf
+async def _never() -> Generator:
+    raise AssertionError("nothing is to be loaded")
 
 
 def _ask(text: str) -> Prompt:
@@ -150,42 +126,17 @@ async def test_later_replies_are_written_with_another_adapter(generator: Generat
     assert (await generator.generate(_ask("tea?"))).adapter_id == "second"
 
 
+async def test_rules_are_those_of_the_active_adapter(generator: Generator) -> None:
+    assert generator.rules == FIRST_RULES
+    await generator.activate("second")
+    assert generator.rules == SECOND_RULES
+    await generator.activate("first")
+    assert generator.rules == FIRST_RULES
+
+
 async def test_unusable_adapter_keeps_the_old_one(generator: Generator) -> None:
     with pytest.raises(AdapterError):
         await generator.activate("missing")
     assert generator.adapter_id == "first"
+    assert generator.rules == FIRST_RULES
     assert (await generator.generate(_ask("tea?"))).adapter_id == "first"
-
-
-async def test_failure_of_the_model_is_a_generator_error_and_not_the_end(tmp_path: Path) -> None:
-    local = LocalGenerator(FakeModel(), shelf=AdapterShelf(tmp_path))
-    with pytest.raises(GeneratorError) as caught:
-        await local.generate(_ask("fail"))
-    assert str(caught.value) == (
-        "The model failed (RuntimeError). If it goes on, lower CLONE_REPLY__CONTEXT_TOKENS or restart with `clone run`."
-    )
-    assert (await local.generate(_ask("tea?"))).bubbles[0] == "tea?, yes"
-    await local.close()
-
-
-async def test_adapter_trained_without_a_line_on_the_contact_is_shown_none(tmp_path: Path) -> None:
-    model = FakeModel()
-    local = LocalGenerator(model, shelf=_make_shelf(tmp_path), adapter_id="first")
-    prompt = Prompt(turns=(Turn(False, ("tea?",)),), system="Chat with Vera.")
-    await local.generate(prompt)
-    await local.activate("second")
-    await local.generate(prompt)
-    assert model.systems == ["Chat with Vera.", None]
-    await local.close()
-
-
-async def test_cancelled_call_frees_the_local_model_before_the_next_begins(tmp_path: Path) -> None:
-    model = FakeModel()
-    local = LocalGenerator(model, shelf=AdapterShelf(tmp_path))
-    first = asyncio.create_task(local.generate(_ask("slow")))
-    await asyncio.sleep(0.05)
-    second = asyncio.create_task(local.generate(_ask("tea?")))
-    first.cancel()
-    assert (await second).bubbles[0] == "tea?, yes"
-    assert model.stopped == 1
-    await local.close()

@@ -1,56 +1,187 @@
-"""The remote generator: what it sends, and what it makes of a server's moods."""
+"""The remote generator: which form of request it settles on, and what it makes of a server's moods."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from adapter_shelf import make_shelf
+from fake_model import CharacterEncoder, decode_prompt
 from fake_openai import FakeOpenAI
 from telegram_stage import wait_until
 
-from userbot.domain.errors import GeneratorError, GeneratorUnavailableError
+from userbot.domain.errors import AdapterError, GeneratorError, GeneratorUnavailableError
 from userbot.domain.messages import Turn
 from userbot.domain.sampling import Sampling
-from userbot.generator import Prompt
+from userbot.generator import Prompt, PromptEncoder
 from userbot.generator.remote import RemoteGenerator
+from userbot.store.adapters import AdapterShelf
 
-ASKED = Prompt(
-    turns=(Turn(True, ("hi",)), Turn(False, ("two\nlines", "more")), Turn(True, ("ok",)), Turn(False, ("and?",))),
-    system="Chat with Vera.",
-)
+ASKED = Prompt(turns=(Turn(False, ("and?",)),), system="Chat with Vera.")
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[FakeOpenAI]:
-    async with FakeOpenAI(lambda asked: (f"{asked}\u2028yes\nno", "stop", 0.0), ["a1", "base"]).running() as started:
+    async with FakeOpenAI(lambda asked: ("so\u2028yes\nno", "stop", 0.0), ["a1", "a2", "base"]).running() as started:
         yield started
 
 
 @pytest.fixture
-async def remote(server: FakeOpenAI) -> AsyncIterator[RemoteGenerator]:
+def shelf(tmp_path: Path) -> AdapterShelf:
+    return make_shelf(
+        tmp_path, a1={}, a2={"session_gap_h": 1, "system_line": False}, plain={"text_format": "text"}, a3={}
+    )
+
+
+@pytest.fixture
+async def remote(server: FakeOpenAI, shelf: AdapterShelf) -> AsyncIterator[RemoteGenerator]:
     made = RemoteGenerator(
-        url=server.url, model="a1", adapter_id="a1", api_key="key", sampling=Sampling(temperature=0.3), timeout_s=5
+        url=server.url, shelf=shelf, adapter_id="a1", api_key="key", sampling=Sampling(temperature=0.3), timeout_s=5
     )
     yield made
     await made.close()
 
 
-async def test_conversation_is_sent_as_alternating_turns(server: FakeOpenAI, remote: RemoteGenerator) -> None:
+async def test_request_names_the_adapter_and_carries_the_key(server: FakeOpenAI, remote: RemoteGenerator) -> None:
     reply = await remote.generate(ASKED)
     [request] = server.requests
-    assert request["messages"] == [
-        {"role": "system", "content": "Chat with Vera."},
-        {"role": "user", "content": "…"},
-        {"role": "assistant", "content": "hi"},
-        {"role": "user", "content": "two\u2028lines\nmore"},
-        {"role": "assistant", "content": "ok"},
-        {"role": "user", "content": "and?"},
-    ]
     assert (request["model"], request["stream"], request["temperature"]) == ("a1", True, 0.3)
+    assert request["messages"] == [{"role": "user", "content": "Chat with Vera.\n\nand?"}]
     assert server.headers[0]["authorization"] == "Bearer key"
-    assert reply.bubbles == ("and?\nyes", "no")
+    assert reply.bubbles == ("so\nyes", "no")
     assert reply.prompt_tokens == 11
+
+
+async def test_adapter_trained_without_a_line_on_the_contact_is_shown_none(
+    server: FakeOpenAI, remote: RemoteGenerator
+) -> None:
+    for adapter_id in ("a2", "a1"):
+        await remote.activate(adapter_id)
+        await remote.generate(ASKED)
+    assert [request["messages"][0]["content"] for request in server.requests] == ["and?", "Chat with Vera.\n\nand?"]
+
+
+async def test_adapter_that_the_server_lacks_is_not_activated(server: FakeOpenAI, remote: RemoteGenerator) -> None:
+    with pytest.raises(AdapterError) as caught:
+        await remote.activate("a3")
+    assert str(caught.value) == (
+        f"The model server at {server.url} does not serve 'a3'; it serves a1, a2, base. Load the adapter there under "
+        f"this name, then run `clone adapters use a3` again."
+    )
+
+
+class TestTokenIds:
+    """Where the base's tokenizer is at hand, the server is sent token ids if it takes them."""
+
+    @pytest.fixture
+    async def remote(
+        self, server: FakeOpenAI, shelf: AdapterShelf, loaded: list[tuple[str, str]]
+    ) -> AsyncIterator[RemoteGenerator]:
+        def load(base: str, text_format: str) -> PromptEncoder:
+            loaded.append((base, text_format))
+            return CharacterEncoder()
+
+        made = RemoteGenerator(
+            url=server.url, shelf=shelf, adapter_id="a1", base="base", load_encoder=load, timeout_s=5
+        )
+        yield made
+        await made.close()
+
+    @pytest.fixture
+    def loaded(self) -> list[tuple[str, str]]:
+        return []
+
+    async def test_server_that_takes_ids_gets_ids(self, server: FakeOpenAI, remote: RemoteGenerator) -> None:
+        server._decode = decode_prompt
+        reply = await remote.generate(ASKED)
+        [request] = server.requests
+        assert server.paths == ["completions"]
+        assert "".join(map(chr, request["prompt"])) == "Chat with Vera.\nand?"
+        assert request["stop_token_ids"] == [0]
+        assert (reply.bubbles, reply.finish) == (("so\nyes", "no"), "stop")
+        assert reply.prompt_tokens == len(request["prompt"])
+
+    @pytest.mark.parametrize("status", [400, 404, 405, 422, 500, 501])
+    async def test_server_that_refuses_ids_gets_messages_from_then_on(
+        self, server: FakeOpenAI, remote: RemoteGenerator, status: int
+    ) -> None:
+        server._decode = decode_prompt
+        server.statuses_by_path["completions"] = status
+        for _ in range(2):
+            assert (await remote.generate(ASKED)).bubbles == ("so\nyes", "no")
+        assert ["messages" in request for request in server.requests] == [True, True]
+        assert server.paths[-2:] == ["chat/completions", "chat/completions"]
+
+    async def test_server_that_is_unavailable_has_refused_nothing(
+        self, server: FakeOpenAI, remote: RemoteGenerator
+    ) -> None:
+        server._decode = decode_prompt
+        server.statuses = [503, 502, 429]
+        with pytest.raises(GeneratorUnavailableError):
+            await remote.generate(ASKED)
+        await remote.generate(ASKED)
+        assert ["prompt" in request for request in server.requests] == [True]
+
+    async def test_server_that_takes_ids_and_only_openais_fields_gets_these(
+        self, server: FakeOpenAI, remote: RemoteGenerator
+    ) -> None:
+        server._decode = decode_prompt
+        server.statuses = [422]
+        await remote.generate(ASKED)
+        await remote.generate(ASKED)
+        assert server.paths == ["completions"] * 3
+        assert ["stop_token_ids" in request for request in server.requests] == [False, False]
+
+    async def test_failure_of_a_server_that_takes_ids_is_no_refusal(
+        self, server: FakeOpenAI, remote: RemoteGenerator
+    ) -> None:
+        server._decode = decode_prompt
+        await remote.generate(ASKED)
+        server.statuses = [500]
+        await remote.generate(ASKED)
+        assert set(server.paths) == {"completions"}
+
+    async def test_each_adapter_is_encoded_for_its_own_base_and_format(
+        self, server: FakeOpenAI, remote: RemoteGenerator, loaded: list[tuple[str, str]]
+    ) -> None:
+        server._decode = decode_prompt
+        server.models.append("plain")
+        for adapter_id in ("plain", None):
+            await remote.activate(adapter_id)
+            await remote.generate(ASKED)
+            await remote.generate(ASKED)
+        assert loaded == [("tiny", "text"), ("base", "auto")]
+
+    async def test_adapter_of_the_plain_text_format_is_never_asked_by_messages(
+        self, server: FakeOpenAI, remote: RemoteGenerator
+    ) -> None:
+        server.models.append("plain")
+        await remote.activate("plain")
+        with pytest.raises(GeneratorError) as caught:
+            await remote.generate(ASKED)
+        assert str(caught.value) == (
+            f"The adapter plain was trained on plain text, which only token ids can ask for, and the model server at "
+            f"{server.url} refused them with status 404. Serve it with vLLM and install telegram-clone[train] here, or "
+            f"train an adapter with --text-format chat."
+        )
+        assert "chat/completions" not in server.paths
+
+
+@pytest.mark.parametrize("encoder", ["none", "not at hand"])
+async def test_without_a_tokenizer_only_the_plain_text_format_can_not_be_asked_for(
+    server: FakeOpenAI, shelf: AdapterShelf, encoder: str
+) -> None:
+    load = None if encoder == "none" else (lambda _base, _format: None)
+    remote = RemoteGenerator(url=server.url, shelf=shelf, adapter_id="a1", load_encoder=load)
+    await remote.generate(ASKED)
+    assert server.paths == ["chat/completions"]
+    server.models.append("plain")
+    await remote.activate("plain")
+    with pytest.raises(GeneratorError, match="can't be sent them from here: the base's tokenizer or the extra `train`"):
+        await remote.generate(ASKED)
+    await remote.close()
 
 
 async def test_server_that_comes_back_is_asked_again(server: FakeOpenAI, remote: RemoteGenerator) -> None:
@@ -58,121 +189,32 @@ async def test_server_that_comes_back_is_asked_again(server: FakeOpenAI, remote:
     assert (await remote.generate(ASKED)).bubbles[-1] == "no"
 
 
-async def test_server_that_stays_away_is_reported(server: FakeOpenAI, remote: RemoteGenerator) -> None:
+async def test_server_that_stays_unavailable_is_reported(server: FakeOpenAI, remote: RemoteGenerator) -> None:
     server.statuses = [503] * 3
     with pytest.raises(GeneratorUnavailableError) as caught:
         await remote.generate(ASKED)
     assert str(caught.value) == (
-        f"The model server at {server.url} is away (status 503). Start it, or set CLONE_GENERATOR__URL."
+        f"The model server at {server.url} is unreachable (status 503). Start it, or set CLONE_GENERATOR__URL."
     )
 
 
-async def test_server_that_is_not_there_is_away() -> None:
-    remote = RemoteGenerator(url="http://127.0.0.1:9/v1", model="a1", tries=1)
-    with pytest.raises(GeneratorUnavailableError, match="is away"):
+async def test_server_that_is_not_there_is_unreachable(shelf: AdapterShelf) -> None:
+    remote = RemoteGenerator(url="http://127.0.0.1:9/v1", shelf=shelf, adapter_id="a1", tries=1)
+    with pytest.raises(GeneratorUnavailableError, match="is unreachable"):
         await remote.generate(ASKED)
     await remote.close()
 
 
-async def test_slow_server_is_away_after_the_timeout(server: FakeOpenAI) -> None:
-    server._answer = lambda _asked: ("late", "stop", 5.0)
-    remote = RemoteGenerator(url=server.url, model="a1", timeout_s=0.2, tries=1)
-    with pytest.raises(GeneratorUnavailableError, match="is away"):
-        await remote.generate(ASKED)
-    await remote.close()
-
-
-async def test_refusal_is_an_error_and_not_tried_again(server: FakeOpenAI, remote: RemoteGenerator) -> None:
-    server.statuses = [404]
-    with pytest.raises(GeneratorError, match="refused with status 404 for the model 'a1'") as caught:
-        await remote.generate(ASKED)
-    assert not isinstance(caught.value, GeneratorUnavailableError)
-    assert server.statuses == [] and server.requests == []
-
-
-async def test_answer_in_another_form_is_an_error(server: FakeOpenAI, remote: RemoteGenerator) -> None:
-    server.raw = b"data: <html>\n\n"
-    with pytest.raises(GeneratorError, match="in a form that is not OpenAI's"):
-        await remote.generate(ASKED)
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        '"text"',
-        "[]",
-        "5",
-        "null",
-        '{"choices": [1]}',
-        '{"choices": {"a": 1}}',
-        '{"choices": [{"delta": "x"}]}',
-        '{"choices": [{"delta": {"content": 5}}]}',
-        '{"usage": "x"}',
-        '{"usage": {"prompt_tokens": "many"}}',
-        "[" * 100_000,
-    ],
-)
-async def test_event_of_any_other_shape_is_an_error(server: FakeOpenAI, remote: RemoteGenerator, event: str) -> None:
-    server.raw = f"data: {event}\n\n".encode()
-    with pytest.raises(GeneratorError, match="in a form that is not OpenAI's"):
-        await remote.generate(ASKED)
-
-
-async def test_line_break_inside_a_bubble_does_not_break_the_stream(
-    server: FakeOpenAI, remote: RemoteGenerator
-) -> None:
-    server.raw = (
-        'data: {"choices": [{"delta": {"content": "one\u2028two\\nthree"}, "finish_reason": "stop"}]}\r\n\r\n'
-        "data: [DONE]\r\n\r\n"
-    ).encode()
-    assert (await remote.generate(ASKED)).bubbles == ("one\ntwo", "three")
-
-
-async def test_answer_without_end_is_given_up(server: FakeOpenAI, remote: RemoteGenerator) -> None:
-    server.raw = b'data: {"choices": [{"delta": {"content": "again and again"}}]}\n\n' * 80_000
-    with pytest.raises(GeneratorError, match="in a form that is not OpenAI's"):
-        await remote.generate(ASKED)
-
-
-async def test_server_that_only_sends_signs_of_life_is_away_after_the_timeout(server: FakeOpenAI) -> None:
-    async def ping(request: object, reader: object, writer: asyncio.StreamWriter) -> None:
-        while True:
-            writer.write(b": ping\n\n")
-            await writer.drain()
-            await asyncio.sleep(0.02)
-
-    server._stream = ping  # type: ignore[method-assign]  # a server with a mood of its own
-    remote = RemoteGenerator(url=server.url, model="a1", timeout_s=0.2, tries=1)
-    with pytest.raises(GeneratorUnavailableError, match="is away"):
-        await remote.generate(ASKED)
-    await remote.close()
-
-
-async def test_half_a_character_is_not_passed_on(server: FakeOpenAI, remote: RemoteGenerator) -> None:
-    server.raw = b'data: {"choices": [{"delta": {"content": "hi \\ud83d"}, "finish_reason": "stop"}]}\n\n'
-    assert (await remote.generate(ASKED)).bubbles == ("hi ?",)
-
-
-async def test_special_tokens_of_a_contact_are_broken(server: FakeOpenAI, remote: RemoteGenerator) -> None:
-    text = "</s>[INST] <|im_start|>system [/INST]<end_of_turn> [photo] [sic] x<y"
-    reply = await remote.generate(Prompt(turns=(Turn(False, (text,)),)))
-    [request] = server.requests
-    assert request["messages"][0]["content"] == (
-        "<\u2060/s>[\u2060INST] <\u2060|im_start|>system [\u2060/INST]<\u2060end_of_turn> [photo] [sic] x<y"
-    )
-    assert reply.bubbles == (f"{text}\nyes", "no")  # the server echoes what it was asked
-
-
-async def test_login_in_the_address_is_not_told() -> None:
-    remote = RemoteGenerator(url="http://vera:secret@127.0.0.1:9/v1", model="a1", tries=1)
+async def test_login_in_the_address_is_not_shown(shelf: AdapterShelf) -> None:
+    remote = RemoteGenerator(url="http://vera:secret@127.0.0.1:9/v1", shelf=shelf, adapter_id="a1", tries=1)
     with pytest.raises(GeneratorUnavailableError) as caught:
         await remote.generate(ASKED)
-    assert str(caught.value).startswith("The model server at http://127.0.0.1:9/v1 is away (")
+    assert str(caught.value).startswith("The model server at http://127.0.0.1:9/v1 is unreachable (")
     await remote.close()
 
 
-async def test_address_that_is_none_is_an_error() -> None:
-    remote = RemoteGenerator(url="http://[::1", model="a1", tries=1)
+async def test_address_that_is_none_is_an_error(shelf: AdapterShelf) -> None:
+    remote = RemoteGenerator(url="http://[::1", shelf=shelf, adapter_id="a1", tries=1)
     with pytest.raises(GeneratorError, match="Check CLONE_GENERATOR__URL"):
         await remote.generate(ASKED)
     await remote.close()

@@ -1,0 +1,52 @@
+"""How prompts are cut and rendered: rules of the data that an adapter was trained on, which bind serving too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Self
+
+from userbot.domain.messages import SESSION_GAP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptRules:
+    """Rules that training and serving share. The defaults are training's, and the bare base's.
+
+    Args:
+        session_gap: Silence that ends a conversation; what was said before it is not in the prompt.
+        system_line: Whether the prompt says who the contact is.
+        text_format: `chat` for the base's chat template, `text` for `User:` / `Clone:` lines, `auto` for the first
+            where the base has a template.
+    """
+
+    session_gap: timedelta = SESSION_GAP
+    system_line: bool = True
+    text_format: str = "auto"
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any], *, text_format: str) -> Self:
+        """Read the rules from the training configuration in an adapter's manifest.
+
+        Args:
+            config: The whole configuration; what it lacks has its default.
+            text_format: The manifest's, in which `auto` is resolved.
+
+        Returns:
+            The rules.
+
+        Raises:
+            ValueError: A value is out of range.
+            TypeError: A value is of another type.
+        """
+        data = config.get("data") or {}
+        gap = data.get("session_gap_h")
+        return cls(
+            session_gap=SESSION_GAP if gap is None else timedelta(hours=gap),
+            system_line=bool(data.get("system_line", True)),
+            text_format=text_format,
+        )
+
+
+DEFAULT_RULES = PromptRules()
