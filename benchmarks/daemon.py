@@ -21,14 +21,15 @@ from pathlib import Path
 from random import Random
 from statistics import quantiles
 
+from userbot.config.settings import ReplySettings
+from userbot.daemon.wiring import make_reply_config
 from userbot.domain.events import Arrived, Event
 from userbot.domain.messages import Chat, ChatKind, Message, Mode, Origin, Reply
 from userbot.domain.metrics import Metrics
+from userbot.domain.prompt_rules import DEFAULT_RULES
 from userbot.generator import Prompt
-from userbot.reply.answering import Answering, ReplyConfig
+from userbot.reply.answering import Answering
 from userbot.reply.outbox import Outbox
-from userbot.reply.pacing import Pace
-from userbot.reply.policy import Rules
 from userbot.reply.responder import Responder
 from userbot.reply.timer import WallTimer
 from userbot.store import Store
@@ -42,6 +43,7 @@ class InstantGenerator:
     """Answers at once, each time something else."""
 
     adapter_id = "instant"
+    rules = DEFAULT_RULES
 
     async def generate(self, prompt: Prompt) -> Reply:
         """Answer."""
@@ -54,7 +56,7 @@ class InstantGenerator:
         """Do nothing."""
 
 
-class InstantWire:
+class InstantMessenger:
     """Delivers at once and counts."""
 
     def __init__(self) -> None:
@@ -147,10 +149,21 @@ async def _wait(condition: Callable[[], bool], *, every_s: float = 0.001) -> Non
 
 async def measure(store: Store, chats: list[Chat], arguments: argparse.Namespace) -> None:
     """Run both loads and print the figures."""
-    rules = Rules(per_chat_per_hour=10**6, per_day=10**6, max_without_owner=10**6)
-    config = ReplyConfig(quiet_s=0, burst_max_s=0, rules=rules, pace=Pace(scale=0))
-    thread, timer, metrics, messenger = StoreThread(), WallTimer(), Metrics(), InstantWire()
-    outbox = Clocked(store=store, thread=thread, messenger=messenger, timer=timer, stale_s=3600, metrics=metrics)
+    settings = ReplySettings.model_validate(
+        {
+            "quiet_s": 0,
+            "burst_max_s": 0,
+            "per_chat_per_hour": 10**6,
+            "per_day": 10**6,
+            "max_without_owner": 10**6,
+            "pace": 0,
+        }
+    )
+    config = make_reply_config(settings, zone=None)
+    thread, timer, metrics, messenger = StoreThread(), WallTimer(), Metrics(), InstantMessenger()
+    outbox = Clocked(
+        store=store, thread=thread, messenger=messenger, timer=timer, stale_s=config.rules.stale_s, metrics=metrics
+    )
     outbox.arrived, outbox.latencies = {}, []
     answering = Answering(
         store=store,

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from fakes import FakeClock
 
+from userbot.config.settings import ReplySettings
+from userbot.daemon.wiring import make_reply_config
 from userbot.domain.errors import AdapterError, TelegramError
 from userbot.domain.events import Arrived, Event
 from userbot.domain.messages import Chat, Message, Origin, Reply
 from userbot.domain.metrics import Metrics
+from userbot.domain.prompt_rules import DEFAULT_RULES, PromptRules
 from userbot.generator import Generator, Prompt
 from userbot.reply.answering import Answering, ReplyConfig
 from userbot.reply.outbox import Outbox
-from userbot.reply.pacing import Pace
 from userbot.reply.responder import Responder
 from userbot.store import Store
 from userbot.store.thread import StoreThread
@@ -119,11 +122,16 @@ class ScriptedGenerator:
         self.gate = gate
         self.prompts: list[Prompt] = []
         self.cancelled = 0
+        self.rules_by_adapter: dict[str | None, PromptRules] = {}
         self._adapter_id: str | None = "a1"
 
     @property
     def adapter_id(self) -> str | None:
         return self._adapter_id
+
+    @property
+    def rules(self) -> PromptRules:
+        return self.rules_by_adapter.get(self._adapter_id, DEFAULT_RULES)
 
     async def generate(self, prompt: Prompt) -> Reply:
         self.prompts.append(prompt)
@@ -149,7 +157,13 @@ class ScriptedGenerator:
         pass
 
 
-INSTANT = ReplyConfig(quiet_s=7, burst_max_s=45, pace=Pace(scale=0))
+def reply_config(*, zone: tzinfo | None = None, **settings: Any) -> ReplyConfig:
+    """Make the configuration of the reply path from its settings, each the default unless given."""
+    return make_reply_config(ReplySettings.model_validate(settings), zone=zone)
+
+
+INSTANT = reply_config(pace=0)
+PACED = reply_config()
 
 
 @dataclass

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from userbot.config.settings import Settings
+from datetime import tzinfo
+from functools import partial
+
+from userbot.config.settings import ReplySettings, Settings
 from userbot.domain.sampling import Sampling
 from userbot.generator import Generator
 from userbot.generator.local import LocalGenerator
+from userbot.generator.prompt_encoder import load_encoder
 from userbot.generator.remote import RemoteGenerator
 from userbot.generator.suspendable import SuspendableGenerator
 from userbot.reply.answering import ReplyConfig
@@ -16,9 +20,20 @@ from userbot.telegram.session import ClientOptions
 
 
 async def load_generator(settings: Settings, shelf: AdapterShelf) -> Generator:
-    """Make the generator that the settings name, with the adapter in service.
+    """Make the generator that the settings name, with the active adapter.
 
-    A model in this process can make room for training where the settings say that the GPU may be too small for both.
+    A model in this process is suspendable where the settings say that the GPU may be too small for it and training.
+
+    Args:
+        settings: All of them.
+        shelf: Where adapters are, and which one is active.
+
+    Returns:
+        A generator that is ready to write.
+
+    Raises:
+        AdapterError: The active adapter can't be used.
+        MissingExtraError: The packages for local models are not installed.
     """
     if settings.generator.kind == "local" and settings.schedule.gpu_free_mb is not None:
         return SuspendableGenerator(lambda: _load(settings, shelf), await _load(settings, shelf))
@@ -26,47 +41,57 @@ async def load_generator(settings: Settings, shelf: AdapterShelf) -> Generator:
 
 
 async def _load(settings: Settings, shelf: AdapterShelf) -> Generator:
-    manifest, reply = shelf.active(), settings.reply
-    sampling = Sampling(
+    manifest = shelf.active()
+    adapter_id, models = manifest.id if manifest else None, settings.paths.models
+    if settings.generator.kind == "remote":
+        key = settings.generator.api_key
+        return RemoteGenerator(
+            url=settings.generator.url,
+            shelf=shelf,
+            adapter_id=adapter_id,
+            base=settings.base,
+            sampling=make_sampling(settings.reply),
+            load_encoder=partial(load_encoder, models=models),
+            api_key=key.get_secret_value() if key else None,
+            timeout_s=settings.generator.timeout_s,
+        )
+    if adapter_id is not None:
+        shelf.verify(adapter_id)
+    return await LocalGenerator.load(
+        base=settings.base or (manifest.base if manifest else None),
+        adapter_id=adapter_id,
+        shelf=shelf,
+        models=models,
+        load_in_4bit=settings.generator.load_in_4bit,
+        sampling=make_sampling(settings.reply),
+    )
+
+
+def make_sampling(reply: ReplySettings) -> Sampling:
+    """Say how replies are drawn."""
+    return Sampling(
         temperature=reply.temperature,
         top_p=reply.top_p,
         repetition_penalty=reply.repetition_penalty,
         max_new_tokens=reply.max_new_tokens,
         max_prompt_tokens=reply.context_tokens,
     )
-    base = settings.base or (manifest.base if manifest else None)
-    if settings.generator.kind == "remote":
-        key = settings.generator.api_key
-        return RemoteGenerator(
-            url=settings.generator.url,
-            model=manifest.id if manifest else base or "default",
-            adapter_id=manifest.id if manifest else None,
-            sampling=sampling,
-            api_key=key.get_secret_value() if key else None,
-            timeout_s=settings.generator.timeout_s,
-        )
-    if manifest is not None:
-        shelf.verify(manifest.id)
-    return await LocalGenerator.load(
-        base=base,
-        adapter_id=manifest.id if manifest else None,
-        shelf=shelf,
-        models=settings.paths.models,
-        load_in_4bit=settings.generator.load_in_4bit,
-        sampling=sampling,
-    )
 
 
-def make_reply_config(settings: Settings) -> ReplyConfig:
-    """Translate the settings of the reply path into plain values."""
-    reply = settings.reply
+def make_reply_config(reply: ReplySettings, *, zone: tzinfo | None) -> ReplyConfig:
+    """Translate the settings of the reply path into plain values.
+
+    Args:
+        reply: The only place where their defaults stand.
+        zone: Time zone of the quiet hours; None is the machine's.
+    """
     rules = Rules(
         stale_s=reply.stale_s,
         per_chat_per_hour=reply.per_chat_per_hour,
         per_day=reply.per_day,
         max_without_owner=reply.max_without_owner,
         quiet_hours=reply.quiet_hours,
-        zone=settings.zone,
+        zone=zone,
         only_offline_s=None if reply.only_offline_min is None else reply.only_offline_min * 60,
     )
     return ReplyConfig(

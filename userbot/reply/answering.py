@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 
@@ -44,10 +44,10 @@ HABITS_MESSAGES = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyConfig:
-    """How the clone answers.
+    """How the clone answers. The defaults stand in the settings (`ReplySettings`), and nowhere else.
 
     Args:
-        quiet_s: NoProgress that ends a burst, seconds.
+        quiet_s: Silence that ends a burst, seconds.
         burst_max_s: Longest wait for a burst, seconds.
         takeover_s: Pause of a chat after the owner was active there, seconds.
         context_messages: Newest messages that the model may see.
@@ -55,19 +55,19 @@ class ReplyConfig:
         pace: Speed.
     """
 
-    quiet_s: float = 7.0
-    burst_max_s: float = 45.0
-    takeover_s: float = 1800.0
-    context_messages: int = 60
-    rules: Rules = field(default_factory=Rules)
-    pace: Pace = field(default_factory=Pace)
+    quiet_s: float
+    burst_max_s: float
+    takeover_s: float
+    context_messages: int
+    rules: Rules
+    pace: Pace
 
 
 class Answering:
     """Decides about one burst at a time. Until the decision is committed, nobody sees anything.
 
     Args:
-        store: The only memory that matters.
+        store: Holds all state that must survive a restart.
         thread: Runs the store's calls.
         messenger: Saves drafts; everything else goes through the outbox.
         generator: Writes replies.
@@ -103,7 +103,7 @@ class Answering:
         self._random = random
         self._metrics = metrics
         self._checks = checks
-        # Nothing is known about the owner at first: as if last seen now.
+        # When the owner was last online is not known at first, so they count as seen just now.
         self.owner_seen_at: datetime | None = timer.now()
 
     async def read_situation(self, conversation: Conversation) -> PolicyInput | None:
@@ -118,7 +118,14 @@ class Answering:
         )
 
     async def answer(self, conversation: Conversation) -> datetime | None:
-        """Decide about what waits in a chat; return when to try again, None when there is no use in that."""
+        """Decide about what waits in a chat.
+
+        Returns:
+            When to try again; None when trying again is of no use.
+
+        Raises:
+            SessionLostError: The session is of no use any more.
+        """
         began_at = conversation.debounce.started_at or self._timer.now()
         conversation.debounce.reset()
         situation = await self.read_situation(conversation)
@@ -127,7 +134,7 @@ class Answering:
         verdict = judge(situation, self._config.rules, self._timer.now())
         if verdict.ruling is not Ruling.ANSWER:
             return await self._turn_down(conversation, situation, verdict)
-        context = build_context(situation.chat, situation.window, situation.burst)
+        context = build_context(situation.chat, situation.window, situation.burst, rules=self._generator.rules)
         try:
             written = await write_reply(
                 self._generator,

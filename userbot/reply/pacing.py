@@ -20,6 +20,8 @@ SPEED_BOUNDS_CPS = (2.0, 14.0)
 TYPING_BOUNDS_S = (0.8, 25.0)
 GAP_BOUNDS_S = (0.4, 1.6)
 MIN_SAMPLES = 5
+USUAL_DELAY_S = 4.0
+"""Seconds from a contact's last bubble to the answer, where the owner's own delay is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Habits:
     """How the owner writes in a chat.
 
     Args:
-        delay_s: Seconds from the peer's last bubble to the owner's answer.
+        delay_s: Seconds from the contact's last bubble to the owner's answer.
         typing_cps: Characters a second.
     """
 
@@ -37,17 +39,15 @@ class Habits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How waits are made.
+    """How long waits are. The defaults stand in the settings (`ReplySettings`), and nowhere else.
 
     Args:
         scale: Factor of all waits; 0 sends at once.
         typing_cps: Typing speed where the owner's is not known, characters a second.
-        delay_s: Delay where the owner's is not known, seconds.
     """
 
-    scale: float = 1.0
-    typing_cps: float = 7.0
-    delay_s: float = 4.0
+    scale: float
+    typing_cps: float
 
 
 def learn_habits(history: Sequence[Message], pace: Pace) -> Habits:
@@ -57,7 +57,7 @@ def learn_habits(history: Sequence[Message], pace: Pace) -> Habits:
 
     Args:
         history: Messages of one chat, oldest first.
-        pace: Where the values come from that can't be learned.
+        pace: Where the typing speed comes from when it can't be learned.
     """
     delays, speeds = [], []
     for before, after in pairwise(history):
@@ -69,7 +69,7 @@ def learn_habits(history: Sequence[Message], pace: Pace) -> Habits:
         elif before.origin is Origin.OWNER and gap_s <= 60:
             speeds.append(len(after.text) / gap_s)
     return Habits(
-        _bound(median(delays), DELAY_BOUNDS_S) if len(delays) >= MIN_SAMPLES else pace.delay_s,
+        _bound(median(delays), DELAY_BOUNDS_S) if len(delays) >= MIN_SAMPLES else USUAL_DELAY_S,
         _bound(median(speeds), SPEED_BOUNDS_CPS) if len(speeds) >= MIN_SAMPLES else pace.typing_cps,
     )
 
@@ -86,7 +86,7 @@ def plan_bubbles(
 ) -> list[Bubble]:
     """Give each bubble its time of typing and sending, and its random id.
 
-    The owner's usual delay is counted from the peer's last bubble, so that the time already spent waiting and
+    The owner's usual delay is counted from the contact's last bubble, so that the time already spent waiting and
     generating is part of it; what is left is at least the time to read the burst.
 
     Args:
@@ -97,6 +97,9 @@ def plan_bubbles(
         now: Time at which the reply is ready.
         random: Source of jitter.
         reply_to_ids: Message that each bubble answers; missing ones answer none.
+
+    Returns:
+        Rows for the outbox, in the order of sending.
     """
     trigger = burst[-1]
     reading_s = min(sum(len(message.content) for message in burst) / READING_CPS, 8.0)

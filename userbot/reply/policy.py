@@ -15,7 +15,7 @@ from userbot.reply.loops import find_loop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The owner's limits.
+    """The owner's limits. The defaults stand in the settings (`ReplySettings`), and nowhere else.
 
     Args:
         stale_s: Older messages are not answered, seconds.
@@ -24,16 +24,16 @@ class Rules:
         max_without_owner: Replies to one chat after which the owner must write first.
         quiet_hours: Nothing is answered in these, on the clock of `zone`.
         zone: Time zone of the quiet hours; None is the machine's.
-        only_offline_s: Answer only when the owner has been away for so long, seconds; None does not ask.
+        only_offline_s: Answer only when the owner has been offline for so long, seconds; None does not ask.
     """
 
-    stale_s: float = 3600.0
-    per_chat_per_hour: int = 30
-    per_day: int = 300
-    max_without_owner: int = 20
-    quiet_hours: Hours | None = None
-    zone: tzinfo | None = None
-    only_offline_s: float | None = None
+    stale_s: float
+    per_chat_per_hour: int
+    per_day: int
+    max_without_owner: int
+    quiet_hours: Hours | None
+    zone: tzinfo | None
+    only_offline_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class PolicyInput:
 
     Args:
         chat: The chat as stored.
-        burst: The peer's messages without an answer, oldest first.
+        burst: The contact's messages without an answer, oldest first.
         window: The newest messages of the chat, the burst among them, oldest first.
         mentioned: The owner is addressed in the burst; only groups ask.
         paused_until: End of a pause of all chats.
@@ -81,7 +81,16 @@ class Verdict:
 
 
 def judge(situation: PolicyInput, rules: Rules, now: datetime) -> Verdict:
-    """Judge a burst. What can never change refuses; what time or the owner will change holds."""
+    """Judge a burst. What can never change refuses; what time or the owner will change holds.
+
+    Args:
+        situation: What is known about the chat.
+        rules: The owner's limits.
+        now: The time, aware, UTC.
+
+    Returns:
+        The verdict. Of several reasons to hold, it names the one that lasts longest.
+    """
     for check in _REFUSALS:
         if reason := check(situation, rules, now):
             return Verdict(Ruling.REFUSE, reason)
@@ -166,8 +175,7 @@ def _hold_quiet(_situation: PolicyInput, rules: Rules, now: datetime) -> Iterato
 def _hold_online(situation: PolicyInput, rules: Rules, now: datetime) -> Iterator[tuple[str, datetime]]:
     if rules.only_offline_s is None:
         return
-    away = timedelta(seconds=rules.only_offline_s)
-    free_at = (situation.owner_seen_at or now) + away
+    free_at = (situation.owner_seen_at or now) + timedelta(seconds=rules.only_offline_s)
     if situation.owner_seen_at is None or free_at > now:
         yield "the owner is online, or was a moment ago", free_at
 
