@@ -15,9 +15,6 @@ RENAMED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("reply", "zone"): ("zone",),
     ("schedule", "go_on"): ("schedule", "continue_from_active"),
 }
-    ("reply", "zone"): ("zone",),
-    ("schedule", "go_on"): ("schedule", "continue_from_active"),
-}
 
 
 @pytest.mark.parametrize(
