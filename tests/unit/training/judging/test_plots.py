@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from training.judging.likeness import Bubbles
@@ -36,11 +37,12 @@ def test_a_curve_of_training_alone_names_no_held_out_line() -> None:
 
 
 def test_drawings_are_svg_elements_and_equal_each_time() -> None:
-    for draw in (
+    drawings: tuple[Callable[[], str], ...] = (
         lambda: plot_losses(CURVE, before=3.2),
         lambda: plot_traits(CLONE, OWNER),
         lambda: plot_delays([Delay(9, 5.0)], [Delay(10, 60.0)]),
-    ):
+    )
+    for draw in drawings:
         svg = draw()
         assert svg.startswith("<svg")
         assert "<metadata" not in svg

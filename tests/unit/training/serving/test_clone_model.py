@@ -85,7 +85,7 @@ def test_a_reloaded_adapter_gives_the_same_logits(clone: CloneModel, base: Path,
     assert torch.equal(read(again), first)
 
 
-def test_the_bare_base_can_be_asked_too(clone: CloneModel, base: Path, shelf: AdapterShelf) -> None:
+def test_the_bare_base_replies_too(clone: CloneModel, base: Path, shelf: AdapterShelf) -> None:
     bare = CloneModel.load(str(base), None, models_dir=base, load_in_4bit=False, compute_dtype="float32")
     adapted = read(clone)
     clone.activate(None)
@@ -95,7 +95,7 @@ def test_the_bare_base_can_be_asked_too(clone: CloneModel, base: Path, shelf: Ad
     assert torch.equal(read(clone), adapted)
 
 
-def test_one_adapter_at_a_time_takes_memory(clone: CloneModel, shelf: AdapterShelf) -> None:
+def test_only_one_adapter_at_a_time_takes_memory(clone: CloneModel, shelf: AdapterShelf) -> None:
     def count() -> int:
         return sum(value.numel() for value in clone.model.parameters())
 
@@ -165,7 +165,7 @@ def test_a_reply_that_waits_for_another_can_be_cancelled(clone: CloneModel) -> N
     assert (waited.finish, waited.new_tokens) == ("cancelled", 0)
 
 
-def test_new_text_is_told_piece_by_piece(clone: CloneModel) -> None:
+def test_new_text_is_streamed_piece_by_piece(clone: CloneModel) -> None:
     pieces: list[str] = []
     clone.reply(TURNS, sampling=Sampling(seed=4, max_new_tokens=30), on_token=pieces.append)
     assert len(pieces) > 3
