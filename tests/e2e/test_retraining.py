@@ -17,12 +17,13 @@ from daemon_stage import DaemonStage
 from telegram_stage import wait_until
 from timing import clocked_datetime
 
+from training.events import Finished
 from userbot.config.settings import ScheduleSettings
 from userbot.daemon.schedule import read_next_runs
 from userbot.daemon.wiring import load_generator
 from userbot.domain.messages import Message, Origin
 from userbot.loopback import LoopbackTelegram
-from userbot.retraining.process import Ended, Listener, TrainingProcess
+from userbot.retraining.process import Ended, EventHandler, TrainingProcess
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf, Manifest, new_id
 from userbot.store.facts import RETRAIN_SEEN_AT, TRAINING, TrainingState
@@ -69,10 +70,10 @@ class DamagingProcess(TrainingProcess):
 
     damages = False
 
-    async def train(self, parent: str | None, *, resume: bool, on_event: Listener) -> Ended:
+    async def train(self, parent: str | None, *, resume: bool, on_event: EventHandler) -> Ended:
         if not self.damages:
             return await super().train(parent, resume=resume, on_event=on_event)
-        return Ended(0, {"adapter_id": await asyncio.to_thread(self.damage_copy)})
+        return Ended(code=0, finished=Finished(adapter_id=await asyncio.to_thread(self.damage_copy)))
 
     def damage_copy(self) -> str:
         from safetensors.torch import load_file, save_file
@@ -114,7 +115,7 @@ class Circle:
                 )
 
     def put_blank_adapter(self) -> str:
-        """Put an adapter in service that has not been trained: it writes as the base does."""
+        """Activate an adapter that has not been trained: it writes as the base does."""
         from training.config import make_config
         from training.loop.session import name_base
         from training.model.base import load_base, resolve_base
@@ -135,7 +136,7 @@ class Circle:
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[None]:
-        """Run the daemon with the embedded base and the adapter in service."""
+        """Run the daemon with the embedded base and the active adapter."""
         generator = await load_generator(self.stage.settings, self.shelf)
         try:
             async with self.stage.daemon(generator):
@@ -216,7 +217,7 @@ async def test_the_whole_circle(circle: Circle, monkeypatch: pytest.MonkeyPatch)
         os.kill(running.pid, signal.SIGKILL)
         failed = await circle.wait_for("failed")
         assert failed.text == "the process ended with code -9"
-        assert await circle.saved("Training failed, the adapter in service stays: the process ended with code -9")
+        assert await circle.saved("Training failed, the active adapter stays: the process ended with code -9")
         assert [manifest.id for manifest in circle.shelf.all()] == [first]
         assert await circle.ask("ты тут?") == first
 
@@ -227,7 +228,7 @@ async def test_the_whole_circle(circle: Circle, monkeypatch: pytest.MonkeyPatch)
         second = str(promoted.adapter_id)
         assert circle.shelf.active() == circle.shelf.get(second)
         assert await circle.ask("гулять?") == second
-        assert f"Adapter {second} is now in service. Passed:" in await circle.saved("is now in service")
+        assert f"Adapter {second} is now active. Passed:" in await circle.saved("is now active")
         [picture] = stage.owner.uploads.values()
         assert picture[0].startswith(b"\x89PNG")
         assert promoted.report == str(circle.home / "reports" / second / "report.html")

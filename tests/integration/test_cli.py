@@ -204,7 +204,7 @@ def test_adapters_are_listed_used_and_removed(clone: Clone, home: Path) -> None:
             (folder / "adapter_model.safetensors").write_bytes(name.encode())
         assert clone("adapters", "use", name)[0] == 0
     assert "5.000 → 4.000" in clone("adapters", "list")[1]
-    assert clone("adapters", "rollback")[1] == "one is back in service.\n"
+    assert clone("adapters", "rollback")[1] == "one is active again.\n"
     assert clone("adapters", "rm", "one")[0] == 2
     assert clone("adapters", "rm", "two")[0] == 0
     assert json.loads(clone("adapters", "show", "one")[1])["id"] == "one"

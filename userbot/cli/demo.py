@@ -52,8 +52,8 @@ def demo(
     with Store.open(settings.paths.database) as store:
         _import(store, Path(shutil.copy(EXPORT_PATH, home)))
     _title(f"2. Learning to write like {OWNER_NAME}")
-    outcome = run_training(["--home", str(home)])
-    finish_training(home, AdapterShelf(settings.paths.adapters), outcome, gate=True)
+    ended = run_training(home)
+    finish_training(home, AdapterShelf(settings.paths.adapters), ended, gate=True)
     _title("3. The same questions, before and after")
     asyncio.run(_compare(settings))
     _title("4. A Telegram server on this machine, the real daemon, a friend and a stranger")

@@ -1,8 +1,9 @@
-"""Commands on the model: train, adapters, chat."""
+"""Commands on adapters: train one, report on it, list, activate, roll back, delete."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,20 +13,25 @@ from rich.markup import escape
 from rich.table import Table
 
 from userbot.cli.screen import console, session_of
-from userbot.cli.training_view import Outcome, run_comparison, run_training
+from userbot.cli.training_view import run_comparison, run_training
 from userbot.config.explain import describe_form, list_fields
 from userbot.config.settings import Settings
 from userbot.domain.errors import ConfigError, NoAdapterError
+from userbot.retraining.process import Ended
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf, Manifest
 
-adapters = typer.Typer(no_args_is_help=True, help="What was trained, and what is in service.")
+adapters = typer.Typer(no_args_is_help=True, help="What was trained, and which adapter is active.")
 
 AdapterId = Annotated[str, typer.Argument(metavar="ID", help="As `clone adapters list` shows it.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands.
+
+    Args:
+        app: The command line.
+    """
     app.command("train")(train)
     app.command("report")(report)
     app.add_typer(adapters, name="adapters")
@@ -43,16 +49,16 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, such as lora.r=8; --settings lists them."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
-    parent: Annotated[str | None, typer.Option(help="Go on from this adapter instead of starting afresh.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that was interrupted.")] = False,
+    parent: Annotated[str | None, typer.Option(help="Continue from this adapter instead of starting afresh.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run that was interrupted.")] = False,
     gate: Annotated[
-        bool, typer.Option(help="Compare with the adapter in service before taking its place; --no-gate only keeps it.")
+        bool, typer.Option(help="Activate it if it is no worse than the active adapter; --no-gate only keeps it.")
     ] = True,
     settings: Annotated[bool, typer.Option("--settings", help="List all settings, and stop.")] = False,
 ) -> None:
-    """Learn from the chats with recorded consent, and put the new adapter in service if it is no worse.
+    """Train on the chats with recorded consent, and activate the new adapter if it is no worse than the active one.
 
-    Progress, log and a plot of the loss are kept in a run folder. Ctrl-C writes a checkpoint; `--resume` goes on.
+    Progress, log and a plot of the loss are kept in a run folder. Ctrl-C writes a checkpoint; `--resume` continues.
     """
     if settings:
         _show_settings()
@@ -63,13 +69,13 @@ def train(
     flags = [f"{flag}={value}" for flag, value in chosen.items() if value is not None]
     flags += [f"--set={override}" for override in overrides]
     if resume and flags:
-        raise ConfigError(f"--resume goes on with the interrupted run as it was set up, so {flags[0]} can't change it.")
+        raise ConfigError(f"--resume continues the interrupted run as it was set up, so {flags[0]} can't change it.")
     session = session_of(context)
     with session.store():
         pass  # shows the terms once
     home = session.settings.home
-    outcome = run_training(["--home", str(home), *flags, *(["--resume"] if resume else [])])
-    finish_training(home, AdapterShelf(session.settings.paths.adapters), outcome, gate=gate)
+    ended = run_training(home, *flags, *(["--resume"] if resume else []))
+    finish_training(home, AdapterShelf(session.settings.paths.adapters), ended, gate=gate)
 
 
 def _show_settings() -> None:
@@ -83,48 +89,55 @@ def _show_settings() -> None:
     console.print("\nThese are the defaults; presets change some. docs/training.md says which matter most.")
 
 
-def finish_training(home: Path, shelf: AdapterShelf, outcome: Outcome, *, gate: bool) -> Manifest:
-    """Say what came out, hold it against the adapter in service, and put it in service if it may be.
+def finish_training(home: Path, shelf: AdapterShelf, ended: Ended, *, gate: bool) -> Manifest:
+    """Show what training made, compare it with the active adapter, and activate it if it is no worse.
 
     Args:
         home: The home folder.
         shelf: Its adapters.
-        outcome: Of the training.
-        gate: Whether the new adapter may take the place of the old one at all.
+        ended: How the training process ended.
+        gate: Whether the new adapter may be activated at all.
+
+    Returns:
+        The new adapter's manifest.
 
     Raises:
         NoAdapterError: There is no new adapter.
+        TrainingFailedError: The comparison ended without a verdict.
     """
-    if outcome.adapter_id is None:
+    if ended.finished is None:
         raise NoAdapterError("Training ended without an adapter; its log is in the run folder under `runs`.")
-    manifest, current = shelf.get(outcome.adapter_id), shelf.active()
-    losses = f"held-out loss {_losses(manifest.metrics)} nats a token"
+    manifest, active = shelf.get(ended.finished.adapter_id), shelf.active()
+    losses = f"held-out loss {_format_losses(manifest.metrics)} nats per token"
     console.print(f"Adapter [b]{manifest.id}[/] on {escape(manifest.base)}: {losses}")
     if not gate:
-        console.print(f"It is kept. `clone adapters use {manifest.id}` puts it in service.")
-    elif current is None and outcome.worse:
-        console.print("[yellow]It is worse than the bare base, so it is kept aside.[/]")
-    elif current is None or _passes(home, manifest.id, current.id):
+        console.print(f"It is kept. `clone adapters use {manifest.id}` activates it.")
+    elif active is None and ended.finished.worse:
+        console.print("[yellow]It is worse than the bare base, so it is kept and not activated.[/]")
+    elif active is None or _passes(home, manifest.id, active.id):
         shelf.activate(manifest.id)
-        console.print("It is in service. Talk to it: [cyan]clone chat[/]")
+        console.print("It is active. Talk to it: [cyan]clone chat[/]")
     return manifest
 
 
-def _passes(home: Path, candidate: str, current: str) -> bool:
-    console.print(f"Comparing it with {current}, which is in service…")
-    verdict = run_comparison(home, candidate, current).verdict
-    console.print(escape(str(verdict.get("summary", ""))))
-    console.print(f"The whole comparison: {escape(str(verdict.get('report', '')))}")
-    if verdict.get("passed"):
-        return True
-    console.print(f"[yellow]It is kept aside.[/] `clone adapters use {candidate}` puts it in service all the same.")
+def _passes(home: Path, candidate: str, active: str) -> bool:
+    console.print(f"Comparing it with the active adapter, {active}…")
+    judged = run_comparison(home, candidate, active).judged
+    if judged is not None:
+        console.print(escape(judged.summary))
+        console.print(f"The whole comparison: {escape(judged.report or '')}")
+        if judged.passed:
+            return True
+    console.print(
+        f"[yellow]It is kept and not activated.[/] `clone adapters use {candidate}` activates it all the same."
+    )
     return False
 
 
 def report(
     context: typer.Context,
     adapter_id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="An adapter; without it, the one in service.")
+        str | None, typer.Argument(metavar="[ID]", help="An adapter; without it, the active one.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Compare again, even if it was compared before.")] = False,
 ) -> None:
@@ -134,23 +147,24 @@ def report(
     """
     settings = session_of(context).settings
     shelf = AdapterShelf(settings.paths.adapters)
-    current = shelf.active()
-    chosen = adapter_id or (current.id if current else None)
+    active = shelf.active()
+    chosen = adapter_id or (active.id if active else None)
     if chosen is None:
         raise NoAdapterError("There is no adapter to report on. Train one: `clone train`.")
     shelf.get(chosen)
     report_paths = settings.paths.report(chosen)
     if fresh or not report_paths.comparison.is_file():
-        other = current.id if current is not None and current.id != chosen else None
-        console.print(escape(str(run_comparison(settings.home, chosen, other).verdict.get("summary", ""))))
+        other = active.id if active is not None and active.id != chosen else None
+        judged = run_comparison(settings.home, chosen, other).judged
+        console.print(escape(judged.summary if judged else ""))
     else:
-        _rewrite(settings, chosen)
+        _draw_again(settings, chosen)
     for path in sorted(report_paths.folder.glob("*.[hp]*")):
         console.print(escape(str(path)), soft_wrap=True)
 
 
-def _rewrite(settings: Settings, adapter_id: str) -> None:
-    """Draw the report of an earlier comparison again, as answers and their delays have come since."""
+def _draw_again(settings: Settings, adapter_id: str) -> None:
+    """Draw the report of an earlier comparison again: answers and their delays have been added since."""
     from training.extras import check_extras
 
     check_extras()
@@ -164,24 +178,24 @@ def _rewrite(settings: Settings, adapter_id: str) -> None:
 def list_adapters(context: typer.Context) -> None:
     """Show all adapters, oldest first."""
     shelf = AdapterShelf(session_of(context).settings.paths.adapters)
-    known = shelf.all()
-    if not known:
+    manifests = shelf.all()
+    if not manifests:
         console.print("No adapters yet; `clone train` makes one.")
         return
-    current = shelf.active()
+    active = shelf.active()
     table = Table()
-    for title in ("id", "base", "made", "held-out loss, nats a token", ""):
+    for title in ("id", "base", "made", "held-out loss, nats per token", ""):
         table.add_column(title, no_wrap=title == "id")
-    for manifest in known:
+    for manifest in manifests:
         made = datetime.fromisoformat(manifest.created_at).astimezone()
-        mark = "[green]in service[/]" if current is not None and current.id == manifest.id else ""
-        table.add_row(manifest.id, escape(manifest.base), f"{made:%d %b %H:%M}", _losses(manifest.metrics), mark)
+        mark = "[green]active[/]" if active is not None and active.id == manifest.id else ""
+        table.add_row(manifest.id, escape(manifest.base), f"{made:%d %b %H:%M}", _format_losses(manifest.metrics), mark)
     console.print(table)
 
 
 @adapters.command("show")
 def show_adapter(context: typer.Context, adapter_id: AdapterId) -> None:
-    """Show everything that the manifest says."""
+    """Show an adapter's manifest."""
     from dataclasses import asdict
 
     manifest = AdapterShelf(session_of(context).settings.paths.adapters).get(adapter_id)
@@ -190,25 +204,25 @@ def show_adapter(context: typer.Context, adapter_id: AdapterId) -> None:
 
 @adapters.command("use")
 def activate(context: typer.Context, adapter_id: AdapterId) -> None:
-    """Put an adapter in service; a running daemon takes it over at once."""
+    """Activate an adapter; a running daemon loads it at once."""
     manifest = AdapterShelf(session_of(context).settings.paths.adapters).activate(adapter_id)
-    console.print(f"{manifest.id} is in service.")
+    console.print(f"{manifest.id} is active.")
 
 
 @adapters.command("rollback")
 def roll_back(context: typer.Context) -> None:
-    """Put the adapter before the current one back in service."""
+    """Activate the adapter that was active before."""
     manifest = AdapterShelf(session_of(context).settings.paths.adapters).roll_back()
-    console.print(f"{manifest.id} is back in service.")
+    console.print(f"{manifest.id} is active again.")
 
 
 @adapters.command("rm")
 def remove_adapter(context: typer.Context, adapter_id: AdapterId) -> None:
-    """Delete an adapter that is not in service."""
+    """Delete an adapter that is not active."""
     AdapterShelf(session_of(context).settings.paths.adapters).remove(adapter_id)
     console.print(f"{adapter_id} is deleted.")
 
 
-def _losses(metrics: Any) -> str:
+def _format_losses(metrics: Mapping[str, Any]) -> str:
     before, after = metrics.get("before"), metrics.get("after")
     return f"{before['loss']:.3f} → {after['loss']:.3f}" if before and after else ""

@@ -1,1 +1,1 @@
-"""Retraining beside the daemon: when, in which process, and whether its result may stay."""
+"""Retraining beside the daemon: when it starts, in which process it runs, and whether its result is activated."""

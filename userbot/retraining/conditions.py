@@ -1,4 +1,4 @@
-"""When a training may start by itself: hours of the day, mains power, an idle GPU."""
+"""When training may start unattended: hours of the day, mains power, an idle GPU."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from userbot.domain.hours import Hours
-from userbot.retraining.host import IDLE_PERCENT, GpuLoad, is_on_mains, read_gpu_load
+from userbot.retraining.host import GpuLoad, is_on_mains, read_gpu_load
+
+MAX_IDLE_PERCENT = 10
+"""A GPU that is used more than this computes something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,14 +18,13 @@ class Conditions:
     """When to retrain, and how.
 
     Args:
-        turns: New owner turns that start a training; None counts none.
-        hours: Only start within these, on the clock of `zone`.
+        turns: New turns of the owner that start a training; None starts none.
+        hours: Start only within these, on the clock of `zone`.
         zone: Time zone of the hours; None is the machine's.
-        only_on_ac: Only start on mains power.
-        only_idle_gpu: Only start while the GPU has nothing else to compute.
-        gpu_free_mb: GPU memory that training needs, MiB: where less is free, the clone pauses and its model is
-            suspended.
-        continue_from_active: Train on from the active adapter rather than afresh.
+        only_on_ac: Start only on mains power.
+        only_idle_gpu: Start only while nothing else computes on the GPU.
+        gpu_free_mb: GPU memory that training needs, MiB: where less is free, the serving model is suspended.
+        continue_from_active: Continue from the active adapter rather than starting afresh.
     """
 
     turns: int | None = None
@@ -48,7 +50,16 @@ class Host:
 
 
 def find_obstacle(conditions: Conditions, host: Host, now: datetime) -> str | None:
-    """Return why a training may not start now, or None. It may ask the GPU's tool, which takes a moment."""
+    """Tell why training may not start now. It may call the GPU's tool, which takes a moment.
+
+    Args:
+        conditions: When training may start.
+        host: The machine.
+        now: Aware.
+
+    Returns:
+        The reason, as a clause for the owner; None where training may start.
+    """
     hours = conditions.hours
     if hours is not None and not hours.holds(now.astimezone(conditions.zone).time()):
         return f"it is not between {hours.start:%H:%M} and {hours.end:%H:%M}"
@@ -56,6 +67,6 @@ def find_obstacle(conditions: Conditions, host: Host, now: datetime) -> str | No
         return "the machine runs on its battery"
     if conditions.only_idle_gpu:
         load = host.read_gpu_load()
-        if load is not None and load.percent > IDLE_PERCENT:
+        if load is not None and load.percent > MAX_IDLE_PERCENT:
             return f"the GPU is busy ({load.percent}%)"
     return None

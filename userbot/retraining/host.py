@@ -1,4 +1,4 @@
-"""The machine's mood: is it on mains power, is its GPU free?"""
+"""What the machine says of itself: whether it is on mains power, and how busy its GPU is."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUPPLIES = Path("/sys/class/power_supply")
-IDLE_PERCENT = 10
+
+_TIMEOUT_S = 20
 
 
 @dataclass(frozen=True, slots=True)
 class GpuLoad:
-    """How busy the busiest GPU is, percent, and how much memory the fullest one has free, MiB."""
+    """How busy the GPUs are.
+
+    Args:
+        percent: Utilisation of the busiest one, percent.
+        free_mb: Free memory of the fullest one, MiB.
+    """
 
     percent: int
     free_mb: int
@@ -25,7 +31,7 @@ def is_on_mains(supplies: Path = SUPPLIES) -> bool:
     Batteries of mice and headsets don't count. Where there is nothing to read, as on a desktop, the answer is yes.
 
     Args:
-        supplies: One folder a supply, as Linux has them.
+        supplies: One folder per power supply, as Linux has them.
     """
     for supply in supplies.glob("*"):
         values = {name: _read(supply / name) for name in ("type", "scope", "status")}
@@ -41,9 +47,11 @@ def read_gpu_load() -> GpuLoad | None:
         return None
     command = [tool, "--query-gpu=utilization.gpu,memory.free", "--format=csv,noheader,nounits"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout  # noqa: S603 - fixed words
-        rows = [[int(value) for value in line.split(",")] for line in found.splitlines() if line.strip()]
-        return GpuLoad(max(row[0] for row in rows), min(row[1] for row in rows))
+        output = subprocess.run(  # noqa: S603  # fixed words
+            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
+        ).stdout
+        gpus = [[int(value) for value in line.split(",")] for line in output.splitlines() if line.strip()]
+        return GpuLoad(percent=max(gpu[0] for gpu in gpus), free_mb=min(gpu[1] for gpu in gpus))
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None
 

@@ -1,57 +1,170 @@
-"""Training and the gate as processes of their own: niced, heard line by line, ended with the daemon."""
+"""Training and comparison as processes of their own: started, read event by event, stopped. The one launcher.
+
+The daemon runs them through `TrainingProcess`, which is asynchronous, polite to other programs, and ends them with the
+daemon. The command line runs them through `run_process`, which blocks, and leaves Ctrl-C to the process.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from training.events import Event, Failed, Finished, Judged, parse_event
 from userbot.config.home import HomePaths
-from userbot.domain.errors import ExitCode
+from userbot.domain.errors import CloneError, ExitCode
+from userbot.store.runs import list_unfinished
 
 log = logging.getLogger(__name__)
 
-Listener = Callable[[dict[str, Any]], None]
+EventHandler = Callable[[Event], None]
 
 NICE = 10
-PATIENCE_S = 30.0
-_LINE_BYTES = 2**20
-_TOLD = (ExitCode.DONE, ExitCode.WRONG, ExitCode.TOO_LITTLE, ExitCode.WORSE)  # its last event says why
+STOP_TIMEOUT_S = 30.0
+READY_CODES = (ExitCode.DONE, ExitCode.WORSE)
+"""The process came to its end: an adapter was made, or a verdict was reached."""
+
+_EXPLAINED_CODES = (*READY_CODES, ExitCode.WRONG, ExitCode.TOO_LITTLE)  # its last event says why
+_MAX_LINE_BYTES = 2**20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a process ended: its exit code, negative for a signal, and all that its events said last."""
+    """How a process ended, and what it reported.
+
+    Args:
+        code: Exit code; negative for the signal that killed it.
+        finished: The adapter that training made.
+        judged: The verdict of a comparison.
+        failed: Why it ended without either, in its own words.
+    """
 
     code: int
-    values: dict[str, Any] = field(default_factory=dict)
+    finished: Finished | None = None
+    judged: Judged | None = None
+    failed: Failed | None = None
+
+    def add(self, event: Event) -> Ended:
+        """Return the same, with an event of the process taken in."""
+        match event:
+            case Finished():
+                return replace(self, finished=event)
+            case Judged():
+                return replace(self, judged=event)
+            case Failed():
+                return replace(self, failed=event)
+            case _:
+                return self
 
 
-class TrainingProcess:
-    """Starts `python -m training` and the gate on a home folder.
+class TrainingFailedError(CloneError):
+    """A process of training or comparison ended without a result.
+
+    Args:
+        text: What it said last.
+        exit_code: Code that the command exits with.
+    """
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+def build_training_command(home: Path, *arguments: str) -> list[str]:
+    """Return the command that trains an adapter.
 
     Args:
         home: The home folder.
-        extra: More arguments for training, such as `--set max_steps=5`.
+        arguments: More of `python -m training`, such as `--set`, `max_steps=5`.
+    """
+    return _build_command("training", "--home", str(home), *arguments)
+
+
+def build_comparison_command(home: Path, candidate: str, active: str | None) -> list[str]:
+    """Return the command that compares two adapters.
+
+    Args:
+        home: The home folder.
+        candidate: Id of the new adapter.
+        active: Id of the active one; None compares with the bare base.
+    """
+    arguments = ["--home", str(home), "--candidate", candidate, *(["--current", active] if active else [])]
+    return _build_command("training.judging.compare", *arguments)
+
+
+def _build_command(module: str, *arguments: str) -> list[str]:
+    # -P: a file in the current folder must not stand in for a module.
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def run_process(
+    command: Sequence[str], *, on_event: EventHandler, on_text: Callable[[str], None], on_interrupt: Callable[[], None]
+) -> Ended:
+    """Run a process to its end, blocking; what it writes to standard error goes where ours does.
+
+    On Ctrl-C the terminal signals the process too. It writes a checkpoint and says how to continue, so we wait for it.
+
+    Args:
+        command: From `build_training_command` or `build_comparison_command`.
+        on_event: Called with each event.
+        on_text: Called with each line that is no event, such as a library's.
+        on_interrupt: Called on Ctrl-C.
+
+    Returns:
+        How it ended, with an adapter or a verdict.
+
+    Raises:
+        TrainingFailedError: It ended without one.
+    """
+    ended = Ended(code=0)
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603  # our own modules
+        assert process.stdout is not None  # noqa: S101  # it was asked for
+        lines = iter(process.stdout)
+        while True:
+            try:
+                line = next(lines, None)
+                if line is None:
+                    break
+                event = parse_event(line)
+                if event is None:
+                    on_text(line.decode(errors="replace").rstrip())
+                else:
+                    ended = ended.add(event)
+                    on_event(event)
+            except KeyboardInterrupt:
+                on_interrupt()
+    ended = replace(ended, code=process.returncode)
+    if ended.code not in READY_CODES:
+        unexplained = f"It stopped with exit code {ended.code}; what it said above tells why."
+        text = ended.failed.text if ended.failed else unexplained
+        raise TrainingFailedError(text, ended.code if ended.code > 0 else ExitCode.STOPPED)
+    return ended
+
+
+class TrainingProcess:
+    """Runs training and comparison on a home folder, one at a time, beside the daemon.
+
+    Args:
+        home: The home folder.
+        arguments: More arguments for training, such as `--set`, `max_steps=5`.
         nice: How much the processes give way to others, 0 to 19.
-        patience_s: Time between asking a process to stop and killing it, seconds.
+        stop_timeout_s: Time between asking a process to stop and killing it, seconds.
     """
 
     def __init__(
-        self, home: Path, *, extra: Sequence[str] = (), nice: int = NICE, patience_s: float = PATIENCE_S
+        self, home: Path, *, arguments: Sequence[str] = (), nice: int = NICE, stop_timeout_s: float = STOP_TIMEOUT_S
     ) -> None:
         self._home = home
-        self._extra = tuple(extra)
+        self._arguments = tuple(arguments)
         self._nice = nice
-        self._patience_s = patience_s
+        self._stop_timeout_s = stop_timeout_s
         self._pid: int | None = None
 
     @property
@@ -63,30 +176,38 @@ class TrainingProcess:
         """Kill a process of this home that has outlived its daemon; return whether there was one."""
         return end_orphan(pid, self._home)
 
-    async def train(self, parent: str | None, *, resume: bool, on_event: Listener) -> Ended:
-        """Train, or go on with the run that was interrupted where there is one; return how it ended.
+    async def train(self, parent: str | None, *, resume: bool, on_event: EventHandler) -> Ended:
+        """Train, or continue the run that was interrupted where there is one.
 
         Cancelling stops the process: it may write a checkpoint, then it is killed.
 
         Args:
-            parent: Adapter to go on from; None starts afresh.
-            resume: Go on with the interrupted run.
+            parent: Id of the adapter to continue from; None starts afresh.
+            resume: Continue the interrupted run, with its own settings.
             on_event: Called with each event, on the event loop.
+
+        Returns:
+            How it ended.
         """
-        arguments = ["-P", "-m", "training", "--home", str(self._home)]
-        if resume and has_unfinished(HomePaths(self._home).runs):
-            arguments.append("--resume")
-        else:
-            arguments += [*self._extra, *(["--parent", parent] if parent else [])]
-        return await self._run(arguments, on_event)
+        if resume and list_unfinished(HomePaths(self._home).runs):
+            return await self._run(build_training_command(self._home, "--resume"), on_event)
+        arguments = [*self._arguments, *(["--parent", parent] if parent else [])]
+        return await self._run(build_training_command(self._home, *arguments), on_event)
 
-    async def compare(self, candidate: str, current: str | None, *, on_event: Listener) -> Ended:
-        """Hold a candidate against the adapter in service, or the bare base; return how it ended."""
-        arguments = ["-P", "-m", "training.judging.compare", "--home", str(self._home), "--candidate", candidate]
-        return await self._run([*arguments, *(["--current", current] if current else [])], on_event)
+    async def compare(self, candidate: str, active: str | None, *, on_event: EventHandler) -> Ended:
+        """Compare a candidate with the active adapter, or with the bare base.
 
-    async def _run(self, arguments: Sequence[str], on_event: Listener) -> Ended:
-        command = [sys.executable, *arguments]
+        Args:
+            candidate: Id of the new adapter.
+            active: Id of the active one, or None.
+            on_event: Called with each event, on the event loop.
+
+        Returns:
+            How it ended.
+        """
+        return await self._run(build_comparison_command(self._home, candidate, active), on_event)
+
+    async def _run(self, command: Sequence[str], on_event: EventHandler) -> Ended:
         if self._nice:
             command = ["nice", "-n", str(self._nice), *command]
         process = await asyncio.create_subprocess_exec(
@@ -94,36 +215,37 @@ class TrainingProcess:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            limit=_LINE_BYTES,
+            limit=_MAX_LINE_BYTES,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         self._pid = process.pid
-        values: dict[str, Any] = {}
+        ended = Ended(code=0)
         tail = asyncio.create_task(_read_tail(process.stderr))
         try:
-            assert process.stdout is not None  # noqa: S101 - it was asked for
+            assert process.stdout is not None  # noqa: S101  # it was asked for
             async for line in process.stdout:
-                event = read_event(line)
+                event = parse_event(line)
                 if event is not None:
-                    values |= event
+                    ended = ended.add(event)
                     on_event(event)
             code = await process.wait()
         except BaseException:
-            await self._end(process)
+            await self._stop(process)
             raise
         finally:
             self._pid = None
-            lines = await tail
-        if code not in _TOLD:
+            last_lines = await tail
+        if code not in _EXPLAINED_CODES:
             # Only the error's name: what follows it may hold a value, and so a message.
-            log.error("the process ended with code %d: %s", code, lines[-1].split(":")[0] if lines else "no word")
-        return Ended(code, values)
+            said = last_lines[-1].split(":")[0] if last_lines else "nothing on standard error"
+            log.error("training process ended with code %d: %s", code, said)
+        return replace(ended, code=code)
 
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
+    async def _stop(self, process: asyncio.subprocess.Process) -> None:
         with suppress(ProcessLookupError):
             process.terminate()
             try:
-                async with asyncio.timeout(self._patience_s):
+                async with asyncio.timeout(self._stop_timeout_s):
                     await process.wait()
             except TimeoutError:
                 process.kill()
@@ -131,12 +253,15 @@ class TrainingProcess:
 
 
 def end_orphan(pid: int, home: Path) -> bool:
-    """Kill a training process that has outlived its daemon; return whether there was one.
+    """Kill a training process that has outlived its daemon.
 
     Args:
-        pid: What was its process id.
-        home: Its home folder, which tells whether the id is another process's by now. Linux only: elsewhere it ends by
-            itself when it next reports to the daemon that is gone.
+        pid: Its process id, when the daemon last knew of it.
+        home: Its home folder, which tells whether the id belongs to another process by now. Linux only: elsewhere the
+            process ends when it next reports to the daemon that is gone.
+
+    Returns:
+        Whether there was one.
     """
     with suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -146,25 +271,8 @@ def end_orphan(pid: int, home: Path) -> bool:
     return False
 
 
-def has_unfinished(runs: Path) -> bool:
-    """Tell whether there is a training run that `--resume` would go on with."""
-    for path in sorted(runs.glob("*/run.json"), reverse=True):
-        with suppress(ValueError, OSError):
-            if json.loads(path.read_text("utf-8")).get("state") == "running":
-                return True
-    return False
-
-
-def read_event(line: bytes) -> dict[str, Any] | None:
-    """Read a line of JSON; None where it is no event."""
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and "event" in found else None
-
-
 async def _read_tail(stream: asyncio.StreamReader | None) -> list[str]:
+    """Return the last lines of a stream, so that its pipe never fills up."""
     lines: list[str] = []
     if stream is not None:
         async for line in stream:

@@ -1,4 +1,4 @@
-"""An eye on a new adapter: does the owner take back more of its replies than of the one before?"""
+"""Whether a new adapter should be rolled back: does the owner take back more of its replies than of the one before?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from userbot.store.adapters import AdapterShelf
 from userbot.store.facts import ROLLBACK_PROPOSED
 
 MIN_REGRETS = 3
-"""Fewer replies taken back prove nothing, however few the other adapter had."""
+"""Fewer replies that were taken back prove nothing, however few the other adapter had."""
 
 LEVEL_Z = 1.64
 """One-sided 5 % of the normal distribution."""
@@ -18,19 +18,29 @@ LEVEL_Z = 1.64
 
 @dataclass(frozen=True, slots=True)
 class Regrets:
-    """Replies of one adapter, and how many of them the owner undid or deleted."""
+    """Replies of one adapter, and how many of them the owner took back.
+
+    Args:
+        replies: Replies that were sent.
+        regretted: Those among them that the owner undid or deleted.
+    """
 
     replies: int
     regretted: int
 
     @property
     def share(self) -> float:
-        """Return the share that was taken back."""
+        """Return the share that was taken back, 0 to 1."""
         return self.regretted / self.replies if self.replies else 0.0
 
 
 def is_worse(new: Regrets, old: Regrets) -> bool:
-    """Tell whether the new share is greater, and not by rng: a one-sided test of two proportions."""
+    """Tell whether the new adapter's share is significantly greater: a one-sided z-test of two proportions, pooled.
+
+    Args:
+        new: Of the new adapter.
+        old: Of the one before.
+    """
     if new.regretted < MIN_REGRETS or not old.replies:
         return False
     pooled = (new.regretted + old.regretted) / (new.replies + old.replies)
@@ -40,14 +50,17 @@ def is_worse(new: Regrets, old: Regrets) -> bool:
 
 
 def propose_rollback(store: Store, shelf: AdapterShelf, *, min_replies: int) -> str | None:
-    """Return a proposal for the owner if the adapter in service is taken back more often than the one before it.
+    """Propose a rollback if the active adapter's replies are taken back more often than those of the one before.
 
     Each adapter is proposed for once.
 
     Args:
         store: Replies.
         shelf: Adapters.
-        min_replies: Replies of the adapter in service below which it is too early to tell.
+        min_replies: Replies of the active adapter below which it is too early to tell.
+
+    Returns:
+        The proposal, for the owner; None where there is nothing to propose.
     """
     adapters = shelf.active_and_previous()
     if len(adapters) < 2 or store.facts.get(ROLLBACK_PROPOSED) == adapters[0]:

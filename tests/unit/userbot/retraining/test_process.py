@@ -1,123 +1,248 @@
-"""The training's process: heard line by line, stopped with patience, and never left behind."""
+"""The process of a training: one launcher, read event by event, stopped with patience, and never left behind."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from userbot.retraining.process import Ended, TrainingProcess, end_orphan, has_unfinished
+from training.events import Event, Failed, Finished, Judged, Note, Stepped
+from userbot.domain.errors import ExitCode
+from userbot.retraining.process import (
+    Ended,
+    TrainingFailedError,
+    TrainingProcess,
+    build_comparison_command,
+    build_training_command,
+    end_orphan,
+    run_process,
+)
 
 PROGRAM = '''
 """Stands in for the training package."""
 import json, os, signal, sys, time
 def say(**event): print(json.dumps(event), flush=True)
+def say_arguments(): say(event="note", text=json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]))
 {body}
 '''
 
 
-def put_program(folder: Path, body: str, monkeypatch: pytest.MonkeyPatch) -> TrainingProcess:
-    """Put a package named `training` before ours on the process's path."""
-    package = folder / "path" / "training"
-    (package / "judging").mkdir(parents=True)
-    (package / "__init__.py").touch()
-    for name in ("__main__.py", "judging/compare.py"):
-        (package / name).write_text(PROGRAM.format(body=body))
-    monkeypatch.setenv("PYTHONPATH", str(package.parent))
-    monkeypatch.chdir(folder)
-    return TrainingProcess(folder / "home", extra=("--set", "epochs=1"), nice=5, patience_s=0.3)
+class Home:
+    """A home folder, and a package named `training` that stands before ours on the path of processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "home"
+        self._package = folder / "path" / "training"
+        (self._package / "judging").mkdir(parents=True)
+        (self._package / "__init__.py").touch()
+        self.heard: list[Event] = []
+
+    def program(self, body: str) -> TrainingProcess:
+        """Let training and comparison be a program of these lines."""
+        for name in ("__main__.py", "judging/compare.py"):
+            (self._package / name).write_text(PROGRAM.format(body=body))
+        return TrainingProcess(self.path, arguments=("--set", "epochs=1"), nice=5, stop_timeout_s=0.3)
+
+    def arguments(self) -> list[str]:
+        """Return the program's name and arguments, as it said them."""
+        [note] = self.heard
+        assert isinstance(note, Note)
+        words: list[str] = json.loads(note.text)
+        return words
 
 
-async def test_events_are_heard_and_the_last_values_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    process = put_program(
-        tmp_path,
-        "say(event='step', step=1); print('no event'); say(event='step', step=2); "
-        "say(event='done', adapter_id='a1'); sys.exit(4)",
-        monkeypatch,
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
+    monkeypatch.chdir(tmp_path)
+    return Home(tmp_path)
+
+
+def test_a_file_in_the_current_folder_never_stands_in_for_a_module() -> None:
+    commands = [build_training_command(Path("/h")), build_comparison_command(Path("/h"), "new", None)]
+
+    assert [command[:4] for command in commands] == [
+        [sys.executable, "-P", "-m", "training"],
+        [sys.executable, "-P", "-m", "training.judging.compare"],
+    ]
+
+
+async def test_events_are_passed_on_and_results_are_kept(home: Home) -> None:
+    process = home.program(
+        "say(event='step', step=1, loss=2.0); print('no event'); say(event='step', step=2, loss=1.0); "
+        "say(event='done', adapter_id='a1'); sys.exit(4)"
     )
-    heard: list[dict[str, Any]] = []
 
-    ended = await process.train(None, resume=False, on_event=heard.append)
+    ended = await process.train(None, resume=False, on_event=home.heard.append)
 
-    assert [event["event"] for event in heard] == ["step", "step", "done"]
-    assert ended == Ended(4, {"event": "done", "step": 2, "adapter_id": "a1"})
-
-
-async def test_it_gives_way_to_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    process = put_program(tmp_path, "say(event='note', nice=os.nice(0), words=sys.argv[1:])", monkeypatch)
-
-    ended = await process.train("a0", resume=False, on_event=lambda event: None)
-
-    assert ended.values["nice"] == min(19, os.nice(0) + 5)
-    assert ended.values["words"] == ["--home", str(tmp_path / "home"), "--set", "epochs=1", "--parent", "a0"]
+    assert home.heard == [Stepped(step=1, loss=2.0), Stepped(step=2, loss=1.0), Finished(adapter_id="a1")]
+    assert ended == Ended(code=4, finished=Finished(adapter_id="a1"))
 
 
-async def test_resuming_takes_the_interrupted_runs_own_settings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_it_gives_way_to_other_processes(home: Home) -> None:
+    process = home.program("say(event='note', text=str(os.nice(0)))")
+
+    await process.train(None, resume=False, on_event=home.heard.append)
+
+    assert home.heard == [Note(str(min(19, os.nice(0) + 5)))]
+
+
+async def test_training_gets_its_settings_and_its_parent(home: Home) -> None:
+    await home.program("say_arguments()").train("a0", resume=False, on_event=home.heard.append)
+
+    assert home.arguments() == ["__main__.py", "--home", str(home.path), "--set", "epochs=1", "--parent", "a0"]
+
+
+@pytest.mark.parametrize(
+    ("record", "arguments"), [('{"state": "running"}', ["--resume"]), ('{"state": "done"}', ["--set", "epochs=1"])]
+)
+async def test_resuming_takes_the_interrupted_runs_own_settings_where_there_is_one(
+    home: Home, record: str, arguments: list[str]
 ) -> None:
-    process = put_program(tmp_path, "say(event='note', words=sys.argv[1:])", monkeypatch)
-    run = tmp_path / "home" / "runs" / "r1"
+    run = home.path / "runs" / "r1"
     run.mkdir(parents=True)
-    (run / "run.json").write_text('{"state": "running"}')
+    (run / "run.json").write_text(record)
 
-    ended = await process.train("a0", resume=True, on_event=lambda event: None)
+    await home.program("say_arguments()").train(None, resume=True, on_event=home.heard.append)
 
-    assert ended.values["words"] == ["--home", str(tmp_path / "home"), "--resume"]
+    assert home.arguments() == ["__main__.py", "--home", str(home.path), *arguments]
 
 
-async def test_the_gate_gets_both_adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    process = put_program(tmp_path, "say(event='note', words=sys.argv[1:])", monkeypatch)
+@pytest.mark.parametrize(("active", "arguments"), [("old", ["--current", "old"]), (None, [])])
+async def test_a_comparison_gets_both_adapters(home: Home, active: str | None, arguments: list[str]) -> None:
+    await home.program("say_arguments()").compare("new", active, on_event=home.heard.append)
 
-    ended = await process.compare("new", "old", on_event=lambda event: None)
-
-    assert ended.values["words"] == ["--home", str(tmp_path / "home"), "--candidate", "new", "--current", "old"]
+    assert home.arguments() == ["compare.py", "--home", str(home.path), "--candidate", "new", *arguments]
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
-async def test_cancelling_ends_the_process(stubborn: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cancelling_ends_the_process(stubborn: bool, home: Home) -> None:
     body = "signal.signal(signal.SIGTERM, signal.SIG_IGN); " if stubborn else ""
-    process = put_program(tmp_path, body + "say(event='note', pid=os.getpid()); time.sleep(60)", monkeypatch)
+    process = home.program(body + "say(event='note', text='started'); time.sleep(60)")
     began = asyncio.Event()
-    heard: list[dict[str, Any]] = []
-
-    def hear(event: dict[str, Any]) -> None:
-        heard.append(event)
-        began.set()
-
-    task = asyncio.create_task(process.train(None, resume=False, on_event=hear))
+    task = asyncio.create_task(process.train(None, resume=False, on_event=lambda event: began.set()))
     await began.wait()
+    pid = process.pid
+    assert pid is not None
+
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
     with pytest.raises(ProcessLookupError):
-        os.kill(heard[0]["pid"], 0)
+        os.kill(pid, 0)
     assert process.pid is None
 
 
-async def test_a_killed_process_is_told_by_its_signal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    process = put_program(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)", monkeypatch)
+async def test_a_killed_process_is_known_by_its_signal(home: Home) -> None:
+    process = home.program("os.kill(os.getpid(), signal.SIGKILL)")
 
-    assert (await process.train(None, resume=False, on_event=lambda event: None)).code == -signal.SIGKILL
+    assert (await process.train(None, resume=False, on_event=home.heard.append)).code == -signal.SIGKILL
 
 
-async def test_a_crash_is_logged_without_the_values_of_its_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    process = put_program(tmp_path, "raise KeyError('what Vera wrote')", monkeypatch)
+async def test_a_crash_is_logged_without_the_values_of_its_error(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    process = home.program("raise KeyError('what Vera wrote')")
 
     with caplog.at_level(logging.ERROR, logger="userbot.retraining.process"):
-        ended = await process.train(None, resume=False, on_event=lambda event: None)
+        ended = await process.train(None, resume=False, on_event=home.heard.append)
 
-    assert ended.code == 1
-    assert [record.getMessage() for record in caplog.records] == ["the process ended with code 1: KeyError"]
+    assert ended == Ended(code=1)
+    assert [record.getMessage() for record in caplog.records] == ["training process ended with code 1: KeyError"]
+
+
+async def test_a_failure_that_the_process_explains_is_not_logged(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    process = home.program("say(event='error', text='5 turns', exit_code=3); sys.exit(3)")
+
+    ended = await process.train(None, resume=False, on_event=home.heard.append)
+
+    assert ended == Ended(code=3, failed=Failed(text="5 turns", exit_code=3))
+    assert caplog.records == []
+
+
+class Screen:
+    """What a blocking run shows."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.lines: list[str] = []
+        self.interrupts = 0
+
+    def run(self, home: Home) -> Ended:
+        """Run the comparison, whose program the test has set."""
+        command = build_comparison_command(home.path, "new", "old")
+        return run_process(
+            command, on_event=self.events.append, on_text=self.lines.append, on_interrupt=self.count_interrupt
+        )
+
+    def count_interrupt(self) -> None:
+        """Remember that Ctrl-C was pressed."""
+        self.interrupts += 1
+
+
+def test_a_blocking_run_shows_events_and_what_libraries_print(home: Home) -> None:
+    screen = Screen()
+    home.program("print('a library'); say(event='verdict', passed=False, summary='No.'); sys.exit(4)")
+
+    ended = screen.run(home)
+
+    assert ended == Ended(code=4, judged=Judged(passed=False, summary="No."))
+    assert screen.events == [Judged(passed=False, summary="No.")]
+    assert screen.lines == ["a library"]
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "exit_code"),
+    [
+        ("say(event='error', text='5 turns', exit_code=3); sys.exit(3)", "5 turns", 3),
+        ("sys.exit(1)", "It stopped with exit code 1; what it said above tells why.", 1),
+        (
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            "It stopped with exit code -9; what it said above tells why.",
+            ExitCode.STOPPED,
+        ),
+    ],
+)
+def test_a_blocking_run_without_a_result_fails_as_the_process_did(
+    home: Home, body: str, text: str, exit_code: int
+) -> None:
+    home.program(body)
+
+    with pytest.raises(TrainingFailedError) as caught:
+        Screen().run(home)
+
+    assert (str(caught.value), caught.value.exit_code) == (text, exit_code)
+
+
+@pytest.fixture
+def _default_interrupt() -> Iterator[None]:
+    # Processes that run tests side by side ignore it.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.usefixtures("_default_interrupt")
+def test_on_ctrl_c_the_process_is_heard_to_its_end(home: Home) -> None:
+    screen = Screen()
+    home.program(
+        "os.kill(os.getppid(), signal.SIGINT); time.sleep(0.3); say(event='checkpoint', step=2); "
+        "say(event='error', text='stopped after 2 updates', exit_code=130); sys.exit(130)"
+    )
+
+    with pytest.raises(TrainingFailedError, match=r"^stopped after 2 updates$") as caught:
+        screen.run(home)
+
+    assert screen.interrupts == 1
+    assert caught.value.exit_code == ExitCode.STOPPED
+    assert len(screen.events) == 2
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="tells processes apart by /proc, so Linux only")
@@ -141,13 +266,3 @@ def test_an_orphan_is_killed_and_a_stranger_spared(tmp_path: Path) -> None:
         for process in (orphan, stranger):
             process.kill()
             process.communicate()
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"), [('{"state": "running"}', True), ('{"state": "done"}', False), ("{", False)]
-)
-def test_only_an_unfinished_run_can_be_resumed(text: str, expected: bool, tmp_path: Path) -> None:
-    (tmp_path / "r1").mkdir()
-    (tmp_path / "r1" / "run.json").write_text(text)
-
-    assert has_unfinished(tmp_path) is expected
