@@ -1,7 +1,7 @@
-"""Measure each kernel of ours against what it replaces: a compiled piece, bitsandbytes, FlashAttention inside torch.
+"""Measure each Triton kernel against what it replaces: torch.compile, bitsandbytes, FlashAttention inside torch.
 
     python benchmarks/kernels.py                      # on a GPU of compute capability 8 or up
-    python benchmarks/kernels.py --json found.json    # every figure, and every shape of a tile that was tried
+    python benchmarks/kernels.py --json found.json    # every figure, and every tile that was tried
 
 Shapes are those of Mistral-7B and an update of 8,192 tokens of short chats; numbers are random and bfloat16. Times are
 medians with the cache emptied before each run. The floor is what reading each input once and writing each output once
@@ -24,10 +24,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-TOKENS, HIDDEN, INNER, HEADS, GROUPS, WIDTH, RANK = 8192, 4096, 14336, 32, 8, 128, 16
-# Shapes of `ungate_narrow`'s tiles: tokens, columns, parts, warps, loads in flight.
-NARROWINGS = [(32, 64, 8, 4, 3), (32, 64, 8, 4, 2), (32, 32, 8, 4, 3), (32, 64, 4, 4, 2), (64, 16, 8, 4, 3)]
-NARROWINGS += [(64, 32, 8, 4, 3), (64, 32, 8, 8, 3), (64, 64, 8, 8, 2)]
+TOKENS, HIDDEN, INNER, HEADS, KV_HEADS, WIDTH, RANK = 8192, 4096, 14336, 32, 8, 128, 16
+# Tiles of `swiglu_lora_backward_triton`: tokens, columns, parts, warps, loads in flight.
+LORA_TILES = [(32, 64, 8, 4, 3), (32, 64, 8, 4, 2), (32, 32, 8, 4, 3), (32, 64, 4, 4, 2), (64, 16, 8, 4, 3)]
+LORA_TILES += [(64, 32, 8, 4, 3), (64, 32, 8, 8, 3), (64, 64, 8, 8, 2)]
 WARM, RUNS = 5, 50
 Call = Callable[[], Any]
 
@@ -98,7 +98,7 @@ class Table:
 
 
 def measure_attention(table: Table) -> None:
-    """Compare the kernels of attention along rows with torch's of variable length."""
+    """Compare the kernels of packed attention with torch's of variable length."""
     from training.fast.attention import attend_packed, attend_varlen
 
     rng = np.random.default_rng(0)
@@ -106,81 +106,82 @@ def measure_attention(table: Table) -> None:
     lengths = lengths[np.cumsum(lengths) < TOKENS]
     lengths = np.append(lengths, TOKENS - lengths.sum())
     cu_seqlens = torch.tensor(np.append(0, np.cumsum(lengths)), dtype=torch.int32, device="cuda")
-    positions = torch.cat([torch.arange(n) for n in lengths.tolist()])[None].cuda()
-    most = int(lengths.max())
-    rest = {"position_ids": positions, "cu_seq_lens_q": cu_seqlens, "max_length_q": most, "scaling": WIDTH**-0.5}
-    states = [draw(TOKENS, count, WIDTH).transpose(0, 1)[None] for count in (HEADS, GROUPS, GROUPS)]
+    position_ids = torch.cat([torch.arange(n) for n in lengths.tolist()])[None].cuda()
+    samples = {"position_ids": position_ids, "cu_seq_lens_q": cu_seqlens, "max_length_q": int(lengths.max())}
+    states = [draw(TOKENS, count, WIDTH).transpose(0, 1)[None] for count in (HEADS, KV_HEADS, KV_HEADS)]
     gradient = draw(1, TOKENS, HEADS, WIDTH)
-    given = [part.detach().requires_grad_() for part in states]
+    inputs = [part.detach().requires_grad_() for part in states]
 
     def forward(attend: Any) -> Any:
-        return attend(torch.nn.Identity(), *given, None, **rest)[0]
+        return attend(torch.nn.Identity(), *inputs, None, **samples, scaling=WIDTH**-0.5)[0]
 
-    def back(attend: Any) -> Call:
+    def backward(attend: Any) -> Call:
         attended = forward(attend)
-        return lambda: torch.autograd.grad(attended, given, gradient, retain_graph=True)
+        return lambda: torch.autograd.grad(attended, inputs, gradient, retain_graph=True)
 
     moved = count_bytes(*states, gradient)
     with torch.no_grad():
         table.add("attention", lambda: forward(attend_packed), lambda: forward(attend_varlen), "varlen_attn", moved)
     table.add(
         "attention, backward",
-        back(attend_packed),
-        back(attend_varlen),
+        backward(attend_packed),
+        backward(attend_varlen),
         "varlen_attn",
         2 * moved + count_bytes(gradient),
     )
 
 
 def measure_merging(table: Table) -> None:
-    """Compare merging while unpacking with unpacking and a product after it."""
+    """Compare merging while dequantising with dequantising and a product after it."""
     import bitsandbytes
 
-    from training.fast.lora_linear import Adapted
+    from training.kernels.merge_lora import merge_lora_triton
 
     layer = bitsandbytes.nn.Linear4bit(HIDDEN, INNER, bias=False, quant_type="nf4", compress_statistics=True)
     layer.weight.data = torch.randn(INNER, HIDDEN).bfloat16() * 0.02
-    layer = layer.to("cuda")
-    first, second = (
-        torch.nn.Parameter(torch.randn(*shape, device="cuda")) for shape in ((RANK, HIDDEN), (INNER, RANK))
-    )
-    one = Adapted(layer=layer, first=first, second=second, scale=2.0)
-    out, left, right = draw(INNER, HIDDEN), draw(INNER, RANK), draw(RANK, HIDDEN)
-    weight = layer.weight
+    weight = layer.to("cuda").weight
+    lora_a, lora_b = torch.randn(RANK, HIDDEN, device="cuda"), torch.randn(INNER, RANK, device="cuda")
+    out, left, right = draw(INNER, HIDDEN), lora_b.bfloat16(), lora_a.bfloat16()
 
-    def unpack() -> torch.Tensor:
-        found: torch.Tensor = bitsandbytes.functional.dequantize_4bit(weight.data, weight.quant_state)
-        return found
+    def merge() -> None:
+        merge_lora_triton(out, weight, lora_a, lora_b, scale=2.0)
+
+    def dequantise() -> torch.Tensor:
+        numbers: torch.Tensor = bitsandbytes.functional.dequantize_4bit(weight.data, weight.quant_state)
+        return numbers
 
     moved = count_bytes(out, weight.data)
-    table.add(
-        "merging", lambda: one.merge_into(out), lambda: unpack().addmm_(left, right), "bitsandbytes, addmm", moved
-    )
-    table.add("merging", lambda: one.merge_into(out), unpack, "bitsandbytes without an adapter", moved)
+    table.add("merge_lora", merge, lambda: dequantise().addmm_(left, right), "bitsandbytes, addmm", moved)
+    table.add("merge_lora", merge, dequantise, "bitsandbytes without an adapter", moved)
 
 
-def measure_pieces(table: Table) -> None:
-    """Compare element-wise kernels with what torch.compile makes of the same functions."""
-    from training.kernels import elementwise, pieces
+def measure_operations(table: Table) -> None:
+    """Compare element-wise kernels with what torch.compile makes of their references."""
+    from training.fast.dispatch import choose_implementation, run_compiled
+    from training.kernels.rms_norm import rms_norm, rms_norm_backward
+    from training.kernels.rope import apply_rope, apply_rope_backward
 
-    states, gradient, also, weight = draw(TOKENS, HIDDEN), draw(TOKENS, HIDDEN), draw(TOKENS, HIDDEN), draw(HIDDEN)
+    states, gradient, residual_grad = (draw(TOKENS, HIDDEN) for _ in range(3))
+    weight = draw(HIDDEN)
     turns = draw(TOKENS, WIDTH), draw(TOKENS, WIDTH)
-    heads = [draw(TOKENS, count, WIDTH) for count in (HEADS, GROUPS, GROUPS)]
-    calls: list[tuple[str, Sequence[Any]]] = [
-        ("normalise", (states, weight, 1e-5)),
-        ("denormalise", (gradient, states, weight, 1e-5, also)),
-        ("turn", (draw(TOKENS, (HEADS + 2 * GROUPS) * WIDTH), *turns, HEADS, GROUPS)),
-        ("turn_back", (*heads, *turns)),
+    heads = [draw(TOKENS, count, WIDTH) for count in (HEADS, KV_HEADS, KV_HEADS)]
+    qkv = draw(TOKENS, (HEADS + 2 * KV_HEADS) * WIDTH)
+    calls: list[tuple[Callable[..., Any], Sequence[Any], dict[str, Any]]] = [
+        (rms_norm, (states, weight), {"eps": 1e-5}),
+        (rms_norm_backward, (gradient, states, weight, residual_grad), {"eps": 1e-5}),
+        (apply_rope, (qkv, *turns), {"heads": HEADS, "kv_heads": KV_HEADS}),
+        (apply_rope_backward, (*heads, *turns), {}),
     ]
-    for name, inputs in calls:
-        ours: Callable[..., Any] = getattr(elementwise, name)
-        compiled = partial(pieces.run_compiled, getattr(pieces, name))
-        moved = count_bytes(*inputs, ours(*inputs))
-        table.add(name, lambda: ours(*inputs), lambda: compiled(*inputs), "torch.compile", moved)  # noqa: B023 - called here
+    for operation, inputs, options in calls:
+        kernel = choose_implementation(operation, cuda=True, kernels=True)
+        moved = count_bytes(*inputs, kernel(*inputs, **options))
+        ours = partial(kernel, *inputs, **options)
+        compiled = partial(run_compiled, operation, *inputs, **options)
+        table.add(operation.__name__, ours, compiled, "torch.compile", moved)
 
 
 class Gates:
-    """What the gates' backward pass reads, and writes over."""
+    """What the backward pass of the gates reads, and writes over."""
 
     def __init__(self) -> None:
         self._fresh = draw(TOKENS, 2 * INNER), draw(TOKENS, INNER)
@@ -193,38 +194,39 @@ class Gates:
 
 
 def measure_gates(table: Table) -> list[dict[str, Any]]:
-    """Compare the gates' backward pass with a compiled one, and with narrow products of its own; try some tiles."""
-    from training.kernels import elementwise, pieces
+    """Compare the gates' backward pass with a compiled one, and with separate low-rank products; try some tiles."""
+    from training.fast.dispatch import run_compiled
+    from training.kernels import swiglu
 
-    gates, matrices = Gates(), (draw(INNER, RANK), draw(INNER, RANK), draw(RANK, INNER))
+    gates, adapters = Gates(), (draw(INNER, RANK), draw(INNER, RANK), draw(RANK, INNER))
     inputs = gates.inputs
     moved = 2 * count_bytes(*inputs)
 
-    def run(*, together: bool = True) -> Any:
-        joined, gradient = inputs
-        return elementwise.ungate_narrow(joined, gradient, *matrices, together=together)
+    def run(*, single_pass: bool = True) -> Any:
+        return swiglu.swiglu_lora_backward_triton(inputs[0], inputs[1], *adapters, single_pass=single_pass)
 
-    chosen, found = elementwise.NARROWING, []
-    for shape in NARROWINGS:
-        elementwise.NARROWING = shape
+    chosen, times = swiglu.LORA_TILE, []
+    for tile in LORA_TILES:
+        swiglu.LORA_TILE = tile
         try:
-            found.append({"shape": shape, "us": time_call(run, gates.restore)})
+            times.append({"tile": tile, "us": time_call(run, gates.restore)})
         except Exception as exc:  # a tile may take more registers or shared memory than there are
-            print(f"ungate_narrow {shape}: {type(exc).__name__}", flush=True)
-    elementwise.NARROWING = chosen
-    for one in found:
-        print(f"ungate_narrow {one['shape']}: {one['us']:,.0f} us", flush=True)
-    apart = partial(run, together=False)
-    table.add("ungate_narrow", run, apart, "ungate, three products", moved, prepare=gates.restore)
+            print(f"swiglu_lora_backward {tile}: {type(exc).__name__}", flush=True)
+    swiglu.LORA_TILE = chosen
+    for one in times:
+        print(f"swiglu_lora_backward {one['tile']}: {one['us']:,.0f} us", flush=True)
+    separate = partial(run, single_pass=False)
+    name = "swiglu_lora_backward"
+    table.add(name, run, separate, "swiglu_backward, three products", moved, prepare=gates.restore)
     table.add(
-        "ungate",
-        lambda: elementwise.ungate(*inputs),
-        lambda: pieces.run_compiled(pieces.ungate, *inputs),
+        "swiglu_backward",
+        lambda: swiglu.swiglu_backward_triton(*inputs),
+        lambda: run_compiled(swiglu.swiglu_backward, *inputs),
         "torch.compile",
         moved,
         prepare=gates.restore,
     )
-    return found
+    return times
 
 
 def main() -> None:
@@ -237,12 +239,12 @@ def main() -> None:
     table = Table(measure_copy())
     print(f"{torch.cuda.get_device_name()}, copies at {table.bandwidth / 1e6:.2f} TB/s\n")
     print("| kernel | us | against | us | times as fast | floor us |\n|---|---|---|---|---|---|")
-    narrowings = measure_gates(table)
+    tiles = measure_gates(table)
     measure_attention(table)
     measure_merging(table)
-    measure_pieces(table)
+    measure_operations(table)
     if args.json:
-        args.json.write_text(json.dumps({"narrowings": narrowings, "rows": table.rows}, indent=1))
+        args.json.write_text(json.dumps({"tiles": tiles, "rows": table.rows}, indent=1))
 
 
 if __name__ == "__main__":

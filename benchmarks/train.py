@@ -5,10 +5,10 @@
     python benchmarks/train.py --tiny --seconds 1       # whether the script runs; for a CPU too
 
 The model has the shape of Mistral-7B and random weights; nothing is downloaded. The samples are synthetic chats:
-lengths log-normal around 60 tokens, cut at 256, every token but the first learned. Only tokens that are no padding
+lengths log-normal around 60 tokens, cut at 256, every token but the first supervised. Only tokens that are no padding
 count. MFU is 4 FLOP a weight and useful token (the base is frozen: a product forward, one back), 6 an adapter weight,
 and attention's, over the rate of an 8192-cube product of random bfloat16 numbers, measured first. Peak memory is what
-was allocated at most; beside what the run said before it started stands by how much that was too high or too low.
+was allocated at most; beside the run's own estimate stands by how much that was too high or too low.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def _write_weights(folder: Path, shape: dict[str, int]) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     generator = torch.Generator(device).manual_seed(0)
     hidden, inner = shape["hidden_size"], shape["intermediate_size"]
-    narrow = count_narrow(shape)
+    kv_width = count_kv_width(shape)
 
     def draw(rows: int, columns: int) -> torch.Tensor:
         return (torch.randn(rows, columns, generator=generator, device=device) * 0.02).bfloat16().cpu()
@@ -47,8 +47,8 @@ def _write_weights(folder: Path, shape: dict[str, int]) -> None:
     for layer in range(shape["num_hidden_layers"]):
         shapes = {
             "self_attn.q_proj": (hidden, hidden),
-            "self_attn.k_proj": (narrow, hidden),
-            "self_attn.v_proj": (narrow, hidden),
+            "self_attn.k_proj": (kv_width, hidden),
+            "self_attn.v_proj": (kv_width, hidden),
             "self_attn.o_proj": (hidden, hidden),
             "mlp.gate_proj": (inner, hidden),
             "mlp.up_proj": (inner, hidden),
@@ -80,7 +80,7 @@ def invent_samples(count: int, vocabulary: int) -> list[list[int]]:
     return [np.minimum((rng.pareto(1.1, n) * 3).astype(int) + 3, vocabulary - 1).tolist() for n in lengths]
 
 
-def count_narrow(shape: dict[str, int]) -> int:
+def count_kv_width(shape: dict[str, int]) -> int:
     """Return the width of keys and values."""
     return shape["hidden_size"] // shape["num_attention_heads"] * shape["num_key_value_heads"]
 
@@ -88,7 +88,7 @@ def count_narrow(shape: dict[str, int]) -> int:
 def count_flop(shape: dict[str, int], adapter: int, lengths: np.ndarray[Any, Any]) -> float:
     """Return the least work that training on some samples takes."""
     hidden, layers = shape["hidden_size"], shape["num_hidden_layers"]
-    weights = layers * (2 * hidden * (hidden + count_narrow(shape)) + 3 * hidden * shape["intermediate_size"])
+    weights = layers * (2 * hidden * (hidden + count_kv_width(shape)) + 3 * hidden * shape["intermediate_size"])
     weights += hidden * shape["vocab_size"]
     attention = 6.0 * hidden * layers * float((lengths.astype(float) ** 2).sum())
     return float(lengths.sum()) * (4 * weights + 6 * adapter) + attention

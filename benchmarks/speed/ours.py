@@ -20,13 +20,13 @@ from training.data.tokens import Tokens
 from training.events import Estimated, Event, Note, Stepped
 from training.loop.batches import plan_batches
 from training.loop.session import TrainingSession
-from training.model import device as device
+from training.model import device
 from userbot.domain.errors import TrainingStoppedError
 from userbot.store.runs import RunFolder
 
 
 class Clock:
-    """Progress that remembers when each update was done, and what was said."""
+    """Progress that remembers when each update was done, and the lines of the run."""
 
     def __init__(self) -> None:
         self.done: list[tuple[float, int]] = []
@@ -55,7 +55,7 @@ class Clock:
     def find_ends(self, warm: int) -> tuple[tuple[float, int], tuple[float, int]]:
         """Return time and number of the first and the last update to count.
 
-        Losses are told in groups when the last of them is there: only that one's time is the time of its update.
+        Losses are reported in groups when the last of them is there: only that one's time is that of its update.
         """
         later = [*self.done[1:], (math.inf, 0)]
         groups = [pair for pair, after in zip(self.done, later, strict=True) if after[0] - pair[0] > 1e-3]
@@ -74,21 +74,28 @@ def run_ours(name: str, work: Path, shape: dict[str, int], seconds: float) -> di
     for folder, count in ((TRAIN, 8000 if shape is FULL else 80), (HELD_OUT, 8)):
         lay_out(invent_samples(count, shape["vocab_size"])).save(run.path / folder)
     progress, began = Clock(), time.perf_counter()
-    places: dict[str, Any] = {"models": work / "models", "run": run, "parent": None, "current": None}
-    learner = TrainingSession.load(config, base=str(work / "base"), progress=progress, **places)
+    session = TrainingSession.load(
+        config,
+        base=str(work / "base"),
+        models=work / "models",
+        run=run,
+        parent=None,
+        active=None,
+        progress=progress,
+    )
     loaded = time.perf_counter() - began
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     with suppress(TrainingStoppedError):
-        learner.learn(should_stop=lambda: progress.has_timed(seconds, warm=warm))
-    plan, _ = plan_batches(config, learner.train)
+        session.train(should_stop=lambda: progress.has_timed(seconds, warm=warm))
+    batches, _ = plan_batches(config, session.train_tokens)
     (start, first), (end, last) = progress.find_ends(warm)
     estimate = progress.estimate
     return {
         "seconds": end - start,
         "updates": last - first,
-        "lengths": learner.train.lengths[np.concatenate(plan[first:last])].tolist(),
-        "adapter": sum(p.numel() for p in learner.model.parameters() if p.requires_grad),
+        "lengths": session.train_tokens.lengths[np.concatenate(batches[first:last])].tolist(),
+        "adapter": sum(p.numel() for p in session.model.parameters() if p.requires_grad),
         "losses": progress.losses,
         "lines": progress.lines,
         "warm_s": round(start - began - loaded, 1),
@@ -113,10 +120,10 @@ def pretend(variant: Ours) -> None:
 
 
 def lay_out(samples: list[list[int]]) -> Tokens:
-    """Return samples of which every token but the first is learned."""
+    """Return samples of which every token but the first is supervised."""
     offsets = np.concatenate(([0], np.cumsum([len(sample) for sample in samples]))).astype(np.int64)
-    learn = np.ones(offsets[-1], dtype=np.bool_)
-    learn[offsets[:-1]] = False
+    loss_mask = np.ones(offsets[-1], dtype=np.bool_)
+    loss_mask[offsets[:-1]] = False
     zeros = np.zeros(len(samples), dtype=np.int64)
     flat = np.concatenate(samples).astype(np.int32)
-    return Tokens(ids=flat, loss_mask=learn, offsets=offsets, chats=zeros, characters=zeros + 1)
+    return Tokens(ids=flat, loss_mask=loss_mask, offsets=offsets, chats=zeros, characters=zeros + 1)

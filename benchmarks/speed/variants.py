@@ -37,11 +37,11 @@ OURS = {
     "default": Ours(title="ours, preset default", warm=6),
     "samples16": Ours(title="ours, 16 samples an update", settings={"batch_samples": 16}, warm=160),
     "small": Ours(title="ours, preset small", preset="small", warm=14),
-    "written": Ours(title="ours, layers as written", settings={"compile": False}, warm=4),
+    "written": Ours(title="ours, layers neither fused nor compiled", settings={"compile": False}, warm=4),
     "fp16": Ours(title="ours, float16 and sdpa", settings=_FLOAT16, warm=4),
     "card8": Ours(title="ours, preset small in 7 GiB, as on a card of 8", preset="small", warm=14, memory_gib=7.0),
     "t4": Ours(
-        title="ours, preset small as on a T4: 14 GiB, float16, sdpa, no kernels of ours",
+        title="ours, preset small as on a T4: 14 GiB, float16, sdpa, no Triton kernels",
         preset="small",
         warm=3,
         memory_gib=14.0,
