@@ -1,4 +1,4 @@
-"""The article's snippet, on a small model of any kind, without what is wrong in the library that it came from."""
+"""The article's snippet on small models of two architectures: train, sample, and load the adapter again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from models import make_base
 
 from training import CloneConfig, LLMClone, train_clone
-from userbot.domain.errors import TooLittleDataError
 
 ROWS = [f"User: question {i}?\nClone: yes {i})))\nUser: and?\nClone: sure)))" for i in range(30)]
 
@@ -41,36 +40,13 @@ def test_the_snippet_runs(base: Path, tmp_path: Path) -> None:
     assert clone.tokenizer.eos_token_id in clone.encode(ROWS[:1]).ids
 
 
-def test_the_end_of_a_turn_is_learned_and_the_contact_is_not(base: Path, tmp_path: Path) -> None:
-    clone = load(base, tmp_path)
-    tokens = clone.encode(["User: hello\nClone: hi"])
-    learned = clone.tokenizer.decode(tokens.ids[tokens.loss_mask])
-    assert learned.strip() == "hi</s>"
-
-
-def test_a_long_row_keeps_its_newest_words(base: Path, tmp_path: Path) -> None:
-    clone = LLMClone(CloneConfig(str(base), max_length=60, models_dir=base, output_path=tmp_path))
-    row = "\n".join(f"User: ask {i}\nClone: say {i}" for i in range(20))
-    tokens = clone.encode([row])
-    text = clone.tokenizer.decode(tokens.ids)
-    assert len(tokens.ids) <= 60
-    assert text.endswith("say 19</s>")
-    assert "User: ask 19" in text
-    assert "ask 1\n" not in text
-
-
-def test_a_clone_goes_on_with_the_adapter_it_has(base: Path, tmp_path: Path) -> None:
+def test_training_continues_from_the_active_adapter(base: Path, tmp_path: Path) -> None:
     clone = load(base, tmp_path / "clone_peft")
     first = train_clone(clone, ROWS)
     clone.add_adapters(tmp_path / "clone_peft")
     second = train_clone(clone, ROWS)
     assert second["before"]["loss"] == pytest.approx(first["after"]["loss"], rel=1e-3)
     assert second["after"]["loss"] < second["before"]["loss"]
-
-
-def test_rows_without_the_owner_are_refused(base: Path, tmp_path: Path) -> None:
-    with pytest.raises(TooLittleDataError, match=r"^None of the 1 rows holds a turn that begins with `Clone:`"):
-        train_clone(load(base, tmp_path), ["User: hello"])
 
 
 def test_another_architecture_works_too(tmp_path: Path) -> None:

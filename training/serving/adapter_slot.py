@@ -14,6 +14,9 @@ from training.model.base import quiet_deprecations
 from training.model.lora import attach_lora, map_mismatch
 from userbot.domain.errors import AdapterDamagedError
 
+_CONFIG = "adapter_config.json"
+_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")  # older versions of peft wrote the latter
+
 
 class AdapterSlot:
     """Holds at most one adapter on a base model.
@@ -47,7 +50,7 @@ class AdapterSlot:
 
         Raises:
             BaseMismatchError: It does not fit the base.
-            AdapterDamagedError: Its files can't be read.
+            AdapterDamagedError: Its files are missing or can't be read.
         """
         import peft
 
@@ -55,6 +58,7 @@ class AdapterSlot:
         name = f"adapter{self._count}"
         try:
             with quiet_deprecations(), map_mismatch(folder), map_damage(folder):
+                _require_files(folder)
                 if self._adapted is None:
                     config = peft.PeftConfig.from_pretrained(folder)
                     config.inference_mode = True
@@ -109,6 +113,12 @@ class AdapterSlot:
             self._adapted.delete_adapter(name)
         self._adapted.set_adapter(self._name)
         self._adapted.requires_grad_(False).eval()
+
+
+def _require_files(folder: Path) -> None:
+    # peft takes a folder that lacks them for the name of a repository, and asks the hub.
+    if not (folder / _CONFIG).is_file() or not any((folder / name).is_file() for name in _WEIGHTS):
+        raise FileNotFoundError(folder)
 
 
 @contextmanager

@@ -113,6 +113,19 @@ def test_an_adapter_that_can_not_be_read_leaves_what_was_there(
     assert torch.equal(read(slot), before)
 
 
+@pytest.mark.parametrize("missing", ["adapter_config.json", "adapter_model.safetensors"])
+def test_a_folder_that_lacks_a_file_is_not_looked_for_on_the_hub(
+    slot: AdapterSlot, adapters: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the network was used"))
+    for path in adapters["one"].iterdir():
+        if path.name != missing:
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(AdapterDamagedError, match=f"^The adapter {tmp_path.name} can't be read"):
+        slot.activate(tmp_path)
+    assert not slot.is_active
+
+
 def test_an_adapter_of_another_shape_is_refused(slot: AdapterSlot, base: Path, tmp_path: Path) -> None:
     other = make_slot(make_base(tmp_path / "wide", layers=1, hidden=128))
     other.make_trainable(LORA, seed=1)
