@@ -108,7 +108,7 @@ def test_truncated_export_keeps_what_is_whole_and_exits_3(clone: Clone, home: Pa
     path.write_bytes(EXPORT_PATH.read_bytes()[:200_000])
     code, out, err = clone("import", str(path))
     assert code == 3
-    assert "ends early, after " in err and "What was whole is stored" in err
+    assert "ends early, after " in err and "What was complete is stored" in err
     with Store.open(home / "clone.db") as store:
         stored = store.messages.count()
     assert stored > 100 and f"{stored:,} new" in out
@@ -249,5 +249,5 @@ def test_demo_refuses_a_folder_with_other_things(clone: Clone, tmp_path: Path) -
     (tmp_path / "photos" / "cat.jpg").write_bytes(b"cat")
     code, _, err = clone("demo", "--folder", str(tmp_path / "photos"))
     assert code == 2
-    assert "holds something else than a demo" in err
+    assert "holds something other than a demo" in err
     assert (tmp_path / "photos" / "cat.jpg").exists()

@@ -1,4 +1,7 @@
-"""A daemon with scripted answers as a process, to be killed by tests: `python daemon_process.py HOME`."""
+"""A daemon with scripted answers as a process, to be killed by tests: `python daemon_process.py HOME`.
+
+Its settings are those of the folder's `.env`, or quick ones where there is none.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 from daemon_stage import make_settings
 from fakes_reply import ScriptedGenerator
 
+from userbot.config.settings import load_settings
 from userbot.daemon.logs import set_up_logging
 from userbot.daemon.run import run_daemon
 from userbot.domain.errors import CloneError
@@ -36,7 +40,7 @@ async def _main(home: Path) -> int:
     announcing = asyncio.create_task(announce())
     try:
         pace = float(os.environ.get("PACE", "0.02"))
-        settings = make_settings(home, pace=pace)
+        settings = load_settings(home) if (home / ".env").exists() else make_settings(home, pace=pace)
         return await run_daemon(settings, generator=EchoGenerator(), ready=ready, reconcile_every_s=1.0)
     finally:
         announcing.cancel()

@@ -12,8 +12,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from userbot.cli import chat as talk
-from userbot.cli import data, dataset, demo, model, service, setup
+from userbot.cli import chat, data, dataset, demo, model, service, setup
 from userbot.cli.screen import Session, errors
 from userbot.domain.errors import CloneError, ExitCode
 
@@ -32,8 +31,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"telegram-clone {version('telegram-clone')}")
         raise typer.Exit
 
@@ -51,15 +50,19 @@ def _start(
     context.obj = Session(home)
 
 
-for part in (demo, setup, data, dataset, model, talk, service):
+for part in (demo, setup, data, dataset, model, chat, service):
     part.register(app)
 
 
 def main() -> None:
-    """Run the command line; every expected failure ends with one clear text and its own exit code."""
-    # Threads of torch that wait busily would starve each other, and the rest of a machine that has other work.
+    """Run the command line; every expected failure ends with one clear text and its exit code.
+
+    Raises:
+        SystemExit: Always, with the exit code; see `userbot.domain.errors.ExitCode`.
+    """
+    # Threads of torch that spin while they wait would slow each other down, and all other work of the machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Commands say themselves what went wrong; the daemon sets up a log of its own.
+    # Commands report errors themselves; the daemon sets up a log of its own.
     logging.getLogger("telethon").setLevel(logging.CRITICAL)
     try:
         app()

@@ -1,4 +1,4 @@
-"""`clone chat`: talk to the clone in the terminal, with the renderer and generator of the daemon."""
+"""`clone chat`: a conversation with the clone in the terminal, with the generator of the daemon."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def chat(
     ] = None,
     bare: Annotated[bool, typer.Option("--bare", help="The base model without any adapter.")] = False,
 ) -> None:
-    """Talk to your clone here, before anybody else does. Nothing is stored or sent."""
+    """Chat with your clone here, before anybody else does. Nothing is stored or sent."""
     session = session_of(context)
     system = None
     if contact is not None:
         with session.store() as store:
             system = system_line(store.chats.find(contact))
-    asyncio.run(_talk(session.settings, system, bare=bare))
+    asyncio.run(_converse(session.settings, system, bare=bare))
 
 
-async def _talk(settings: Settings, system: str | None, *, bare: bool) -> None:
+async def _converse(settings: Settings, system: str | None, *, bare: bool) -> None:
     generator = await open_generator(settings, bare=bare)
     try:
         console.print(f"[dim]{HELP}[/]")
@@ -68,10 +68,14 @@ async def _talk(settings: Settings, system: str | None, *, bare: bool) -> None:
 
 
 async def open_generator(settings: Settings, *, bare: bool = False) -> Generator:
-    """Load the model with the adapter in service, or the bare base.
+    """Load the model with the active adapter, or the bare base.
+
+    Args:
+        settings: All of them.
+        bare: Load no adapter.
 
     Raises:
-        NoAdapterError: Nothing was trained yet, and the base was not asked for.
+        NoAdapterError: No adapter is active, and the bare base was not requested.
     """
     from userbot.daemon.wiring import load_generator
 
@@ -79,7 +83,7 @@ async def open_generator(settings: Settings, *, bare: bool = False) -> Generator
     if shelf.active() is None and not bare and settings.generator.kind == "local":
         raise NoAdapterError(
             "There is no adapter yet: the clone has not learned to write like you. Train one with `clone train`, or "
-            "talk to the bare base model with `clone chat --bare`."
+            "chat with the bare base model: `clone chat --bare`."
         )
     with errors.status("Loading the model…"):
         generator = await load_generator(settings, shelf)

@@ -1,4 +1,4 @@
-"""Commands on data: import, chats, data set."""
+"""Commands on data: import, and chats with their modes and consents."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from userbot.importers import FORMATS, ImportSummary, import_file
 from userbot.store import Store
 from userbot.store.facts import OWNER_ID
 
-chats = typer.Typer(no_args_is_help=True, help="Who is in the store, who may be answered, who agreed to training.")
+chats = typer.Typer(no_args_is_help=True, help="Chats in the store: who may be answered, and who agreed to training.")
 
 SHOWN_CHATS = 40
 
@@ -63,13 +63,18 @@ def import_export(
     if summary.truncated_after:
         stored = "can be stored" if dry_run else "is stored"
         raise ExportTruncatedError(
-            f"{path} ends early, {summary.truncated_after}. What was whole {stored}; export again for the rest, and "
-            f"import that too: nothing comes twice."
+            f"{path} ends early, {summary.truncated_after}. What was complete {stored}; export again for the rest, and "
+            f"import that too: nothing is stored twice."
         )
 
 
 def show_summary(summary: ImportSummary, *, dry_run: bool = False) -> None:
-    """Print what an import found: chats, messages by origin, what was skipped and why."""
+    """Print what an import read: chats, messages by origin, what was skipped and why.
+
+    Args:
+        summary: Of the import.
+        dry_run: Nothing was stored.
+    """
     table = Table(title=f"{summary.format}: the export of {escape(summary.owner_name or 'you')}", title_justify="left")
     table.add_column("chat")
     table.add_column("kind")
@@ -83,9 +88,9 @@ def show_summary(summary: ImportSummary, *, dry_run: bool = False) -> None:
     if len(summary.chats) > SHOWN_CHATS:
         table.add_row(f"… and {len(summary.chats) - SHOWN_CHATS} more", "", "", "", "`clone chats list` shows all")
     console.print(table)
-    new = f"{summary.added:,} new, {summary.known:,} known before" if not dry_run else "nothing stored, as asked"
-    found = f"{format_count(summary.messages, 'message')} in {format_count(len(summary.chats), 'chat')}"
-    console.print(f"{found}: {new}.")
+    new = f"{summary.added:,} new, {summary.known:,} known before" if not dry_run else "nothing stored (--dry-run)"
+    total = f"{format_count(summary.messages, 'message')} in {format_count(len(summary.chats), 'chat')}"
+    console.print(f"{total}: {new}.")
     if summary.skipped:
         reasons = ", ".join(format_count(count, reason) for reason, count in sorted(summary.skipped.items()))
         console.print(f"Skipped: {escape(reasons)}.")
@@ -156,7 +161,7 @@ def consent(
 
 @chats.command("withdraw")
 def withdraw(context: typer.Context, names: ChatNames) -> None:
-    """Take a consent back: nothing learns from these chats any more. Adapters trained before still know them."""
+    """Take a consent back: no training uses these chats from now on. Adapters trained before still know them."""
     session = session_of(context)
     with session.store() as store:
         for chat in _find(store, names):
@@ -166,8 +171,8 @@ def withdraw(context: typer.Context, names: ChatNames) -> None:
     if forgotten:
         console.print(f"Deleted: {format_count(forgotten, 'interrupted training')} that learned from it.")
     console.print(
-        "A training that learns from it now stops by itself and deletes its samples. To forget fully what was learned "
-        "before, train anew with `clone train`, remove every older adapter with `clone adapters rm`, and delete their "
+        "A training that uses it now stops automatically and deletes its samples. To forget fully what was learned "
+        "before, train again with `clone train`, remove every older adapter with `clone adapters rm`, and delete their "
         "folders under `reports`."
     )
 
@@ -178,7 +183,7 @@ def about(
     name: Annotated[str, typer.Argument(metavar="CHAT")],
     words: Annotated[str, typer.Argument(help='Who they are to you: "my sister". Empty forgets it.')],
 ) -> None:
-    """Tell the clone who the contact is: one line that it sees in training and before each answer."""
+    """Tell the clone who the contact is: one line that it sees in training and with each answer."""
     with session_of(context).store() as store:
         chat = store.chats.find(name)
         store.chats.set_relationship(chat.id, words.strip() or None)
@@ -186,7 +191,7 @@ def about(
 
 
 def _find(store: Store, names: list[str]) -> list[Chat]:
-    # All names are looked up before anything changes, so that a typing error changes nothing.
+    # All names are looked up before anything changes, so that a mistyped one changes nothing.
     return [store.chats.find(name, whole=True) for name in names]
 
 

@@ -1,4 +1,4 @@
-"""Commands on the data set: what would be learned, before it is."""
+"""Commands on the data set: what a training would learn from."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from userbot.domain.plural import format_count
 if TYPE_CHECKING:
     from training.data.samples import DataReport, DataSet
 
-dataset = typer.Typer(no_args_is_help=True, help="What would be learned: counts, a look at it, files for other tools.")
+dataset = typer.Typer(no_args_is_help=True, help="What a training would learn from.")
 
-Base = Annotated[str | None, typer.Option(help="Base model whose tokens are counted; default as in training.")]
+Base = Annotated[str | None, typer.Option(help="Base model whose tokens are counted; default: the one of training.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,12 +27,12 @@ def register(app: typer.Typer) -> None:
 
 @dataset.command("stats")
 def show_stats(context: typer.Context, base: Base = None) -> None:
-    """Show what would be learned from which chat, and what is left out and why."""
-    found, needed = _build(context, base)
-    report = found.report
+    """Show what a training would learn from which chat, and what is left out and why."""
+    data_set, needed = _build(context, base)
+    report = data_set.report
     console.print(_chat_table(report))
     console.print(
-        f"To learn: {report.train_turns:,} of your turns in {format_count(report.train_samples, 'sample')}, "
+        f"For training: {report.train_turns:,} of your turns in {format_count(report.train_samples, 'sample')}, "
         f"{format_count(report.train_tokens, 'token')}, {report.supervised_tokens:,} of them yours. "
         f"Held out: {format_count(report.held_out_turns, 'turn')}, the newest."
     )
@@ -52,11 +52,11 @@ def preview(
     count: Annotated[int, typer.Option("-n", min=1, help="How many samples.")] = 3,
     base: Base = None,
 ) -> None:
-    """Show samples as the model reads them; what it learns to write stands between ⟦ and ⟧."""
+    """Show samples as the model reads them; the supervised tokens, which it learns to write, are between ⟦ and ⟧."""
     from training.data.dataset import preview as show
 
-    found, _ = _build(context, base)
-    for text in show(found, count):
+    data_set, _ = _build(context, base)
+    for text in show(data_set, count):
         console.print(escape(text))
         console.print("[dim]────[/]")
 
@@ -69,28 +69,28 @@ def export(
 ) -> None:
     """Write the samples in the messages format that TRL, LLaMA-Factory and axolotl read; held-out ones beside them.
 
-    The files hold your chats in plain text: they are made readable by you alone, and it is up to you to keep them so.
+    The files hold your chats in plain text: only you can read them, and it is up to you to keep it so.
     """
     from training.data.export import JSONL, check_target, export_datasets, export_jsonl
     from training.extras import check_extras
 
     check_target(path)
     if path.suffix == JSONL:
-        _say_written(*export_jsonl(_build(context, base)[0], path))
+        _show_written(*export_jsonl(_build(context, base)[0], path))
     else:
         check_extras("datasets")
         from datasets import disable_progress_bars
 
         disable_progress_bars()
-        _say_written(export_datasets(_build(context, base)[0], path))
+        _show_written(export_datasets(_build(context, base)[0], path))
 
 
-def _say_written(*paths: Path) -> None:
+def _show_written(*paths: Path) -> None:
     console.print(f"Written: {', '.join(escape(str(path)) for path in paths)}", soft_wrap=True)
 
 
 def _build(context: typer.Context, base: str | None) -> tuple[DataSet, int]:
-    """Return the data set, however small, and how many turns training asks for."""
+    """Return the data set, however small, and how many turns a training needs."""
     from training.extras import check_extras
 
     check_extras()
@@ -106,22 +106,22 @@ def _build(context: typer.Context, base: str | None) -> tuple[DataSet, int]:
     with session.store() as store, errors.status("Reading the chats…"):
         renderer = Renderer(load_tokenizer(chosen), config.text_format)
         small = config.data.model_copy(update={"min_turns": 1})
-        found = build(store, small, count_tokens=renderer.count, seed=config.seed)
-    return found, config.data.min_turns
+        data_set = build(store, small, count_tokens=renderer.count, seed=config.seed)
+    return data_set, config.data.min_turns
 
 
 def _chat_table(report: DataReport) -> Table:
     table = Table()
     table.add_column("chat")
-    for title in ("messages", "your turns", "learned", "held out"):
+    for title in ("messages", "your turns", "supervised", "held out"):
         table.add_column(title, justify="right")
     table.add_column("left out")
     for row in report.chats:
         counts = [f"{count:,}" for count in (row.messages, row.own_turns, row.supervised, row.held_out)]
-        table.add_row(escape(row.title), *counts, _tell_reason(row.left_out))
+        table.add_row(escape(row.title), *counts, _shorten_reason(row.left_out))
     return table
 
 
-def _tell_reason(reason: str | None) -> str:
-    # It is written for many chats: "chats without consent".
+def _shorten_reason(reason: str | None) -> str:
+    # The reason is worded for many chats: "chats without consent".
     return (reason or "").removeprefix("chats ").removeprefix("that are ")

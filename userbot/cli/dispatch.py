@@ -1,4 +1,4 @@
-"""Orders to the daemon: left in the store where one runs, carried out here where none does."""
+"""The owner's commands on the command line: left for the daemon where one runs, carried out here where none does."""
 
 from __future__ import annotations
 
@@ -14,19 +14,26 @@ from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
 from userbot.store.thread import StoreThread
 
-PATIENCE_S = 20.0
+ANSWER_S = 20.0
+"""Longest wait for the daemon's answer."""
+
 POLL_S = 0.1
 
 
 def send_command(session: Session, verb: str, argument: str = "") -> str:
     """Carry out one of the owner's commands and return what it says.
 
+    Args:
+        session: Settings and store.
+        verb: See `userbot.daemon.commands.HELP`.
+        argument: What stands after it.
+
     Raises:
         CloneError: It can't be carried out, or a daemon runs but does not answer.
     """
     with session.store() as store:
         if is_running(store):
-            return _leave(store, verb, argument)
+            return _ask_daemon(store, verb, argument)
         thread = StoreThread()
         try:
             context = CommandContext(store=store, thread=thread, shelf=AdapterShelf(session.settings.paths.adapters))
@@ -35,14 +42,14 @@ def send_command(session: Session, verb: str, argument: str = "") -> str:
             thread.close()
 
 
-def _leave(store: Store, verb: str, argument: str) -> str:
-    number = store.commands.leave(verb, argument)
-    deadline = time.monotonic() + PATIENCE_S
+def _ask_daemon(store: Store, verb: str, argument: str) -> str:
+    command_id = store.commands.leave(verb, argument)
+    deadline = time.monotonic() + ANSWER_S
     while time.monotonic() < deadline:
-        answer = store.commands.read_answer(number)
+        answer = store.commands.read_answer(command_id)
         if answer is not None and answer.failed:
             raise CloneError(answer.text)
         if answer is not None:
             return answer.text
         time.sleep(POLL_S)
-    raise CloneError(f"The daemon did not answer `{verb}` within {PATIENCE_S:g} s; it will, once it is free.")
+    raise CloneError(f"The daemon did not answer `{verb}` within {ANSWER_S:g} s; it will do it once it is free.")

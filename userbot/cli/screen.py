@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.segment import Segment
@@ -17,20 +18,20 @@ from userbot.config.settings import Settings, load_settings
 from userbot.store import Store
 from userbot.store.facts import TERMS_SHOWN
 
-# What a terminal obeys instead of showing it, and what turns the direction of all text after it.
-_ORDERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# Characters that a terminal obeys instead of showing, and those that change the direction of all text after them.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class SafeConsole(Console):
-    """A console on which titles and messages, which others have written, can't steer the terminal."""
+    """A console on which titles and messages written by others can't control the terminal."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Render as rich does, without control characters in text, which rich counts as having no width."""
         for segment in super().render(renderable, options):
-            if segment.control or not _ORDERS.search(segment.text):
+            if segment.control or not _CONTROLS.search(segment.text):
                 yield segment
             else:
-                yield Segment(_ORDERS.sub("", segment.text), segment.style)
+                yield Segment(_CONTROLS.sub("", segment.text), segment.style)
 
 
 console = SafeConsole(highlight=False, emoji=False)
@@ -38,10 +39,10 @@ errors = SafeConsole(stderr=True, highlight=False, emoji=False)
 
 TERMS = (
     "Telegram's API terms (1.5) forbid the use of data from Telegram to train models, and its content-licensing page "
-    "allows exceptions only where all users concerned have agreed, each for the very chat. This program therefore "
+    "allows exceptions only where all users concerned have agreed for that chat. This program therefore "
     "trains on a chat only after you record who agreed to it ([cyan]clone chats consent[/]), and answers only chats "
     "that you allow. Accounts that log in through unofficial programs are watched by Telegram, and some were banned. "
-    "Everything stays on this machine. Whether to go on is your decision, and your responsibility."
+    "Everything stays on this machine. Whether to continue is your decision, and your responsibility."
 )
 
 
@@ -58,16 +59,24 @@ class Session:
 
     @property
     def settings(self) -> Settings:
-        """Return the settings."""
+        """Return the settings, reading them on first use; former names of settings are noted on standard error.
+
+        Raises:
+            ConfigError: A value is wrong.
+        """
         if self._settings is None:
             self._settings = load_settings(self._home)
             for note in self._settings.notes:
-                errors.print(f"[yellow]Note:[/] {note}")
+                errors.print(f"[yellow]Note:[/] {escape(note)}")
         return self._settings
 
     @contextmanager
     def store(self) -> Iterator[Store]:
-        """Open the store for the length of a command; show the terms once."""
+        """Open the store for the duration of a command; show the terms once.
+
+        Raises:
+            StoreError: The database can't be opened.
+        """
         with Store.open(self.settings.paths.database) as store:
             show_terms_once(store)
             yield store
@@ -81,16 +90,27 @@ def show_terms_once(store: Store) -> None:
 
 
 def session_of(context: typer.Context) -> Session:
-    """Return the session that the top command made."""
-    found = context.obj
-    if not isinstance(found, Session):
+    """Return the session that the top command made.
+
+    Raises:
+        TypeError: The command runs outside of `clone`.
+    """
+    session = context.obj
+    if not isinstance(session, Session):
         raise TypeError("The command runs outside of `clone`")
-    return found
+    return session
 
 
 @contextmanager
 def byte_progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar by bytes; gives the function to report `(done, total)` to."""
+    """Show a progress bar by bytes while the context lasts.
+
+    Args:
+        title: What is being done; rich markup.
+
+    Yields:
+        The function to report progress to: bytes done, bytes in all.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

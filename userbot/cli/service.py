@@ -1,4 +1,4 @@
-"""Commands on the account and the daemon: log in and out, pull, run, and its orders."""
+"""Commands on the account and the daemon: login, logout, pull, run, and the owner's commands."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from userbot.cli.dispatch import send_command
 from userbot.cli.screen import Session, console, errors, session_of
 from userbot.config.settings import Settings
 from userbot.daemon.heartbeat import is_running
+from userbot.daemon.pauses import format_time
 from userbot.domain.errors import LoginError
 from userbot.domain.messages import Chat
+from userbot.domain.plural import format_count
 from userbot.store import Store
+from userbot.store.chat_names import match_name
 
 if TYPE_CHECKING:
     from userbot.telegram.account import TelegramAccount
@@ -51,7 +54,19 @@ def login(
 
 
 async def log_in(settings: Settings, store: Store, *, qr: bool) -> str:
-    """Log in with questions on the terminal; return the account's name."""
+    """Log in with questions on the terminal.
+
+    Args:
+        settings: How to reach Telegram.
+        store: Remembers who the owner is.
+        qr: Show a QR code instead of asking for the phone number.
+
+    Returns:
+        The account's name.
+
+    Raises:
+        LoginError: A code or password was wrong too often, or nothing was entered.
+    """
     from userbot.daemon.wiring import make_telegram_options
     from userbot.store.facts import OWNER_ID, OWNER_NAME
     from userbot.telegram import login as steps
@@ -110,9 +125,9 @@ def pull(
     names: Annotated[list[str], typer.Argument(metavar="CHAT...", help="Id, @username, or (part of) the title.")],
     takeout: Annotated[bool, typer.Option(help="Ask Telegram for an export session, which has gentler limits.")] = True,
 ) -> None:
-    """Fetch the history of chosen chats, newest first; an interrupted pull goes on where it stopped.
+    """Fetch the history of chosen chats, newest first; an interrupted pull continues where it stopped.
 
-    Nothing is pulled that you do not name. While the daemon runs, it does the work and goes on answering.
+    Only chats that you name are fetched. While the daemon runs, it does the work and keeps answering.
     """
     session = session_of(context)
     with session.store() as store:
@@ -134,16 +149,20 @@ async def _pull(session: Session, store: Store, names: list[str], *, takeout: bo
         with Progress(*columns, console=errors, transient=True) as bar:
             tasks = {chat.id: bar.add_task(escape(chat.title), total=None) for chat in chats}
 
-            def show(at: Pulled) -> None:
-                waiting = f" (Telegram asks to wait {at.waiting_s:.0f} s)" if at.waiting_s else ""
+            def show(page: Pulled) -> None:
+                waiting = f" (Telegram asks to wait {page.waiting_s:.0f} s)" if page.waiting_s else ""
                 bar.update(
-                    tasks[at.chat_id], completed=at.fetched, total=at.total, description=escape(at.title) + waiting
+                    tasks[page.chat_id],
+                    completed=page.fetched,
+                    total=page.total,
+                    description=escape(page.title) + waiting,
                 )
 
             report = await account.pull(store, chats, on_progress=show, takeout=takeout)
-    console.print(f"{report.messages:,} new messages; {report.chats} of {len(chats)} chats fetched to their beginning.")
+    new = format_count(report.messages, "new message")
+    console.print(f"{new}; {report.chats} of {format_count(len(chats), 'chat')} fetched to the beginning.")
     if report.takeout_from is not None:
-        at = f"{report.takeout_from.astimezone():%d %b %H:%M}"
+        at = format_time(report.takeout_from)
         errors.print(
             f"[yellow]Note:[/] Telegram grants an export session from {at}, or once you approve it in its chat."
         )
@@ -158,24 +177,35 @@ def _pull_by_daemon(session: Session, names: list[str]) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with session.store() as store, Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task("", total=None)
-        while (at := read_pull(store)).running and is_running(store):
-            if at.title is not None:
-                bar.update(task, description=escape(at.title), completed=at.fetched, total=at.total)
+        while (state := read_pull(store)).running and is_running(store):
+            if state.title is not None:
+                bar.update(task, description=escape(state.title), completed=state.fetched, total=state.total)
             time.sleep(PULL_POLL_S)
-    console.print(escape(at.text or "The daemon has stopped; the next pull goes on from there."))
+    console.print(escape(state.text or "The daemon has stopped; the next pull continues from there."))
 
 
 async def find_chats(account: TelegramAccount, store: Store, names: list[str]) -> list[Chat]:
-    """Find chats by name among the account's own, storing those that are new."""
-    known = {chat.id: chat for chat in await account.dialogs()}
-    wanted = []
+    """Find chats by name, among the account's own and in the store; those that are new are stored.
+
+    Args:
+        account: An open account.
+        store: Where chats are saved.
+        names: Ids, usernames or titles; a part of a title is enough where the store knows the chat.
+
+    Returns:
+        One chat per name.
+
+    Raises:
+        ChatNotFoundError: No chat matches a name, or several do.
+    """
+    dialogs = await account.dialogs()
+    chats = []
     for name in names:
-        bare = name.strip().removeprefix("@").casefold()
-        fits = [c for c in known.values() if bare in (str(c.id), (c.username or "").casefold(), c.title.casefold())]
-        if len(fits) == 1:
-            store.chats.save(fits)
-        wanted.append(store.chats.find(name))
-    return wanted
+        matches = match_name(dialogs, name)
+        if len(matches) == 1:
+            store.chats.save(matches)
+        chats.append(store.chats.find(name))
+    return chats
 
 
 def run(context: typer.Context) -> None:
@@ -191,19 +221,19 @@ def run(context: typer.Context) -> None:
 
 
 def status(context: typer.Context) -> None:
-    """Show what the daemon does, which chats it answers, and what it held back."""
+    """Show what the daemon does, which chats it answers, and what it did not send."""
     _send(context, "status")
 
 
 def schedule(context: typer.Context) -> None:
-    """Show when the running daemon retrains, backs up and tidies up next. CLONE_SCHEDULE__… settings decide it."""
+    """Show when the daemon retrains, backs up and deletes old adapters next. CLONE_SCHEDULE__… settings decide it."""
     from userbot.daemon.schedule import read_next_runs
 
     runs = read_next_runs(session_of(context).settings.paths.schedule)
     if not runs:
-        console.print("Nothing is scheduled; the daemon plans when it runs: `clone run`.")
-    for found in runs:
-        console.print(f"{found.at.astimezone():%a %d %b %H:%M}  {escape(found.name)}")
+        console.print("Nothing is scheduled yet; the daemon plans its jobs when it runs: `clone run`.")
+    for run in runs:
+        console.print(f"{run.at.astimezone():%a %d %b %H:%M}  {escape(run.name)}")
 
 
 def pause(
@@ -227,7 +257,7 @@ def why(
     context: typer.Context,
     chat: Annotated[str, typer.Argument(metavar="[CHAT]", help="Of this chat.")] = "",
 ) -> None:
-    """Tell how the last answer came about: what the model saw, which adapter, how long, the guard's verdict."""
+    """Show how the last answer came about: what the model saw, which adapter, how long, the guard's verdict."""
     _send(context, "why", chat)
 
 
@@ -241,9 +271,9 @@ def undo(
 
 def retrain(
     context: typer.Context,
-    stop: Annotated[bool, typer.Option("--stop", help="Stop the training that is under way.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the training in progress.")] = False,
 ) -> None:
-    """Let the running daemon train a new adapter now, beside answering; the gate decides whether it takes over."""
+    """Let the running daemon train a new adapter now, while it answers; the gate decides whether it is activated."""
     _send(context, "retrain", "stop" if stop else "")
 
 

@@ -1,4 +1,4 @@
-"""Commands that get a person started: the guided first start, and a check of the machine."""
+"""Commands for the first start: a guided setup, and a check of the machine."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from userbot.config.settings import Settings, load_settings
 from userbot.daemon.status import read_status
 from userbot.domain.errors import CloneError, ConfigError
 from userbot.domain.messages import Chat, Mode
+from userbot.domain.plural import format_count
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
 
@@ -38,7 +39,7 @@ def init(context: typer.Context) -> None:
     """Set up step by step: terms, api id, login, chats, mode, quiet hours. Writes `.env` (0600); safe to repeat."""
     session = session_of(context)
     console.print(Panel(TERMS, title="Before you start", border_style="yellow"))
-    if not typer.confirm("Have you read this, and do you want to go on?"):
+    if not typer.confirm("Have you read this, and do you want to continue?"):
         raise ConfigError("Nothing was set up. To look around without an account: clone demo")
     settings = session.settings
     values: dict[str, str] = {}
@@ -49,7 +50,7 @@ def init(context: typer.Context) -> None:
         values["CLONE_REPLY__QUIET_HOURS"] = hours.strip()
     path = settings.paths.env_file
     settings = _save_settings(path, values, home=settings.home)
-    console.print(f"Written: {escape(str(path))}, readable by you alone.")
+    console.print(f"Written: {escape(str(path))}, readable by you only.")
     with Session(settings.home).store() as store:
         name = asyncio.run(log_in(settings, store, qr=typer.confirm("Log in by QR code (no typing)?", default=True)))
         console.print(f"Logged in as [b]{escape(name)}[/].")
@@ -60,13 +61,17 @@ def init(context: typer.Context) -> None:
 def _ask_api_key() -> dict[str, str]:
     console.print(f"Telegram wants every program to have its own key. Get yours: {APPS} (any title will do).")
     while not (api_id := str(typer.prompt("api_id")).strip()).isdigit():
-        console.print("That is no api_id: it is a number.")
+        console.print("That is no api_id: an api_id is a number.")
     api_hash = str(typer.prompt("api_hash (not shown)", hide_input=True)).strip()
     return {"CLONE_TELEGRAM__API_ID": api_id, "CLONE_TELEGRAM__API_HASH": api_hash}
 
 
 def _save_settings(path: Path, values: dict[str, str], *, home: Path) -> Settings:
-    """Change these lines of `.env` and keep all others; wrong values change nothing."""
+    """Change these lines of `.env` and keep all others; wrong values change nothing.
+
+    Raises:
+        ConfigError: A value is wrong.
+    """
     old = path.read_text("utf-8") if path.exists() else ""
     kept = [line for line in old.splitlines() if line.partition("=")[0].strip() not in values]
     text = "\n".join([*kept, *(f"{name}={value}" for name, value in values.items())]) + "\n"
@@ -100,7 +105,9 @@ def _choose_chats(store: Store, dialogs: list[Chat]) -> None:
     console.print(table)
     text = typer.prompt("Numbers of the chats that the clone may write drafts for (1 4 7; empty: none)", default="")
     numbers = [int(word) for word in text.replace(",", " ").split() if word.isdigit() and 0 < int(word) <= len(shown)]
-    auto = bool(numbers) and typer.confirm("Send answers by itself, instead of leaving drafts for you?", default=False)
+    auto = bool(numbers) and typer.confirm(
+        "Send answers automatically, instead of leaving drafts for you?", default=False
+    )
     for number in numbers:
         chat = shown[number - 1]
         store.chats.save([chat])
@@ -112,42 +119,43 @@ def doctor(context: typer.Context) -> None:
     """Look for what is missing or unsafe, and say how to repair it. Exit code 1 if anything is."""
     session = session_of(context)
     problems = 0
-    for name, fine, text in _examine(session):
-        mark = "[green]ok[/]  " if fine else "[red]no[/]  "
-        problems += not fine
+    for name, is_fine, text in _examine(session):
+        mark = "[green]ok[/]  " if is_fine else "[red]no[/]  "
+        problems += not is_fine
         console.print(f"{mark}{name}: {escape(text)}", soft_wrap=True)
     if problems:
-        errors.print(f"{problems} to repair.")
+        errors.print(f"{format_count(problems, 'problem')} to repair.")
         raise typer.Exit(1)
 
 
 def _examine(session: Session) -> list[tuple[str, bool, str]]:
-    found = [("Python", True, sys.version.split()[0]), _examine_training()]
+    """Return what was checked, whether it is fine, and what is there or how to repair it."""
+    checks = [("Python", True, sys.version.split()[0]), _examine_training()]
     try:
         settings = session.settings
     except CloneError as exc:
-        return [*found, ("settings", False, str(exc))]
-    found.append(("home", True, str(settings.home)))
+        return [*checks, ("settings", False, str(exc))]
+    checks.append(("home", True, str(settings.home)))
     telegram = settings.telegram
-    key = telegram.api_id is not None and telegram.api_hash is not None
-    found.append(("api key", key, "set" if key else f"missing; get one at {APPS}, then: clone init"))
+    has_key = telegram.api_id is not None and telegram.api_hash is not None
+    checks.append(("api key", has_key, "set" if has_key else f"missing; get one at {APPS}, then: clone init"))
     for name, path in (
         ("session", settings.paths.session),
         ("database", settings.paths.database),
         (".env", settings.paths.env_file),
     ):
-        found.append(_examine_file(name, path))
+        checks.append(_examine_file(name, path))
     try:
         with Store.open(settings.paths.database) as store:
             status = read_status(store, AdapterShelf(settings.paths.adapters))
     except CloneError as exc:
-        return [*found, ("database", False, str(exc))]
+        return [*checks, ("database", False, str(exc))]
     adapter = status.adapter_id
-    found.append(("adapter", adapter is not None, adapter or "none; `clone train` makes one"))
-    found.append(("daemon", True, status.state))
+    checks.append(("adapter", adapter is not None, adapter or "none; `clone train` makes one"))
+    checks.append(("daemon", True, status.state))
     allowed = len(status.allowed)
-    found.append(("allow-list", True, f"{allowed} chats" if allowed else "empty, so nobody is answered"))
-    return found
+    checks.append(("allow-list", True, format_count(allowed, "chat") if allowed else "empty, so nobody is answered"))
+    return checks
 
 
 def _examine_training() -> tuple[str, bool, str]:

@@ -1,1 +1,1 @@
-"""Show the whole product offline: an example export, a scripted friend, a loopback server."""
+"""The demo: the whole product offline, with an example export, a scripted friend and a loopback server."""

@@ -1,4 +1,4 @@
-"""The last act of the demo: a loopback Telegram, the real daemon in a process of its own, a friend and a stranger."""
+"""The last part of the demo: a loopback Telegram, the real daemon in its own process, a friend and a stranger."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from userbot.config.home import HomePaths
 from userbot.config.settings import Settings
+from userbot.daemon.daemon import READY
 from userbot.daemon.wiring import make_telegram_options
 from userbot.demo.export import FRIEND_BURST, FRIEND_ID, FRIEND_NAME, OWNER_ID, OWNER_NAME, STRANGER_NAME
 from userbot.domain.errors import CloneError
@@ -30,10 +31,18 @@ FRIEND_WROTE = "Ладно, до завтра!"
 OWNER_WROTE = "давай)))"
 FRIEND_WRITES_AGAIN = "А кот как поживает?"
 START_S = 90.0
-ANSWER_S = 90.0
-SETTLE_S = 4.0
+"""Longest wait for the daemon to be ready."""
 
-_SETTINGS = f"""# Settings of the demo: a local Telegram, and a hurry that no real clone should have.
+ANSWER_S = 90.0
+"""Longest wait for an answer."""
+
+SETTLE_S = 4.0
+"""Silence after which an answer counts as complete."""
+
+INTERACTIVE_S = 86_400.0
+POLL_S = 0.2
+
+_SETTINGS = f"""# Settings of the demo: a local Telegram, and answers faster than a real clone should give.
 CLONE_BASE=tiny
 CLONE_TELEGRAM__API_ID=1
 CLONE_TELEGRAM__API_HASH=demo
@@ -62,11 +71,24 @@ class Scene:
     Args:
         settings: Of the demo's home folder, which holds a trained adapter and a friend on the allow-list.
         show: Prints a line with rich markup.
+        command: Starts the daemon; `clone run` on the home folder unless given.
+        settle_s: Silence after which an answer counts as complete.
     """
 
-    def __init__(self, settings: Settings, *, show: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        show: Callable[[str], None],
+        command: Sequence[str] | None = None,
+        settle_s: float = SETTLE_S,
+    ) -> None:
         self._settings = settings
         self._show = show
+        self._command = command or (
+            sys.executable, "-P", "-m", "userbot", "--home", str(settings.home), "run",
+        )  # fmt: skip
+        self._settle_s = settle_s
         self._server = LoopbackTelegram()
         first, last = OWNER_NAME.split()
         self._owner = self._server.add_user(first, last_name=last, phone=PHONE, user_id=OWNER_ID)
@@ -77,8 +99,11 @@ class Scene:
         self._owner.box.last_id = 1_000_000
         self._seen = 0
 
-    async def play(self, *, talk: bool) -> None:
+    async def play(self, *, interactive: bool) -> None:
         """Log the daemon in, let people write, show the conversation, and check who was answered.
+
+        Args:
+            interactive: The friend's messages come from the keyboard instead of the script.
 
         Raises:
             DemoError: The friend was not answered, or the stranger was.
@@ -89,15 +114,15 @@ class Scene:
             await self._log_in()
             async with self._daemon():
                 await self._stranger_writes()
-                if talk:
-                    await self._talk()
+                if interactive:
+                    await self._converse()
                 else:
                     await self._exchange(FRIEND_BURST)
                     await self._exchange((FRIEND_WRITES_AGAIN,))
             self._check()
 
     async def _remember_yesterday(self) -> None:
-        """Give the friend a past on the server, as a real account has one; it is too old to be answered."""
+        """Give the friend a history on the server, as in a real account; it is too old to be answered."""
         yesterday = datetime.now(UTC) - timedelta(days=1)
         await self._server.send(self._friend, self._owner, FRIEND_WROTE, date=yesterday)
         await self._server.send(self._owner, self._friend, OWNER_WROTE, date=yesterday)
@@ -118,11 +143,9 @@ class Scene:
     async def _daemon(self) -> AsyncIterator[None]:
         home = self._settings.home
         with (home / LOG).open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", "userbot", "--home", str(home), "run", stdout=log, stderr=log, cwd=home
-            )
+            process = await asyncio.create_subprocess_exec(*self._command, stdout=log, stderr=log, cwd=home)
             try:
-                await self._wait_until_connected(process)
+                await self._wait_until_ready(process)
                 yield
                 process.send_signal(signal.SIGTERM)
                 code = await asyncio.wait_for(process.wait(), 15)
@@ -133,15 +156,15 @@ class Scene:
                     process.kill()
                     await process.wait()
 
-    async def _wait_until_connected(self, process: asyncio.subprocess.Process) -> None:
+    async def _wait_until_ready(self, process: asyncio.subprocess.Process) -> None:
         log = self._settings.home / LOG
-        for _ in range(round(START_S / 0.2)):
+        for _ in range(round(START_S / POLL_S)):
             if process.returncode is not None:
                 raise DemoError(f"The daemon did not start (exit code {process.returncode}). Its log: {log}")
-            if b"answering 1 chats" in await asyncio.to_thread(log.read_bytes):
+            if READY.encode() in await asyncio.to_thread(log.read_bytes):
                 self._show("The daemon is connected. Only the friend's chat is allowed.\n")
                 return
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(POLL_S)
         raise DemoError(f"The daemon was not ready within {START_S:g} s. Its log: {log}")
 
     async def _stranger_writes(self) -> None:
@@ -169,17 +192,17 @@ class Scene:
             count = self._answers()
             self._print_new()
             try:
-                await self._server.wait_for(partial(self._has_more_than, count), timeout_s=SETTLE_S)
+                await self._server.wait_for(partial(self._has_more_than, count), timeout_s=self._settle_s)
             except TimeoutError:
                 return
 
-    async def _talk(self) -> None:
+    async def _converse(self) -> None:
         self._show(f"You are {escape(FRIEND_NAME)}, writing to {escape(OWNER_NAME)}. An empty line or Ctrl-D ends.")
         printing = asyncio.create_task(self._print_answers())
         try:
             while line := (await asyncio.to_thread(_read_line)).strip():
                 self._print_new()
-                self._seen += 1  # what you write yourself stands on the screen already
+                self._seen += 1  # what you typed is on the screen already
                 await self._server.send(self._friend, self._owner, line)
             if self._wrote_last(self._friend):
                 self._show("(waiting for the answer)")
@@ -195,7 +218,7 @@ class Scene:
     async def _print_answers(self) -> None:
         while True:
             count = self._answers()
-            await self._server.wait_for(partial(self._has_more_than, count), timeout_s=86_400)
+            await self._server.wait_for(partial(self._has_more_than, count), timeout_s=INTERACTIVE_S)
             self._print_new()
 
     def _has_more_than(self, count: int) -> bool:
@@ -205,10 +228,10 @@ class Scene:
         return sum(message.sender is self._owner for message in self._server.conversation(self._friend, self._owner))
 
     def _print_new(self) -> None:
-        talk = self._server.conversation(self._friend, self._owner)
-        for message in talk[self._seen :]:
+        conversation = self._server.conversation(self._friend, self._owner)
+        for message in conversation[self._seen :]:
             self._show(self._line(message.sender, message.text))
-        self._seen = len(talk)
+        self._seen = len(conversation)
 
     def _line(self, sender: User, text: str) -> str:
         if sender is self._owner:
@@ -216,10 +239,10 @@ class Scene:
         return f"[b]{escape(FRIEND_NAME)}[/]: {escape(text)}"
 
     def _check(self) -> None:
-        talk = self._server.conversation(self._stranger, self._owner)
+        conversation = self._server.conversation(self._stranger, self._owner)
         unread = self._server.unread(self._owner, self._stranger)
-        if any(message.sender is self._owner for message in talk) or unread != len(talk):
-            raise DemoError("The stranger was answered, or his message was marked as read: neither may ever happen.")
+        if any(message.sender is self._owner for message in conversation) or unread != len(conversation):
+            raise DemoError("The stranger was answered, or their message was marked as read: neither may ever happen.")
         answered = "was answered" if self._answers() > 1 else "got no answer"  # one is of yesterday
         self._show(f"\n{FRIEND_NAME} {answered}. {STRANGER_NAME} got nothing, not even a read mark.")
 

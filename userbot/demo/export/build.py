@@ -1,4 +1,4 @@
-"""Build result.json, the example export, from the dialogues: `python -m userbot.demo.export.build`.
+"""Builds result.json, the example export, from the dialogues: `python -m userbot.demo.export.build`.
 
 The shape is that of a full-account JSON export of Telegram Desktop 4.16 or newer.
 """

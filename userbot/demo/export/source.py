@@ -1,4 +1,4 @@
-"""Read the hand-written dialogues: one text file a chat, lines that a person can type.
+"""The hand-written dialogues: one text file per chat, in lines that a person can type.
 
 The first line names the chat: `@ personal_chat 999000000011 Антон Белов`. Then:
 
@@ -28,7 +28,16 @@ _UNSET = datetime(1970, 1, 1)  # noqa: DTZ001 - local time of the exporting comp
 
 @dataclass(frozen=True, slots=True)
 class Bubble:
-    """Hold one row of a chat; `action` is empty unless it is a service row, `tag` unless it carries something."""
+    """One row of a chat.
+
+    Args:
+        from_owner: The owner wrote it, or did it.
+        at: Local time of the exporting computer.
+        text: What was written.
+        tag: One of `TAGS`; empty for plain text.
+        value: What the tag or the action says.
+        action: Of a service row; empty for a message.
+    """
 
     from_owner: bool
     at: datetime
@@ -40,7 +49,14 @@ class Bubble:
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """Hold one chat in the order it was written; `at` of its bubbles never decreases."""
+    """One chat.
+
+    Args:
+        kind: As Telegram Desktop names it, such as `personal_chat`.
+        chat_id: Telegram's id.
+        contact_name: Full name of the other side.
+        bubbles: In the order of writing; their times never decrease.
+    """
 
     kind: str
     chat_id: int
@@ -58,11 +74,14 @@ def load_dialogues() -> list[Dialogue]:
 def parse_dialogue(source: str) -> Dialogue:
     """Turn the text of one file into a dialogue.
 
-    The pauses between bubbles are drawn from a generator seeded with the chat id, so the same text always gives the
+    The pauses between bubbles come from a random generator seeded with the chat id, so the same text always gives the
     same times.
 
+    Args:
+        source: The file's text; its forms are in the docstring of this module.
+
     Raises:
-        ExportFormatError: A line is none of the forms above; the text shows how it begins.
+        ExportFormatError: A line has none of these forms; the text shows how it begins.
     """
     head, *rows = [line for line in source.splitlines() if line.strip()]
     _, kind, chat_id, *name = head.split(" ")

@@ -19,8 +19,6 @@ from userbot.demo.export import (
     STRANGER_NAME,
 )
 from userbot.demo.export.build import render_export
-from userbot.demo.export.source import parse_dialogue
-from userbot.domain.errors import ExportFormatError
 
 OWNER = f"user{OWNER_ID}"
 
@@ -75,7 +73,7 @@ def test_every_line_of_the_owner_keeps_the_style(chats: list[dict[str, Any]]) ->
     assert [text for text in texts if len(text.split()) > 8] == []
 
 
-def test_contact_do_not_write_like_the_owner(personal: list[dict[str, Any]]) -> None:
+def test_contacts_do_not_write_like_the_owner(personal: list[dict[str, Any]]) -> None:
     contact = [row for chat in personal for row in chat["messages"] if row.get("from_id") not in (None, OWNER)]
     assert not [plain_text(row) for row in contact if ")))" in plain_text(row)]
 
@@ -129,17 +127,3 @@ def test_prompts_are_held_out(chats: list[dict[str, Any]]) -> None:
         for chat in chats
         for _, burst in groupby(chat["messages"], key=lambda row: row.get("from_id"))
     }
-
-
-def test_pause_and_session_lines_move_the_clock() -> None:
-    dialogue = parse_dialogue("@ personal_chat 5 A B\n= 2026-01-01 10:00\n< Hi.\n~ 40\n> hi\n= 2026-01-03 12:00\n> hey")
-    first, second, third = (bubble.at for bubble in dialogue.bubbles)
-    assert first.date().isoformat() == "2026-01-01"
-    assert 40 * 60 <= (second - first).total_seconds() < 45 * 60
-    assert third.isoformat(timespec="minutes").startswith("2026-01-03T12:0")
-
-
-@pytest.mark.parametrize("line", ["hello", "> {hologram} hi", "! > two words"])
-def test_unknown_line_is_refused(line: str) -> None:
-    with pytest.raises(ExportFormatError):
-        parse_dialogue(f"@ personal_chat 5 A B\n= 2026-01-01 10:00\n{line}")
