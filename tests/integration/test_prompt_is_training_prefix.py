@@ -6,6 +6,8 @@ from pathlib import Path
 
 import example_tokenizers as tokenizers
 import pytest
+from adapter_shelf import make_shelf
+from fake_model import FakeModel
 from fake_openai import FakeOpenAI
 from fakes import bubble
 from transformers import PreTrainedTokenizerFast
@@ -14,7 +16,9 @@ from training.config import DataConfig
 from training.data.dataset import build
 from training.data.render import Renderer
 from userbot.domain.messages import Chat, ChatKind, Message, Origin, Turn
-from userbot.generator import Prompt
+from userbot.domain.prompt_rules import DEFAULT_RULES
+from userbot.generator import Generator, Prompt
+from userbot.generator.local import LocalGenerator
 from userbot.generator.remote import RemoteGenerator
 from userbot.reply.context import build_context, find_burst
 from userbot.store import Store
@@ -60,13 +64,41 @@ def test_prompt_of_the_reply_path_is_the_one_that_was_trained_on(
     chat = store.chats.get(101)
     assert chat is not None
     window = [message for message in store.messages.window(101, limit=50) if message.sent_at < answer.sent_at]
-    context = build_context(chat, window, find_burst(window, handled_id=0))
+    context = build_context(chat, window, find_burst(window, handled_id=0), rules=DEFAULT_RULES)
     ids = renderer.prompt(context.prompt.turns, system=context.prompt.system)
     assert ids == list(encoded.ids[: len(ids)])
     supervised = [
         token for token, flag in zip(encoded.ids[len(ids) :], encoded.loss_mask[len(ids) :], strict=True) if flag
     ]
     assert renderer.parse(tokenizer.decode(supervised)) == ("nothing",)
+
+
+@pytest.mark.parametrize("kind", ["local", "remote"])
+async def test_prompt_follows_the_adapter_that_is_active(tmp_path: Path, kind: str) -> None:
+    shelf = make_shelf(tmp_path, long={}, short={"session_gap_h": 1, "system_line": False})
+    chat = Chat(id=101, kind=ChatKind.PRIVATE, title="Vera")
+    window = [bubble(1, "old"), bubble(2, "hey", origin=OWNER, at_s=60), bubble(3, "new", at_s=7200)]
+    model = FakeModel(lambda _asked: ("ok", "stop", 0.0), ["long", "short"])
+    shown = []
+    async with FakeOpenAI(lambda _asked: ("ok", "stop", 0.0), ["long", "short"]).running() as server:
+        generator: Generator = (
+            LocalGenerator(model, shelf=shelf, adapter_id="long")
+            if kind == "local"
+            else RemoteGenerator(url=server.url, shelf=shelf, adapter_id="long")
+        )
+        for adapter_id in ("long", "short", "long"):
+            await generator.activate(adapter_id)
+            context = build_context(chat, window, window[2:], rules=generator.rules)
+            # `clone chat` puts the line into every prompt, so the generator leaves it out too.
+            await generator.generate(Prompt(turns=context.prompt.turns, system="Chat with Vera."))
+            shown.append((context.message_ids, context.prompt.system))
+        await generator.close()
+    assert shown == [((1, 2, 3), "Chat with Vera."), ((3,), None), ((1, 2, 3), "Chat with Vera.")]
+    if kind == "local":
+        assert model.systems == ["Chat with Vera.", None, "Chat with Vera."]
+    else:
+        firsts = [request["messages"][0]["content"] for request in server.requests]
+        assert firsts == ["Chat with Vera.\n\nold", "new", "Chat with Vera.\n\nold"]
 
 
 THEIRS, MINE = False, True

@@ -162,6 +162,16 @@ def reply_config(*, zone: tzinfo | None = None, **settings: Any) -> ReplyConfig:
     return make_reply_config(ReplySettings.model_validate(settings), zone=zone)
 
 
+def contact_says(message_id: int, text: str, clock: FakeClock, chat_id: int = 101) -> Message:
+    """Make a message of the contact, sent now."""
+    return Message(chat_id=chat_id, id=message_id, origin=Origin.CONTACT, sent_at=clock(), text=text)
+
+
+def owner_says(message_id: int, text: str, clock: FakeClock, chat_id: int = 101) -> Message:
+    """Make a message of the owner from another device, sent now."""
+    return Message(chat_id=chat_id, id=message_id, origin=Origin.OWNER, sent_at=clock(), text=text)
+
+
 INSTANT = reply_config(pace=0)
 PACED = reply_config()
 

@@ -147,7 +147,7 @@ class Renderer:
         return encoded
 
     def _pieces(self, sides: Sequence[Side], system: str | None) -> Iterable[tuple[str, bool]]:
-        """Yield texts that end where the owner would begin to write, and whether the owner turn in each is supervised."""
+        """Yield texts that end where the owner would begin to write, and whether the owner turn in it is supervised."""
         parts = self._parts
         text, rest = self._open(sides, self._escape(system.strip()) if system else "")
         supervised = False

@@ -24,6 +24,7 @@ from userbot.domain.metrics import Metrics
 from userbot.domain.plural import format_count
 from userbot.generator import Generator
 from userbot.reply.answering import Answering
+from userbot.reply.echo import list_unconfirmed
 from userbot.reply.outbox import Outbox
 from userbot.reply.responder import Responder
 from userbot.reply.situation import read_own_drafts
@@ -107,11 +108,10 @@ class Daemon:
     async def _connect_and_serve(
         self, generator: Generator | None, *, ready: asyncio.Event, stop: asyncio.Event
     ) -> None:
-        unconfirmed = [(item.chat_id, item.text) for item in self._store.replies.pending() if item.attempts]
         async with TelegramAccount.open(
             make_telegram_options(self._settings),
             on_state=self._show_connection,
-            unconfirmed=unconfirmed,
+            unconfirmed=list_unconfirmed(self._store),
             own_drafts=read_own_drafts(self._store),
         ) as account:
             await self._remember_owner(account)

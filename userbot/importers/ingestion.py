@@ -156,7 +156,7 @@ class _Ingestion:
     def _mark_clone(self, chat: Chat, messages: list[Message]) -> list[Message]:
         """Mark the clone's messages in pages of HTML, whose chats have other ids than Telegram's.
 
-        Everywhere else the store recognises them by chat and id.
+        Everywhere else the store recognises them by chat and id; `userbot.reply.echo` has the whole table.
         """
         if self.store is None or chat.source != SOURCE:
             return messages

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from userbot.domain.events import Arrived, Deleted, Edited
-from userbot.domain.messages import Chat, Message, Mode, Origin
+from userbot.domain.messages import Chat, Mode, Origin
 from userbot.domain.telegram_ids import SERVICE_IDS
+from userbot.reply.echo import settle_echo
 from userbot.store import Store
 
 
@@ -26,7 +27,7 @@ class Intake(StrEnum):
 def is_kept(chat: Chat | None) -> bool:
     """Tell whether messages of a chat are stored at all.
 
-    Only what the owner chose: chats that the clone answers or drafts in, and chats with consent to be learned from.
+    Only what the owner chose: chats that the clone answers or drafts in, and chats with consent to be trained on.
     Of all others, imported or not, nothing that arrives is written down.
     """
     if chat is None or not chat.kind.is_conversation or chat.id in SERVICE_IDS:
@@ -40,7 +41,10 @@ def store_message(store: Store, event: Arrived, *, pause: timedelta) -> Intake:
     Args:
         store: Where it goes.
         event: The message with its chat as Telegram describes it now.
-        pause: How long the chat rests after a message of the owner, counted from when it was written.
+        pause: How long the chat is paused after a message of the owner, counted from when it was written.
+
+    Returns:
+        Whose message it is, or why it was not stored. `userbot.reply.echo` says which messages are the clone's own.
     """
     chat = store.chats.get(event.chat.id)
     if chat is None or not is_kept(chat):
@@ -49,10 +53,7 @@ def store_message(store: Store, event: Arrived, *, pause: timedelta) -> Intake:
     message = event.message
     if message.origin is Origin.CONTACT:
         return Intake.CONTACT if store.messages.add([message]) else Intake.KNOWN
-    if _settle_echo(store, message):
-        return Intake.ECHO
-    if message.origin is Origin.CLONE:
-        store.messages.add([message])
+    if settle_echo(store, message):
         return Intake.ECHO
     if store.messages.get(message.chat_id, message.id) is not None:
         return Intake.KNOWN
@@ -65,7 +66,7 @@ def store_message(store: Store, event: Arrived, *, pause: timedelta) -> Intake:
 
 
 def pause_chat(store: Store, chat_id: int, until: datetime) -> None:
-    """Pause a chat, never for less long than it is paused already, nor into the past."""
+    """Pause a chat until a time, unless that is in the past or the chat is paused for longer already."""
     chat = store.chats.get(chat_id)
     if chat is not None and until > (chat.paused_until or store.clock()):
         store.chats.pause(chat_id, until)
@@ -92,7 +93,7 @@ def store_deletion(store: Store, event: Deleted) -> set[int]:
 
 
 def _refresh(store: Store, known: Chat, seen: Chat) -> None:
-    # The origin of what is known stays: an update may carry less than the list of chats did.
+    # What is known and not in the update stays: an update may carry less than the list of chats did.
     fresh = replace(
         known,
         title=seen.title or known.title,
@@ -102,14 +103,3 @@ def _refresh(store: Store, known: Chat, seen: Chat) -> None:
     )
     if fresh != known:
         store.chats.save([fresh])
-
-
-def _settle_echo(store: Store, message: Message) -> bool:
-    """Recognise the clone's own message, also one whose sending was cut short by a crash."""
-    if store.replies.is_clone_message(message.chat_id, message.id):
-        return True
-    item = store.replies.find_unconfirmed(message.chat_id, message.text, sent_at=message.sent_at)
-    if item is None:
-        return False
-    store.replies.mark_sent(item, replace(message, origin=Origin.CLONE))
-    return True

@@ -18,6 +18,7 @@ from userbot.domain.metrics import Metrics
 from userbot.reply.answering import FAILURE_RETRY_S, Answering, ReplyConfig
 from userbot.reply.conversation import Conversation
 from userbot.reply.debounce import Debounce
+from userbot.reply.echo import may_be_on_its_way
 from userbot.reply.intake import Intake, store_deletion, store_edit, store_message
 from userbot.reply.outbox import Outbox
 from userbot.reply.takeover import Takeover
@@ -118,8 +119,7 @@ class Responder:
                 if self._on_saved is not None and message.origin is Origin.OWNER:
                     await self._on_saved(message)
             case Arrived(chat=chat, message=message):
-                if message.origin is not Origin.CONTACT and self._outbox.is_sending(chat.id):
-                    # It may be the clone's own bubble, whose id is known only when the sending is over.
+                if may_be_on_its_way(message, sending=self._outbox.is_sending(chat.id)):
                     group.create_task(self._store_message_later(event))
                 else:
                     await self._store_message(event)
@@ -153,6 +153,7 @@ class Responder:
                 self._restart(self._conversation(event.chat.id))
 
     async def _store_message_later(self, event: Arrived) -> None:
+        """Store a message when the sending in its chat is over; see the table in `userbot.reply.echo`."""
         await self._outbox.wait_idle(event.chat.id)
         try:
             await self._store_message(event)

@@ -49,7 +49,7 @@ class MessageRepository:
         """Store messages; their chats must be stored before them.
 
         What is known already stays, except that a later edit replaces the text. The origin of a stored message never
-        changes here: an export can't tell the clone's messages from the owner's.
+        changes here: an export can't tell the clone's messages from the owner's (see `userbot.reply.echo`).
 
         Args:
             received: Any number; they are stored in batches.
@@ -115,7 +115,10 @@ class MessageRepository:
             return connection.execute(newest).scalar_one_or_none()
 
     def texts_of_clone(self, message_ids: Sequence[int]) -> set[tuple[int, str]]:
-        """Return (message id, text) of the clone's messages with these ids, in whatever chat."""
+        """Return (message id, text) of the clone's messages with these ids, in whatever chat.
+
+        For imports whose chats have other ids; `userbot.reply.echo` has the whole table.
+        """
         query = select(messages.c.id, messages.c.text).where(
             messages.c.origin == Origin.CLONE, messages.c.id.in_(message_ids)
         )

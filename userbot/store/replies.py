@@ -137,7 +137,8 @@ class ReplyRepository:
         """Return the oldest bubble of this text that was tried and whose delivery is not known.
 
         After a crash between sending and recording, the clone's own message comes back as if another device had written
-        it. The owner may also write the same words days later; that is no such message.
+        it. The owner may also write the same words days later; that is no such message. `userbot.reply.echo` states the
+        whole rule.
 
         Args:
             chat_id: The chat.
@@ -217,7 +218,7 @@ class ReplyRepository:
         return None if row is None else _decision(row)
 
     def is_clone_message(self, chat_id: int, message_id: int) -> bool:
-        """Tell whether the clone has sent a message."""
+        """Tell whether a message is known as a delivered bubble; `userbot.reply.echo` states the whole rule."""
         return self.by_message(chat_id, message_id) is not None
 
     def count_sent(self, chat_id: int, *, hour_ago: datetime, day_ago: datetime, since: datetime) -> SentCounts:

@@ -41,7 +41,7 @@ class Sender:
 
     Args:
         client: Connected, or connecting again.
-        traces: Notes everything that is done here, so that its echo is recognised.
+        traces: Notes everything that is done here, so that its echo is recognised (`userbot.reply.echo`).
         me_id: The owner's id.
     """
 

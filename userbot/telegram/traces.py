@@ -11,6 +11,8 @@ _IDS_KEPT = 5000
 class OwnTraces:
     """Remember own messages, reads and drafts.
 
+    `userbot.reply.echo` has the table of all ways in which the clone's own messages come back, and who recognises them.
+
     Telegram hides the echo of a request from the session that made it. The echo still comes back by other ways: in a
     difference, after a lost answer or a crash, and in the history that the reconciler reads.
 

@@ -110,7 +110,7 @@ class UpdateReader:
         return chat
 
     def recognise(self, message: Message) -> Message:
-        """Return a message with the origin `clone` where the clone sent it."""
+        """Return a message with the origin `clone` where the clone sent it; `userbot.reply.echo` states the rule."""
         is_own = message.origin is Origin.OWNER
         if is_own and self._traces.is_sent(message.chat_id, message.id, text=message.text):
             return replace(message, origin=Origin.CLONE)

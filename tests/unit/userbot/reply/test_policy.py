@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from fakes import START, bubble
+from fakes_reply import reply_config
 
-from userbot.domain.hours import Hours
 from userbot.domain.messages import Chat, ChatKind, Mode
 from userbot.reply.policy import PolicyInput, Rules, Ruling, Verdict, judge
 
 FRIEND = Chat(id=101, kind=ChatKind.PRIVATE, title="Vera", mode=Mode.AUTO)
 HOUR = timedelta(hours=1)
+
+
+def _rules(**settings: Any) -> Rules:
+    return reply_config(**settings).rules
 
 
 def _situation(**changes: object) -> PolicyInput:
@@ -22,7 +27,7 @@ def _situation(**changes: object) -> PolicyInput:
 
 
 def test_allowed_friend_is_answered() -> None:
-    assert judge(_situation(), Rules(), START) == Verdict(Ruling.ANSWER)
+    assert judge(_situation(), _rules(), START) == Verdict(Ruling.ANSWER)
 
 
 @pytest.mark.parametrize(
@@ -42,34 +47,34 @@ def test_allowed_friend_is_answered() -> None:
     ],
 )
 def test_what_time_will_not_change_is_refused(changes: dict[str, object], reason: str) -> None:
-    assert judge(_situation(**changes), Rules(), START) == Verdict(Ruling.REFUSE, reason)
+    assert judge(_situation(**changes), _rules(), START) == Verdict(Ruling.REFUSE, reason)
 
 
 def test_group_that_addresses_the_owner_is_answered() -> None:
     group = replace(FRIEND, kind=ChatKind.GROUP)
-    assert judge(_situation(chat=group, mentioned=True), Rules(), START).ruling is Ruling.ANSWER
+    assert judge(_situation(chat=group, mentioned=True), _rules(), START).ruling is Ruling.ANSWER
 
 
 @pytest.mark.parametrize(
     ("changes", "rules", "reason", "retry_at"),
     [
-        ({"paused_until": START + HOUR}, Rules(), "everything is paused", START + HOUR),
-        ({"chat": replace(FRIEND, paused_until=START + HOUR)}, Rules(), "the chat is paused", START + HOUR),
-        ({}, Rules(quiet_hours=Hours(time(11), time(14)), zone=UTC), "quiet hours", START + 2 * HOUR),
+        ({"paused_until": START + HOUR}, _rules(), "everything is paused", START + HOUR),
+        ({"chat": replace(FRIEND, paused_until=START + HOUR)}, _rules(), "the chat is paused", START + HOUR),
+        ({}, _rules(quiet_hours="11:00-14:00", zone=UTC), "quiet hours", START + 2 * HOUR),
         (
             {"owner_seen_at": None},
-            Rules(only_offline_s=600),
+            _rules(only_offline_min=10),
             "the owner is online, or was a moment ago",
             START + timedelta(minutes=10),
         ),
         (
             {"owner_seen_at": START - timedelta(minutes=4)},
-            Rules(only_offline_s=600),
+            _rules(only_offline_min=10),
             "the owner is online, or was a moment ago",
             START + timedelta(minutes=6),
         ),
-        ({"replies_in_hour": 30}, Rules(), "30 replies to this chat within an hour", START + timedelta(minutes=5)),
-        ({"replies_in_day": 300}, Rules(), "300 replies within a day", START + timedelta(minutes=15)),
+        ({"replies_in_hour": 30}, _rules(), "30 replies to this chat within an hour", START + timedelta(minutes=5)),
+        ({"replies_in_day": 300}, _rules(), "300 replies within a day", START + timedelta(minutes=15)),
     ],
 )
 def test_what_time_will_change_is_held(
@@ -80,12 +85,12 @@ def test_what_time_will_change_is_held(
 
 def test_hold_that_lasts_longest_is_told() -> None:
     both = _situation(paused_until=START + HOUR, replies_in_hour=30)
-    assert judge(both, Rules(), START).reason == "everything is paused"
+    assert judge(both, _rules(), START).reason == "everything is paused"
 
 
 def test_owner_away_for_long_enough_is_no_hindrance() -> None:
-    assert judge(_situation(), Rules(only_offline_s=600), START).ruling is Ruling.ANSWER
+    assert judge(_situation(), _rules(only_offline_min=10), START).ruling is Ruling.ANSWER
 
 
 def test_pause_that_is_over_is_no_hindrance() -> None:
-    assert judge(_situation(paused_until=START - HOUR), Rules(), START).ruling is Ruling.ANSWER
+    assert judge(_situation(paused_until=START - HOUR), _rules(), START).ruling is Ruling.ANSWER
