@@ -2,8 +2,8 @@
 
     python benchmarks/fuzz_import.py --cases 2000
 
-Uses the mutations of the test suite, which runs some hundred of them. A case that ends in anything but an import or an
-error of the export tree stops the run, and hypothesis prints the smallest such file.
+Uses the mutations of the test suite, which runs about a hundred of them per format. A case that ends in anything but an
+import or an `ExportError` stops the run, and hypothesis prints the smallest such file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,18 @@ from fixtures.exports.mutations import FORMATS, OWNERS, broken_exports
 
 
 def fuzz(store: Store, path: Path, name: str, *, cases: int, start: int) -> Counter[str]:
-    """Run the cases of one format; return how often each outcome came."""
+    """Run the cases of one format.
+
+    Args:
+        store: Where the exports are imported.
+        path: Where each case is written.
+        name: The format.
+        cases: Number of cases.
+        start: Seed of the first case.
+
+    Returns:
+        Number of cases by outcome.
+    """
     outcomes: Counter[str] = Counter()
     checks = list(HealthCheck)
 
@@ -53,13 +64,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=2000, help="for each format")
     parser.add_argument("--seed", type=int, default=1)
-    given_ = parser.parse_args()
+    arguments = parser.parse_args()
     total = 0
     with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "home" / "clone.db") as store:
         for name in FORMATS:
             start = time.perf_counter()
             path = Path(folder) / ("chat.html" if name == "telegram-html" else "export")
-            outcomes = fuzz(store, path, name, cases=given_.cases, start=given_.seed)
+            outcomes = fuzz(store, path, name, cases=arguments.cases, start=arguments.seed)
             total += sum(outcomes.values())
             counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
             print(f"{name:14} {sum(outcomes.values()):6} cases in {time.perf_counter() - start:4.0f} s: {counts}")

@@ -3,8 +3,8 @@
     python benchmarks/import.py --size-mb 200            # rows as today's Telegram Desktop writes them
     python benchmarks/import.py --size-mb 1000 --plain   # rows as before September 2022: about 4 million
 
-Writes an invented export, then runs each way in a process of its own, in turns, and prints the best time, the peak
-memory of the process, and the ratios. `parse` is what the import does without the database; `import` stores everything.
+Writes an invented export, then runs each way in its own process, in turns, and prints the best time, the peak memory of
+the process, and the ratios. `parse` is the import without the database; `import` stores everything.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ WORDS = [
 
 def write_export(path: Path, size_bytes: int, *, entities: bool, seed: int = 7) -> int:
     """Write an invented full export in Telegram Desktop's layout; return its number of messages."""
-    rng = random.Random(seed)  # noqa: S311 - invented text, no secret
+    rng = random.Random(seed)  # noqa: S311 - invented text, not a secret
     rows = chat = 0
     with path.open("w", encoding="utf-8") as file:
         file.write('{\n "about": "Invented.",\n "personal_information": {\n  "user_id": 1000,\n')
@@ -52,7 +52,9 @@ def write_export(path: Path, size_bytes: int, *, entities: bool, seed: int = 7) 
         while file.tell() < size_bytes:
             chat += 1
             file.write("," if chat > 1 else "")
-            file.write(f'\n   {{\n    "name": "Peer {chat}",\n    "type": "personal_chat",\n    "id": {2000 + chat},\n')
+            file.write(
+                f'\n   {{\n    "name": "Contact {chat}",\n    "type": "personal_chat",\n    "id": {2000 + chat},\n'
+            )
             file.write('    "messages": [')
             count = 20_000
             file.write(",".join(_rows(rng, chat, rows, count, entities=entities)))
@@ -67,7 +69,7 @@ def _rows(rng: random.Random, chat: int, first: int, count: int, *, entities: bo
     for number in range(first, first + count):
         at += rng.choice((5, 20, 60, 4000))
         mine = rng.random() < 0.5
-        sender, name = (OWNER_ID, "Olga Test") if mine else (2000 + chat, f"Peer {chat} Surname")
+        sender, name = (OWNER_ID, "Olga Test") if mine else (2000 + chat, f"Contact {chat} Surname")
         text = json.dumps(" ".join(rng.choices(WORDS, k=rng.randint(1, 8))), ensure_ascii=False)
         date = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         row = (
@@ -93,7 +95,11 @@ def _rows(rng: random.Random, chat: int, first: int, count: int, *, entities: bo
 
 
 def run_pandas(path: Path) -> int:
-    """Do what the article does: read everything, prefix each text with its side, merge, and group by five."""
+    """Do what the article does: read everything, prefix each text with its side, merge, and group by five.
+
+    Returns:
+        Number of messages with text.
+    """
     import pandas as pd
 
     frame = pd.read_json(path)
@@ -118,14 +124,14 @@ def run_pandas(path: Path) -> int:
 
 
 def run_parse(path: Path) -> int:
-    """Read all messages, and store none."""
+    """Read all messages and store none; return their number."""
     from userbot.importers import import_file
 
     return import_file(None, path, dry_run=True).messages
 
 
 def run_import(path: Path) -> int:
-    """Read and store all messages."""
+    """Read and store all messages; return their number."""
     from userbot.importers import import_file
     from userbot.store import Store
 
@@ -137,7 +143,7 @@ WAYS: dict[str, Callable[[Path], int]] = {"pandas": run_pandas, "parse": run_par
 
 
 def measure(way: str, path: Path) -> tuple[float, float, float, int]:
-    """Run one way in a process of its own; return seconds, CPU seconds, peak MB, and messages."""
+    """Run one way in its own process; return seconds, CPU seconds, peak MB, and number of messages."""
     command = [sys.executable, __file__, "--way", way, "--file", str(path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     seconds, cpu_s, peak_mb, count = done.stdout.split()
@@ -145,7 +151,7 @@ def measure(way: str, path: Path) -> tuple[float, float, float, int]:
 
 
 def run_way(way: str, path: Path) -> None:
-    """Run one way here, and print its figures; the imports of the libraries are not part of the time."""
+    """Run one way in this process and print its figures; importing the libraries is not part of the time."""
     if way == "pandas":
         import pandas as pd  # noqa: F401 - loaded before the clock starts
     else:
@@ -169,13 +175,19 @@ def read_peak_mb() -> float:
 
 
 def compare(path: Path, rounds: int, ways: list[str]) -> None:
-    """Measure the ways in turns, and print a table."""
+    """Measure the ways in turns and print a table.
+
+    Args:
+        path: The export.
+        rounds: How often each way runs; the best run counts.
+        ways: Names from `WAYS`.
+    """
     print(f"{path.stat().st_size / 1e6:.0f} MB, Python {platform.python_version()}, {platform.machine()}")
     best: dict[str, tuple[float, float, float, int]] = {}
     for _ in range(rounds):
         for way in ways:
-            found = measure(way, path)
-            best[way] = min(best.get(way, found), found)
+            figures = measure(way, path)
+            best[way] = min(best.get(way, figures), figures)
     for way, (seconds, cpu_s, peak_mb, count) in best.items():
         print(f"{way:7}{seconds:8.2f} s ({cpu_s:.2f} s CPU), {peak_mb:6.0f} MB peak", end=", ")
         print(f"{count} messages, {count / seconds:.0f} a second")
@@ -193,16 +205,16 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--file", type=Path, help="an export to read instead of an invented one")
     parser.add_argument("--way", choices=list(WAYS), help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.way:
-        run_way(given.way, given.file)
-    elif given.file:
-        compare(given.file, given.rounds, given.ways)
+    arguments = parser.parse_args()
+    if arguments.way:
+        run_way(arguments.way, arguments.file)
+    elif arguments.file:
+        compare(arguments.file, arguments.rounds, arguments.ways)
     else:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "result.json"
-            write_export(path, int(given.size_mb * 1e6), entities=not given.plain)
-            compare(path, given.rounds, given.ways)
+            write_export(path, int(arguments.size_mb * 1e6), entities=not arguments.plain)
+            compare(path, arguments.rounds, arguments.ways)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from telethon.network import ConnectionTcpAbridged, ConnectionTcpFull, Connectio
 from telethon.sessions import MemorySession, SQLiteSession
 from telethon.tl import functions, types
 
-from userbot.loopback import LoopbackEndpoint, LoopbackTelegram, LoopbackThread, User
+from userbot.loopback import LoopbackTelegram, User
 
 PHONE = "+10000000001"
 
@@ -187,41 +187,6 @@ async def test_configuration_leads_back_to_the_server(client: TelegramClient, se
 async def test_request_that_the_server_does_not_know_gets_an_error(client: TelegramClient) -> None:
     with pytest.raises(errors.RPCError, match="INPUT_METHOD_INVALID"):
         await client(functions.help.GetInviteTextRequest())
-
-
-def test_endpoint_survives_json() -> None:
-    endpoint = LoopbackEndpoint("127.0.0.1", 4321, 2, "-----BEGIN RSA PUBLIC KEY-----")
-    assert LoopbackEndpoint.from_json(endpoint.to_json()) == endpoint
-
-
-def test_text_that_is_no_endpoint_is_refused() -> None:
-    with pytest.raises(ValueError) as caught:
-        LoopbackEndpoint.from_json('{"host": "127.0.0.1"}')
-    assert str(caught.value) == (
-        "The loopback endpoint can't be read (TypeError): "
-        "write it with LoopbackEndpoint.to_json() of the running server."
-    )
-
-
-def test_server_in_a_thread_serves_a_program_with_its_own_loop() -> None:
-    async def program(endpoint: LoopbackEndpoint) -> None:
-        client = TelegramClient(MemorySession(), 1, "hash")
-        endpoint.apply(client.session)
-        await client.start(phone=PHONE, code_callback=lambda: "12345")
-        await client.send_message("me", "note")
-        await client.disconnect()
-
-    with LoopbackThread() as thread:
-        owner = thread.look(lambda: thread.server.add_user("Owner", phone=PHONE))
-        asyncio.run(program(thread.server.endpoint))
-        assert [message.text for message in thread.look(lambda: thread.server.conversation(owner, owner))] == ["note"]
-
-
-def test_server_that_cannot_start_in_its_thread_says_why() -> None:
-    with LoopbackThread() as first:
-        port = first.server.endpoint.port
-        with pytest.raises(OSError, match="in use"), LoopbackThread(lambda: LoopbackTelegram(port=port)):
-            pass
 
 
 async def test_client_that_speaks_another_protocol_is_turned_away(server: LoopbackTelegram) -> None:
