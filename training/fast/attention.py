@@ -110,7 +110,7 @@ def attend_varlen(
     """Attend within each sample by torch's variable-length attention.
 
     Args:
-        module: As for `attend_per_sample`, which runs where the samples are not told.
+        module: As for `attend_per_sample`, which runs where the samples are unknown.
         query: As there.
         key: As there.
         value: As there.
@@ -161,7 +161,7 @@ def attend_packed(
     """Attend within each sample by the kernel of `training.kernels.attention`.
 
     Args:
-        module: As for `attend_varlen`, which runs where the position ids are not told.
+        module: As for `attend_varlen`, which runs where the position ids are unknown.
         query: As there; a head is a power of two wide, from 16.
         key: As there.
         value: As there.
@@ -221,7 +221,7 @@ _IMPLEMENTATIONS: dict[str, Callable[..., tuple[torch.Tensor, None]]] = {
 
 @cache
 def _enable_gqa() -> dict[str, Any]:
-    """Return what torch wants to be told where key-value heads are fewer; up to 2.11 it needs no telling."""
+    """Return the argument that torch asks for where key-value heads are fewer; up to 2.11 there is none."""
     from torch.nn.attention.varlen import varlen_attn
 
     return {"enable_gqa": True} if "enable_gqa" in inspect.signature(varlen_attn).parameters else {}

@@ -3,8 +3,8 @@
     W' = dequantise(W) + scale lora_B lora_A
 
 With NF4 a weight is one of 16 numbers times the scale of its block; with double quantisation the scales are 8-bit
-numbers times a scale of their own, plus an offset. The product is added while the weights are unpacked: with 14,336 x
-4,096 weights on an H200 that takes as long as unpacking alone, and 2.3 times as fast as a product after it.
+numbers times a scale of their own, plus an offset. The product is added while weights are dequantised: with 14,336 x
+4,096 weights on an H200 that takes as long as dequantising alone, and 2.3 times as fast as a product after it.
 
 Source: Dettmers et al., "QLoRA", 2023, section 3; Hu et al., "LoRA", 2021, section 4.1.
 """

@@ -1,10 +1,10 @@
 """The gated activation of the feed-forward part, its derivative, and the low-rank products that adapters need of both.
 
-    h = silu(g) u, silu(g) = g s, s = sigmoid(g), for the halves g, u of a row
+    h = silu(g) u, silu(g) = g s, s = sigmoid(g), for the halves g, u of a token's numbers
     dg = dh u s (1 + g (1 - s)), du = dh silu(g)
 
-The backward pass makes h again instead of keeping it, and writes over its inputs. The forward pass has no kernel: one
-of ours was 5 % slower than what torch.compile makes.
+The backward pass recomputes h instead of keeping it, and writes over its inputs. The forward pass has no kernel, because
+one was 5 % slower than what torch.compile makes.
 
 Source: Shazeer, "GLU Variants Improve Transformer", 2020, equation 6.
 """
@@ -42,7 +42,7 @@ def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
 
 
 def swiglu_backward(gate_up: torch.Tensor, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return what `swiglu` returned, made again, and the gradient of its input: the reference.
+    """Return what `swiglu` returned, recomputed, and the gradient of its input: the reference.
 
     Args:
         gate_up: As given to `swiglu`; a kernel writes over it.

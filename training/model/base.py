@@ -137,7 +137,7 @@ def load_tokenizer(base: BaseModel) -> Any:
 def keep_differentiable(model: torch.nn.Module) -> None:
     """Keep bitsandbytes from repacking 4-bit weights at the first evaluation on a CPU with AVX512-BF16.
 
-    The repacked form has no backward pass: a training that begins with an evaluation would learn nothing through those
+    The repacked form has no backward pass: a training that begins with an evaluation would train nothing through those
     layers, and only a warning would say so.
 
     Args:
