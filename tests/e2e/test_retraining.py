@@ -237,7 +237,7 @@ async def test_the_whole_circle(circle: Circle, monkeypatch: pytest.MonkeyPatch)
         DamagingProcess.damages = True
         clock.jump_to(3)
         refused = await circle.wait_for("refused")
-        assert "bits per held-out character where" in str(refused.text)
+        assert "bits per held-out character against" in str(refused.text)
         assert circle.shelf.get(str(refused.adapter_id)).id not in (first, second)
         assert await circle.ask("а завтра?") == second
 

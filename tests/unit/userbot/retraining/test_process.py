@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -13,57 +12,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scripted_training import ScriptedHome
 
 from training.events import Event, Failed, Finished, Judged, Note, Stepped
 from userbot.domain.errors import ExitCode
 from userbot.retraining.process import (
     Ended,
     TrainingFailedError,
-    TrainingProcess,
     build_comparison_command,
     build_training_command,
     end_orphan,
     run_process,
 )
 
-PROGRAM = '''
-"""Stands in for the training package."""
-import json, os, signal, sys, time
-def say(**event): print(json.dumps(event), flush=True)
-def say_arguments(): say(event="note", text=json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]))
-{body}
-'''
-
-
-class Home:
-    """A home folder, and a package named `training` that stands before ours on the path of processes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "home"
-        self._package = folder / "path" / "training"
-        (self._package / "judging").mkdir(parents=True)
-        (self._package / "__init__.py").touch()
-        self.heard: list[Event] = []
-
-    def program(self, body: str) -> TrainingProcess:
-        """Let training and comparison be a program of these lines."""
-        for name in ("__main__.py", "judging/compare.py"):
-            (self._package / name).write_text(PROGRAM.format(body=body))
-        return TrainingProcess(self.path, arguments=("--set", "epochs=1"), nice=5, stop_timeout_s=0.3)
-
-    def arguments(self) -> list[str]:
-        """Return the program's name and arguments, as it said them."""
-        [note] = self.heard
-        assert isinstance(note, Note)
-        words: list[str] = json.loads(note.text)
-        return words
-
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedHome:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
     monkeypatch.chdir(tmp_path)
-    return Home(tmp_path)
+    return ScriptedHome(tmp_path)
 
 
 def test_a_file_in_the_current_folder_never_stands_in_for_a_module() -> None:
@@ -75,7 +42,7 @@ def test_a_file_in_the_current_folder_never_stands_in_for_a_module() -> None:
     ]
 
 
-async def test_events_are_passed_on_and_results_are_kept(home: Home) -> None:
+async def test_events_are_passed_on_and_results_are_kept(home: ScriptedHome) -> None:
     process = home.program(
         "say(event='step', step=1, loss=2.0); print('no event'); say(event='step', step=2, loss=1.0); "
         "say(event='done', adapter_id='a1'); sys.exit(4)"
@@ -87,7 +54,7 @@ async def test_events_are_passed_on_and_results_are_kept(home: Home) -> None:
     assert ended == Ended(code=4, finished=Finished(adapter_id="a1"))
 
 
-async def test_it_gives_way_to_other_processes(home: Home) -> None:
+async def test_it_gives_way_to_other_processes(home: ScriptedHome) -> None:
     process = home.program("say(event='note', text=str(os.nice(0)))")
 
     await process.train(None, resume=False, on_event=home.heard.append)
@@ -95,7 +62,7 @@ async def test_it_gives_way_to_other_processes(home: Home) -> None:
     assert home.heard == [Note(str(min(19, os.nice(0) + 5)))]
 
 
-async def test_training_gets_its_settings_and_its_parent(home: Home) -> None:
+async def test_training_gets_its_settings_and_its_parent(home: ScriptedHome) -> None:
     await home.program("say_arguments()").train("a0", resume=False, on_event=home.heard.append)
 
     assert home.arguments() == ["__main__.py", "--home", str(home.path), "--set", "epochs=1", "--parent", "a0"]
@@ -105,7 +72,7 @@ async def test_training_gets_its_settings_and_its_parent(home: Home) -> None:
     ("record", "arguments"), [('{"state": "running"}', ["--resume"]), ('{"state": "done"}', ["--set", "epochs=1"])]
 )
 async def test_resuming_takes_the_interrupted_runs_own_settings_where_there_is_one(
-    home: Home, record: str, arguments: list[str]
+    home: ScriptedHome, record: str, arguments: list[str]
 ) -> None:
     run = home.path / "runs" / "r1"
     run.mkdir(parents=True)
@@ -117,14 +84,14 @@ async def test_resuming_takes_the_interrupted_runs_own_settings_where_there_is_o
 
 
 @pytest.mark.parametrize(("active", "arguments"), [("old", ["--current", "old"]), (None, [])])
-async def test_a_comparison_gets_both_adapters(home: Home, active: str | None, arguments: list[str]) -> None:
+async def test_a_comparison_gets_both_adapters(home: ScriptedHome, active: str | None, arguments: list[str]) -> None:
     await home.program("say_arguments()").compare("new", active, on_event=home.heard.append)
 
     assert home.arguments() == ["compare.py", "--home", str(home.path), "--candidate", "new", *arguments]
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
-async def test_cancelling_ends_the_process(stubborn: bool, home: Home) -> None:
+async def test_cancelling_ends_the_process(stubborn: bool, home: ScriptedHome) -> None:
     body = "signal.signal(signal.SIGTERM, signal.SIG_IGN); " if stubborn else ""
     process = home.program(body + "say(event='note', text='started'); time.sleep(60)")
     began = asyncio.Event()
@@ -142,13 +109,15 @@ async def test_cancelling_ends_the_process(stubborn: bool, home: Home) -> None:
     assert process.pid is None
 
 
-async def test_a_killed_process_is_known_by_its_signal(home: Home) -> None:
+async def test_a_killed_process_is_known_by_its_signal(home: ScriptedHome) -> None:
     process = home.program("os.kill(os.getpid(), signal.SIGKILL)")
 
     assert (await process.train(None, resume=False, on_event=home.heard.append)).code == -signal.SIGKILL
 
 
-async def test_a_crash_is_logged_without_the_values_of_its_error(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_crash_is_logged_without_the_values_of_its_error(
+    home: ScriptedHome, caplog: pytest.LogCaptureFixture
+) -> None:
     process = home.program("raise KeyError('what Vera wrote')")
 
     with caplog.at_level(logging.ERROR, logger="userbot.retraining.process"):
@@ -158,7 +127,9 @@ async def test_a_crash_is_logged_without_the_values_of_its_error(home: Home, cap
     assert [record.getMessage() for record in caplog.records] == ["training process ended with code 1: KeyError"]
 
 
-async def test_a_failure_that_the_process_explains_is_not_logged(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_that_the_process_explains_is_not_logged(
+    home: ScriptedHome, caplog: pytest.LogCaptureFixture
+) -> None:
     process = home.program("say(event='error', text='5 turns', exit_code=3); sys.exit(3)")
 
     ended = await process.train(None, resume=False, on_event=home.heard.append)
@@ -175,7 +146,7 @@ class Screen:
         self.lines: list[str] = []
         self.interrupts = 0
 
-    def run(self, home: Home) -> Ended:
+    def run(self, home: ScriptedHome) -> Ended:
         """Run the comparison, whose program the test has set."""
         command = build_comparison_command(home.path, "new", "old")
         return run_process(
@@ -187,7 +158,7 @@ class Screen:
         self.interrupts += 1
 
 
-def test_a_blocking_run_shows_events_and_what_libraries_print(home: Home) -> None:
+def test_a_blocking_run_shows_events_and_what_libraries_print(home: ScriptedHome) -> None:
     screen = Screen()
     home.program("print('a library'); say(event='verdict', passed=False, summary='No.'); sys.exit(4)")
 
@@ -211,7 +182,7 @@ def test_a_blocking_run_shows_events_and_what_libraries_print(home: Home) -> Non
     ],
 )
 def test_a_blocking_run_without_a_result_fails_as_the_process_did(
-    home: Home, body: str, text: str, exit_code: int
+    home: ScriptedHome, body: str, text: str, exit_code: int
 ) -> None:
     home.program(body)
 
@@ -230,7 +201,7 @@ def _default_interrupt() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_default_interrupt")
-def test_on_ctrl_c_the_process_is_heard_to_its_end(home: Home) -> None:
+def test_on_ctrl_c_the_process_is_heard_to_its_end(home: ScriptedHome) -> None:
     screen = Screen()
     home.program(
         "os.kill(os.getppid(), signal.SIGINT); time.sleep(0.3); say(event='checkpoint', step=2); "
