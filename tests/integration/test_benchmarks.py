@@ -1,4 +1,4 @@
-"""Every benchmark starts: its imports hold, and it explains itself."""
+"""Every benchmark and every tool starts: its imports hold, and it explains itself."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def test_script_explains_itself(name: str) -> None:
     assert run.stdout.startswith(f"usage: {name}")
 
 
-def test_pretraining_explains_itself() -> None:
-    command = [sys.executable, "-m", "tools.tiny.pretrain", "--help"]
+@pytest.mark.parametrize("module", ["tools.tiny.pretrain", "tools.tiny.tokenizer"])
+def test_tool_explains_itself(module: str) -> None:
+    command = [sys.executable, "-m", module, "--help"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
     assert "--corpus" in run.stdout

@@ -1,8 +1,8 @@
-"""Rendering: turns to token ids and back. The one way for training and for serving.
+"""Rendering: turns to token ids and back, in one way for training and for serving.
 
-A rendered conversation is a row of pieces. A piece ends where the model would begin to write, so the prompt before an
-owner turn is a whole number of pieces, and each piece is encoded without looking at what follows it. Hence the ids that
-a prompt has are exactly the ids that stood before that turn in training, whatever the tokenizer does at borders.
+A rendered conversation is a sequence of pieces. A piece ends where the model would begin to write, so the prompt before
+an owner turn is a whole number of pieces, and each piece is encoded without looking at what follows it. Hence the ids
+of a prompt are exactly those that stood before that turn in training, whatever the tokenizer merges across boundaries.
 """
 
 from __future__ import annotations
@@ -30,12 +30,17 @@ class Renderer:
     """Turns conversations into token ids, for one tokenizer.
 
     Text that looks like one of the tokenizer's special tokens, or like a role mark in the text format, is broken by an
-    invisible character, so that nobody can write a turn of somebody else's into the prompt.
+    invisible character, so that nobody can forge somebody else's turn in the prompt.
 
     Args:
-        tokenizer: Of transformers; its settings for truncation and padding are not used.
+        tokenizer: Tokenizer of transformers; its settings for truncation and padding are not used.
         text_format: `chat` for the tokenizer's chat template, `text` for `User:` / `Clone:` lines, `auto` for the
-            first where there is a template.
+            template where there is one, else for lines.
+
+    Attributes:
+        text_format: `chat` or `text`.
+        stop_ids: Tokens that end an owner turn.
+        stop_texts: Texts that begin a next turn in the text format; none in the chat format.
 
     Raises:
         ConfigError: The tokenizer or its chat template can't be used, or no token ends a turn.
@@ -55,7 +60,7 @@ class Renderer:
         self._parts: TemplateParts = (
             read_template_parts(tokenizer, self._specials) if text_format == "chat" else make_text_parts(tokenizer)
         )
-        # A copy: transformers changes truncation and padding of its own from call to call.
+        # A copy, because transformers changes truncation and padding of the original from call to call.
         self._backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
         self._backend.no_truncation()
         self._backend.no_padding()
@@ -68,10 +73,13 @@ class Renderer:
         self.stop_texts: tuple[str, ...] = tuple(f"\n{mark}" for mark in ROLE_MARKS) if text_format == "text" else ()
 
     def encode(self, sample: Sample) -> Encoded:
-        """Encode a sample; the loss mask covers the turns that it marks as supervised, with their end token.
+        """Encode a sample; the loss mask covers the turns that it marks as supervised, with their end tokens.
+
+        Args:
+            sample: The sample; of neighbouring turns of one side, all must be supervised for the loss to count them.
 
         Returns:
-            Token ids and loss mask, equally long.
+            Token ids and loss mask; both of shape (tokens,).
         """
         ids, loss_mask = array("i"), array("b")
         sides = write_sides(sample.turns, escape=self._escape, supervised=sample.supervised)
@@ -84,13 +92,13 @@ class Renderer:
     def prompt(self, turns: Sequence[Turn], *, system: str | None = None, max_tokens: int | None = None) -> list[int]:
         """Encode a conversation up to the place where the owner's next turn begins.
 
-        To fit, the oldest turns are dropped whole, and what is left begins with a contact turn. A last turn that is too
-        long by itself keeps its newest bubbles, and a single such bubble its newest words.
+        To fit, the oldest turns are dropped whole, and what is left begins with a contact turn. A last turn that
+        alone is too long keeps its newest bubbles, and a single bubble that is too long its newest words.
 
         Args:
             turns: Oldest first. After an owner turn at the end, an empty contact turn is invented.
-            system: A line on who the contact is, as in training.
-            max_tokens: Longest prompt; None for no limit.
+            system: One line that says who the contact is, as in training.
+            max_tokens: Longest prompt, tokens; None for no limit.
 
         Returns:
             Token ids.
@@ -101,11 +109,19 @@ class Renderer:
         return self._all_ids(turns, system)
 
     def count(self, turns: Sequence[Turn], system: str | None) -> int:
-        """Count the tokens of a conversation; after a contact turn at the end, up to where the owner's would begin."""
+        """Count the tokens of a conversation; after a last contact turn, up to where the owner's would begin."""
         return len(self._all_ids(turns, system))
 
     def parse(self, text: str) -> tuple[str, ...]:
-        """Split generated text into bubbles; in the text format it ends where a role mark begins a line."""
+        """Split generated text into bubbles.
+
+        Args:
+            text: Decoded tokens. It is cut at the first special token and, in the text format, where a role mark
+                begins a line.
+
+        Returns:
+            Bubbles with text, in order; none where the model had nothing to say.
+        """
         special = self._specials.search(text)
         text = text[: special.start()] if special else text
         if self.text_format == "text" and (mark := _MARK_LINE.search(text)):
@@ -134,14 +150,14 @@ class Renderer:
 
     def _encode_pieces(self, sides: Sequence[Side], system: str | None) -> list[tuple[list[int], bool]]:
         pieces = list(self._pieces(sides, system))
-        # Encoded after what always stands before it: alone, many tokenizers would put a space before its first word.
+        # Encoded after what always stands before it, because many tokenizers put a space before a text's first word.
         texts = [text if number == 0 else self._anchor + text for number, (text, _) in enumerate(pieces)]
         count = len(self._anchor_ids)
         encoded = []
         for number, ids in enumerate(self._ids(texts)):
             text, supervised = pieces[number]
             if number > 0:
-                # A token across the border: what stands before it must not change, so the piece is taken by itself.
+                # A token across the boundary. The tokens before it must not change, so the piece is encoded alone.
                 ids = ids[count:] if ids[:count] == self._anchor_ids else self._ids([text])[0]
             encoded.append((ids, supervised))
         return encoded
