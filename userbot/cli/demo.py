@@ -54,15 +54,15 @@ def demo(
     _title(f"2. Learning to write like {OWNER_NAME}")
     ended = run_training(home)
     finish_training(home, AdapterShelf(settings.paths.adapters), ended, gate=True)
-    _title("3. The same questions, before and after")
+    _title("3. The same messages, before and after")
     asyncio.run(_compare(settings))
     _title("4. A Telegram server on this machine, the real daemon, a friend and a stranger")
-    asyncio.run(Scene(settings, show=console.print).play(talk=talk))
+    asyncio.run(Scene(settings, show=console.print).play(interactive=talk))
     _title("Done")
     # `make demo` leaves the environment's commands off the path.
     clone = "clone" if shutil.which("clone") else str(Path(sys.executable).with_name("clone"))
     console.print(
-        f"Everything worked, in {time.monotonic() - began:.0f} s. What it made lies in {escape(str(home))}:\n"
+        f"Everything worked, in {time.monotonic() - began:.0f} s. The results are in {escape(str(home))}:\n"
         f"  [cyan]{escape(clone)} --home {escape(str(home))} chat[/]    talk to this clone\n"
         f"  [cyan]{escape(clone)} demo --talk[/]    be the friend on the local Telegram\n",
         soft_wrap=True,
@@ -76,7 +76,7 @@ def demo(
 def _prepare(folder: Path) -> Path:
     home = folder.expanduser().absolute()
     if home.exists() and not (home / MARK).exists() and any(home.iterdir()):
-        raise ConfigError(f"{home} holds something else than a demo. Name another folder: clone demo --folder FOLDER")
+        raise ConfigError(f"{home} holds something other than a demo. Name another folder: clone demo --folder FOLDER")
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True, mode=0o700)
     (home / MARK).touch()
@@ -103,8 +103,8 @@ def _import(store: Store, export: Path) -> None:
 
 async def _compare(settings: Settings) -> None:
     with Store.open(settings.paths.database) as store:
-        contacts = {chat.id: system_line(chat) for chat in store.chats.all()}
-    prompts = [Prompt(turns=(Turn(False, (text,)),), system=contacts[peer_id]) for peer_id, text in PROMPTS]
+        system_lines = {chat.id: system_line(chat) for chat in store.chats.all()}
+    prompts = [Prompt(turns=(Turn(False, (text,)),), system=system_lines[contact_id]) for contact_id, text in PROMPTS]
     generator = await open_generator(settings)
     trained = generator.adapter_id
     answers: list[list[str]] = []
@@ -116,10 +116,10 @@ async def _compare(settings: Settings) -> None:
     finally:
         await generator.close()
     table = Table(show_lines=True)
-    for title in ("question", "the base model", f"the clone of {OWNER_NAME}"):
+    for title in ("message", "the base model", f"the clone of {OWNER_NAME}"):
         table.add_column(title)
-    for (_, question), *replied in zip(PROMPTS, *answers, strict=True):
-        table.add_row(*(escape(text) for text in (question, *replied)))
+    for (_, message), *replied in zip(PROMPTS, *answers, strict=True):
+        table.add_row(*(escape(text) for text in (message, *replied)))
     console.print(table)
 
 
