@@ -66,6 +66,7 @@ class FakeMessenger:
         self.quotes: list[int | None] = []
         self.acts: list[tuple[str, int]] = []
         self.drafts: dict[int, str] = {}
+        self._own_drafts: dict[int, str] = {}
         self.deleted: list[int] = []
         self.told: list[str] = []
         self.faults: list[Exception] = []
@@ -80,7 +81,12 @@ class FakeMessenger:
         if random_id not in self._by_random_id:
             self._next_id += 1
             self._by_random_id[random_id] = Message(
-                chat_id=chat.id, id=self._next_id, origin=Origin.CLONE, sent_at=self._clock(), text=text
+                chat_id=chat.id,
+                id=self._next_id,
+                origin=Origin.CLONE,
+                sent_at=self._clock(),
+                text=text.strip(),
+                reply_to_id=reply_to_id,
             )
             self.sent.append((chat.id, text))
             self.quotes.append(reply_to_id)
@@ -96,9 +102,9 @@ class FakeMessenger:
         self.acts.append(("read", chat.id))
 
     async def save_draft(self, chat: Chat, text: str) -> bool:
-        if chat.id in self.drafts:
+        if self.drafts.get(chat.id, "") != self._own_drafts.get(chat.id, ""):
             return False
-        self.drafts[chat.id] = text
+        self.drafts[chat.id] = self._own_drafts[chat.id] = text
         return True
 
     async def delete(self, chat: Chat, message_ids: Sequence[int]) -> None:

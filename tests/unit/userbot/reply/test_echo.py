@@ -15,9 +15,7 @@ from userbot.store import Store
 from userbot.store.replies import Bubble, Decision, OutboxItem, ReplyState
 
 
-async def test_echo_that_comes_before_the_answer_is_not_theowner_says(
-    store: Store, clock: FakeClock, ally: Chat
-) -> None:
+async def test_echo_that_comes_before_the_answer_is_not_the_owner(store: Store, clock: FakeClock, ally: Chat) -> None:
     async with Core(store, clock, ScriptedGenerator("one|two")) as core:
         core.messenger.gate = asyncio.Event()
         await core.hear(ally, contact_says(1, "hi", clock))

@@ -60,7 +60,7 @@ async def test_slow_mode_of_one_chat_stops_no_other(store: Store, clock: FakeClo
         assert core.messenger.sent[1:] == [(101, "re: hi")]
 
 
-async def test_spam_limit_pauses_everything_and_tells_theowner_says(store: Store, clock: FakeClock, ally: Chat) -> None:
+async def test_spam_limit_pauses_everything_and_tells_the_owner(store: Store, clock: FakeClock, ally: Chat) -> None:
     async with Core(store, clock) as core:
         core.messenger.faults = [SpamLimitError("Telegram takes this account for a spammer.")]
         await core.hear(ally, contact_says(1, "hi", clock))
