@@ -1,6 +1,6 @@
-"""Learning from the store: data set, rendering, training, inference. Light to import: torch is loaded on use.
+"""Training and inference: from the chats in the store to an adapter and its replies.
 
-The four names of the article's library are loaded when first asked for.
+Light to import, because torch is loaded on use: the article's four names, too, are loaded when first asked for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CloneConfig", "LLMClone", "process_tg_data", "train_clone"]
 
-_HOMES = {
+_MODULES = {
     "CloneConfig": "training.article.clone",
     "LLMClone": "training.article.clone",
     "process_tg_data": "training.article.data",
@@ -23,9 +23,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

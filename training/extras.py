@@ -16,7 +16,7 @@ def check_extras(*more: str) -> None:
         more: Further packages that this run needs.
 
     Raises:
-        MissingExtraError: Something is missing; the text names it and the command that installs it.
+        MissingExtraError: Packages are missing; the text names them and the command that installs them.
     """
     missing = [name for name in (*NEEDED, *more) if find_spec(name) is None]
     if missing:
@@ -24,5 +24,9 @@ def check_extras(*more: str) -> None:
 
 
 def describe_missing(names: str) -> str:
-    """Say what is missing, and how it is installed."""
+    """Return a text that says what is missing and how it is installed.
+
+    Args:
+        names: Packages, comma-separated.
+    """
     return f'Training and local replies need {names}: pip install "telegram-clone[train]"'
