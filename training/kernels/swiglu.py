@@ -3,8 +3,8 @@
     h = silu(g) u, silu(g) = g s, s = sigmoid(g), for the halves g, u of a token's numbers
     dg = dh u s (1 + g (1 - s)), du = dh silu(g)
 
-The backward pass recomputes h instead of keeping it, and writes over its inputs. The forward pass has no kernel, because
-one was 5 % slower than what torch.compile makes.
+The backward pass recomputes h instead of keeping it, and writes over its inputs. The forward pass has no kernel: one
+was 5 % slower than what torch.compile makes.
 
 Source: Shazeer, "GLU Variants Improve Transformer", 2020, equation 6.
 """
