@@ -1,0 +1,84 @@
+"""Wiring: settings become plain values, and the generator that they name."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from adapter_shelf import make_shelf
+
+from userbot.config.settings import ReplySettings, Settings
+from userbot.daemon.wiring import load_generator, make_reply_config, make_sampling, make_telegram_options
+from userbot.domain.errors import AdapterDamagedError
+from userbot.domain.hours import Hours
+from userbot.generator.remote import RemoteGenerator
+from userbot.store.adapters import AdapterShelf
+
+
+def _settings(home: Path, **values: Any) -> Settings:
+    return Settings.model_validate({"home": home, **values})
+
+
+def test_settings_of_the_reply_path_all_arrive() -> None:
+    reply = ReplySettings.model_validate(
+        {
+            "quiet_s": 1,
+            "burst_max_s": 2,
+            "stale_s": 3,
+            "takeover_s": 4,
+            "context_messages": 5,
+            "per_chat_per_hour": 6,
+            "per_day": 7,
+            "max_without_owner": 8,
+            "typing_cps": 9,
+            "pace": 10,
+            "quiet_hours": "23:00-08:00",
+            "only_offline_min": 2,
+        }
+    )
+    config = make_reply_config(reply, zone=UTC)
+    assert (config.quiet_s, config.burst_max_s, config.takeover_s, config.context_messages) == (1, 2, 4, 5)
+    rules = config.rules
+    assert (rules.stale_s, rules.per_chat_per_hour, rules.per_day, rules.max_without_owner) == (3, 6, 7, 8)
+    assert (rules.quiet_hours, rules.zone, rules.only_offline_s) == (Hours.parse("23:00-08:00"), UTC, 120)
+    assert (config.pace.typing_cps, config.pace.scale) == (9, 10)
+
+
+def test_settings_of_drawing_all_arrive() -> None:
+    values = {"temperature": 0.1, "top_p": 0.2, "repetition_penalty": 1.3, "max_new_tokens": 4, "context_tokens": 100}
+    sampling = make_sampling(ReplySettings.model_validate(values))
+    assert (sampling.temperature, sampling.top_p, sampling.repetition_penalty) == (0.1, 0.2, 1.3)
+    assert (sampling.max_new_tokens, sampling.max_prompt_tokens, sampling.seed) == (4, 100, None)
+
+
+async def test_remote_generator_begins_with_the_active_adapter_and_its_rules(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, generator={"kind": "remote"})
+    shelf = make_shelf(settings.paths.adapters, a1={"session_gap_h": 2, "system_line": False})
+    shelf.activate("a1")
+    generator = await load_generator(settings, shelf)
+    assert isinstance(generator, RemoteGenerator)
+    assert generator.adapter_id == "a1"
+    assert (generator.rules.session_gap, generator.rules.system_line) == (timedelta(hours=2), False)
+    await generator.close()
+
+
+async def test_damaged_adapter_is_not_loaded(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, generator={"kind": "local"})
+    shelf = AdapterShelf(settings.paths.adapters)
+    make_shelf(settings.paths.adapters, a1={})
+    shelf.activate("a1")
+    manifest = shelf.path("a1") / "manifest.json"
+    manifest.write_text(
+        manifest.read_text("utf-8").replace('"files": {}', '"files": {"adapter_model.safetensors": "0"}')
+    )
+    with pytest.raises(AdapterDamagedError):
+        await load_generator(settings, shelf)
+
+
+def test_telegram_is_reached_as_the_settings_say(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, telegram={"api_id": 7, "api_hash": "secret", "proxy": "socks5://127.0.0.1:9"})
+    options = make_telegram_options(settings)
+    assert (options.session, options.api_id, options.api_hash) == (settings.paths.session, 7, "secret")
+    assert (options.proxy, options.endpoint_file) == ("socks5://127.0.0.1:9", None)
