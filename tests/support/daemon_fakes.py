@@ -81,3 +81,13 @@ class FakeHistory:
         if self.failure is not None:
             raise self.failure
         return PullReport(chats=len(chats), messages=250)
+
+
+class FakeAccount:
+    """A Telegram account with these dialogs."""
+
+    def __init__(self, *dialogs: Chat) -> None:
+        self._dialogs = list(dialogs)
+
+    async def dialogs(self) -> list[Chat]:
+        return self._dialogs

@@ -47,10 +47,10 @@ def demo(
     """Show everything without an account: example chats, training, and a conversation on a local Telegram."""
     check_extras("bitsandbytes")
     began = time.monotonic()
-    home = _prepare(folder)
+    home = prepare_home(folder)
     settings = load_settings(home)
     with Store.open(settings.paths.database) as store:
-        _import(store, Path(shutil.copy(EXPORT_PATH, home)))
+        import_example(store, Path(shutil.copy(EXPORT_PATH, home)))
     _title(f"2. Learning to write like {OWNER_NAME}")
     ended = run_training(home)
     finish_training(home, AdapterShelf(settings.paths.adapters), ended, gate=True)
@@ -73,7 +73,18 @@ def demo(
     )
 
 
-def _prepare(folder: Path) -> Path:
+def prepare_home(folder: Path) -> Path:
+    """Make the demo's home folder, replacing an earlier demo there, and work inside it, apart from a real clone.
+
+    Args:
+        folder: Where.
+
+    Returns:
+        The folder, absolute.
+
+    Raises:
+        ConfigError: The folder holds something else.
+    """
     home = folder.expanduser().absolute()
     if home.exists() and not (home / MARK).exists() and any(home.iterdir()):
         raise ConfigError(f"{home} holds something other than a demo. Name another folder: clone demo --folder FOLDER")
@@ -88,7 +99,13 @@ def _prepare(folder: Path) -> Path:
     return home
 
 
-def _import(store: Store, export: Path) -> None:
+def import_example(store: Store, export: Path) -> None:
+    """Import the example export; record the consents of its invented people, and allow one friend.
+
+    Args:
+        store: The demo's.
+        export: Path of the example export.
+    """
     _title(f"1. An example export: a year of chats of {OWNER_NAME}, who does not exist")
     console.print(f"It is {escape(str(export))}, as Telegram Desktop would write it.")
     with byte_progress("Reading") as progress:

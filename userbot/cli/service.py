@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Protocol
 
 import segno
 import typer
@@ -22,9 +22,6 @@ from userbot.domain.messages import Chat
 from userbot.domain.plural import format_count
 from userbot.store import Store
 from userbot.store.chat_names import match_name
-
-if TYPE_CHECKING:
-    from userbot.telegram.account import TelegramAccount
 
 PULL_POLL_S = 0.3
 
@@ -184,7 +181,15 @@ def _pull_by_daemon(session: Session, names: list[str]) -> None:
     console.print(escape(state.text or "The daemon has stopped; the next pull continues from there."))
 
 
-async def find_chats(account: TelegramAccount, store: Store, names: list[str]) -> list[Chat]:
+class DialogSource(Protocol):
+    """Where the account's own chats are listed; `TelegramAccount` is one."""
+
+    async def dialogs(self) -> list[Chat]:
+        """Return the account's chats."""
+        ...
+
+
+async def find_chats(account: DialogSource, store: Store, names: list[str]) -> list[Chat]:
     """Find chats by name, among the account's own and in the store; those that are new are stored.
 
     Args:

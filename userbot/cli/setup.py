@@ -49,7 +49,7 @@ def init(context: typer.Context) -> None:
     if hours.strip() != "-":
         values["CLONE_REPLY__QUIET_HOURS"] = hours.strip()
     path = settings.paths.env_file
-    settings = _save_settings(path, values, home=settings.home)
+    settings = save_settings(path, values, home=settings.home)
     console.print(f"Written: {escape(str(path))}, readable by you only.")
     with Session(settings.home).store() as store:
         name = asyncio.run(log_in(settings, store, qr=typer.confirm("Log in by QR code (no typing)?", default=True)))
@@ -66,8 +66,16 @@ def _ask_api_key() -> dict[str, str]:
     return {"CLONE_TELEGRAM__API_ID": api_id, "CLONE_TELEGRAM__API_HASH": api_hash}
 
 
-def _save_settings(path: Path, values: dict[str, str], *, home: Path) -> Settings:
+def save_settings(path: Path, values: dict[str, str], *, home: Path) -> Settings:
     """Change these lines of `.env` and keep all others; wrong values change nothing.
+
+    Args:
+        path: The `.env` file, made 0600.
+        values: Values by the names of their variables.
+        home: The home folder.
+
+    Returns:
+        The settings as they are now.
 
     Raises:
         ConfigError: A value is wrong.
