@@ -127,18 +127,18 @@ async def test_total_counts_the_whole_chat(client: TelegramClient, alice: User, 
 async def test_messages_by_id_keep_order_and_gaps(client: TelegramClient, alice: User, ids: list[int]) -> None:
     await client.get_dialogs()
     missing = next(number for number in range(1, max(ids)) if number not in ids)
-    found = await client.get_messages(alice.user_id, ids=[ids[3], missing, ids[1]])
-    assert [message and message.id for message in found] == [ids[3], None, ids[1]]
+    picked = await client.get_messages(alice.user_id, ids=[ids[3], missing, ids[1]])
+    assert [message and message.id for message in picked] == [ids[3], None, ids[1]]
 
 
 async def test_search_finds_by_text_and_sender(
     client: TelegramClient, server: LoopbackTelegram, owner: User, alice: User, ids: list[int]
 ) -> None:
     await client.get_dialogs()
-    found = [
+    picked = [
         message.raw_text async for message in client.iter_messages(alice.user_id, search="MESSAGE 24", wait_time=0)
     ]
-    assert found == [f"message {number}" for number in (*range(249, 239, -1), 24)]
+    assert picked == [f"message {number}" for number in (*range(249, 239, -1), 24)]
     group = server.add_group("Group", [owner, alice])
     await server.send(alice, group, "from alice")
     await server.send(owner, group, "from owner")
@@ -236,7 +236,7 @@ async def test_channel_history_has_ids_of_its_own(
     assert [m.id async for m in client.iter_messages(channel.chat_id, min_id=100, reverse=True, wait_time=0)] == list(
         range(101, 121)
     )
-    found = await client.get_messages(channel.chat_id, ids=[5, 500])
-    assert [message and message.raw_text for message in found] == ["post 4", None]
+    picked = await client.get_messages(channel.chat_id, ids=[5, 500])
+    assert [message and message.raw_text for message in picked] == ["post 4", None]
     assert await client.send_read_acknowledge(channel.chat_id)
     assert server.unread(owner, channel) == 0

@@ -19,12 +19,12 @@ from userbot.loopback import LoopbackTelegram, User, media
 
 @dataclass
 class Heard:
-    """A client together with what it was told, in order."""
+    """A client together with what it was sent, in order."""
 
     client: TelegramClient
     texts: list[str] = field(default_factory=list)
     raw: list[Any] = field(default_factory=list)
-    told: asyncio.Event = field(default_factory=asyncio.Event)
+    notified: asyncio.Event = field(default_factory=asyncio.Event)
 
     def listen(self) -> None:
         self.client.add_event_handler(self._on_message, events.NewMessage)
@@ -32,17 +32,17 @@ class Heard:
 
     async def _on_message(self, event: Any) -> None:
         self.texts.append(event.raw_text)
-        self.told.set()
+        self.notified.set()
 
     async def _on_raw(self, update: Any) -> None:
         self.raw.append(update)
-        self.told.set()
+        self.notified.set()
 
     async def until(self, condition: Callable[[], object], *, timeout_s: float = 20.0) -> None:
         async with asyncio.timeout(timeout_s):
             while not condition():
-                self.told.clear()
-                await self.told.wait()
+                self.notified.clear()
+                await self.notified.wait()
 
     def of(self, kind: type) -> list[Any]:
         return [update for update in self.raw if isinstance(update, kind)]
@@ -271,15 +271,15 @@ async def test_group_message_reaches_all_members_and_marks_mentions(
     typing: type,
 ) -> None:
     bob = server.add_user("Bob", phone="+10000000003")
-    mine, his = await connect(owner), await connect(bob)
+    mine, bobs = await connect(owner), await connect(bob)
     members = [owner, alice, bob]
     group = server.add_channel("Super", members) if supergroup else server.add_group("Basic", members)
     await server.send(alice, group, "who is @owner?")
     await mine.until(lambda: mine.of(new))
-    await his.until(lambda: his.of(new))
-    assert (mine.of(new)[0].message.mentioned, bool(his.of(new)[0].message.mentioned)) == (True, False)
+    await bobs.until(lambda: bobs.of(new))
+    assert (mine.of(new)[0].message.mentioned, bool(bobs.of(new)[0].message.mentioned)) == (True, False)
     sent = await mine.client.send_message(group.chat_id, "me")
-    await his.until(lambda: len(his.of(new)) == 2)
+    await bobs.until(lambda: len(bobs.of(new)) == 2)
     await server.send(alice, group, "I see", reply_to=server.conversation(alice, group)[-1].id)
     await mine.until(lambda: len(mine.of(new)) == 2)
     answer = mine.of(new)[-1].message
@@ -338,14 +338,14 @@ async def test_accounts_see_each_other_and_not_each_others_chats(
     server: LoopbackTelegram, connect: Connect, owner: User, alice: User
 ) -> None:
     bob = server.add_user("Bob", phone="+10000000003")
-    mine, hers, his = await connect(owner), await connect(alice), await connect(bob)
+    mine, hers, bobs = await connect(owner), await connect(alice), await connect(bob)
     await server.send(bob, alice, "secret")
     await server.send(bob, owner, "hi owner")
     await hers.until(lambda: hers.texts)
     await mine.until(lambda: mine.texts)
     await mine.client.send_message(bob.user_id, "hi bob")
-    await his.until(lambda: "hi bob" in his.texts)
-    assert (mine.texts, hers.texts, his.texts) == (["hi owner"], ["secret"], ["secret", "hi owner", "hi bob"])
+    await bobs.until(lambda: "hi bob" in bobs.texts)
+    assert (mine.texts, hers.texts, bobs.texts) == (["hi owner"], ["secret"], ["secret", "hi owner", "hi bob"])
     assert [dialog.name for dialog in await mine.client.get_dialogs()] == ["Bob"]
 
 

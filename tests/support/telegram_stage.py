@@ -50,14 +50,14 @@ class Stage:
             await self.server.log_in(client, self.owner)
 
     @asynccontextmanager
-    async def account(self, *, held: bool = True, **options: Any) -> AsyncIterator[TelegramAccount]:
-        """Open the account; with `held`, supervised as in the daemon, and caught up."""
+    async def account(self, *, supervised: bool = True, **options: Any) -> AsyncIterator[TelegramAccount]:
+        """Open the account; if it is supervised as in the daemon, wait until it has caught up."""
         async with TelegramAccount.open(
             self.options, on_state=self.states.append, sleep=self.nap, **options
         ) as account:
-            task = asyncio.create_task(account.run_until_lost()) if held else None
+            task = asyncio.create_task(account.run_until_lost()) if supervised else None
             try:
-                if held:
+                if supervised:
                     await self.wait_state(account, ConnectionState.CONNECTED)
                 yield account
             finally:
@@ -76,9 +76,13 @@ class Stage:
 
     def chat(self, user: User | None = None, *, mode: Mode = Mode.AUTO) -> Chat:
         """Return the private chat with a user, stored and allowed."""
-        peer = user or self.vera
+        contact = user or self.vera
         chat = Chat(
-            id=peer.user_id, kind=ChatKind.PRIVATE, title=peer.first_name, access_hash=peer.access_hash, mode=mode
+            id=contact.user_id,
+            kind=ChatKind.PRIVATE,
+            title=contact.first_name,
+            access_hash=contact.access_hash,
+            mode=mode,
         )
         self.store.chats.save([chat])
         self.store.chats.set_mode(chat.id, mode)

@@ -62,7 +62,7 @@ async def test_an_echo_after_a_restart_is_the_clones_when_the_outbox_names_it(st
 )
 async def test_a_lost_session_stops_everything(stage: Stage, fault: str, reason: str) -> None:
     chat = stage.chat()
-    async with stage.account(held=False) as account:
+    async with stage.account(supervised=False) as account:
         getattr(stage.server.faults, fault)(stage.owner)
         with pytest.raises(SessionLostError, match=reason):
             await account.messenger.send(chat, "hello", random_id=5)

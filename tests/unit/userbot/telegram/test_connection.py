@@ -55,7 +55,7 @@ async def test_a_session_that_was_ended_while_away_says_so(stage: Stage) -> None
 
 
 async def test_a_key_that_telegram_forgot_is_a_lost_session(stage: Stage) -> None:
-    async with stage.account(held=False) as account:
+    async with stage.account(supervised=False) as account:
         stage.server.faults.forget_keys(stage.owner)
         with pytest.raises(SessionLostError) as caught:
             await account.run_until_lost()

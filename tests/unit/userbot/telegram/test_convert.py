@@ -41,7 +41,7 @@ def channel(**fields: Any) -> Any:
     return types.Channel(**{"id": 5, "title": "Team", "photo": types.ChatPhotoEmpty(), "date": AT, **fields})
 
 
-def test_private_messages_without_a_named_sender_belong_to_the_peer_or_the_owner() -> None:
+def test_private_messages_without_a_named_sender_belong_to_the_contact_or_the_owner() -> None:
     theirs, mine = read(), read(out=True)
     assert (theirs.chat_id, theirs.sender_id, theirs.origin) == (VERA, VERA, Origin.CONTACT)
     assert (mine.chat_id, mine.sender_id, mine.origin) == (VERA, ME, Origin.OWNER)
@@ -94,7 +94,7 @@ def test_what_others_wrote_is_marked() -> None:
         ({"via_business_bot_id": 3}, True, False),
     ],
 )
-def test_what_telegram_sends_for_the_owner_does_not_show_that_he_is_there(
+def test_what_telegram_sends_for_the_owner_does_not_show_that_they_are_there(
     fields: dict[str, Any], automatic: bool, own_words: bool
 ) -> None:
     message = raw(out=True, **fields)

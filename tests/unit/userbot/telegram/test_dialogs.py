@@ -11,7 +11,7 @@ async def test_the_list_of_chats_is_read_with_what_addresses_them(stage: Stage) 
     team = stage.server.add_channel("Team", [stage.owner, stage.vera])
     await stage.server.send(stage.vera, stage.owner, "hi")
     await stage.server.send(stage.owner, stage.owner, "a note")
-    async with stage.account(held=False) as account:
+    async with stage.account(supervised=False) as account:
         chats = {chat.id: chat for chat in await account.dialogs()}
     assert {chat.title: chat.kind for chat in chats.values()} == {
         "Vera Orlova": ChatKind.PRIVATE,

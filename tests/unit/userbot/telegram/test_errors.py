@@ -110,7 +110,7 @@ def test_the_cause_is_kept_and_our_own_errors_pass() -> None:
     with pytest.raises(TelegramError) as caught, translated("send"):
         raise cause
     assert caught.value.__cause__ is cause
-    own = OfflineError("away")
+    own = OfflineError("unreachable")
     with pytest.raises(OfflineError) as passed, translated("send"):
         raise own
     assert passed.value is own

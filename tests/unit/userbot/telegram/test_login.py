@@ -146,7 +146,7 @@ async def test_logging_out_removes_the_session(stage: Stage) -> None:
 
 async def test_a_session_in_use_is_not_opened_twice(stage: Stage) -> None:
     await stage.log_in()
-    async with stage.account(held=False):
+    async with stage.account(supervised=False):
         with pytest.raises(SessionBusyError, match="uses the Telegram session"):
             async with connect_for_login(stage.options):
                 pass

@@ -18,7 +18,7 @@ def keep(stage: Stage, account: TelegramAccount) -> list[str]:
 
 async def test_a_missed_update_is_found_even_behind_a_newer_message(stage: Stage) -> None:
     stage.chat()
-    async with stage.account(held=False) as account:
+    async with stage.account(supervised=False) as account:
         await account.reconcile(stage.store)
         stage.server.faults.miss_updates(stage.owner)
         await stage.server.send(stage.vera, stage.owner, "missed")

@@ -107,14 +107,14 @@ async def test_a_refusal_names_telegrams_reason(stage: Stage) -> None:
 
 async def test_an_imported_chat_is_found_in_the_list_of_chats(stage: Stage) -> None:
     imported = replace(stage.chat(), access_hash=None)
-    async with stage.account(held=False) as account:
+    async with stage.account(supervised=False) as account:
         await account.messenger.send(imported, "hello", random_id=5)
     assert texts(stage) == ["hi", "hello"]
 
 
 async def test_a_chat_that_the_account_lacks_can_not_be_addressed(stage: Stage) -> None:
     unknown = Chat(id=-1_000_000_000_077, kind=ChatKind.GROUP, title="Old team")
-    async with stage.account(held=False) as account:
+    async with stage.account(supervised=False) as account:
         for _ in range(2):
             with pytest.raises(TelegramError) as caught:
                 await account.messenger.send(unknown, "hello", random_id=5)

@@ -115,7 +115,7 @@ def test_rows_that_are_no_messages_are_skipped_by_reason(store: Store, tmp_path:
 def test_imported_messages_have_every_field(tmp_path: Path) -> None:
     path = write(tmp_path / "result.json", account(chat(conversation())))
     source = Source(path)
-    batches = [found for found in read_telegram(source, Hints()) if isinstance(found, list)]
+    batches = [item for item in read_telegram(source, Hints()) if isinstance(item, list)]
     messages = [message for batch in batches for message in batch]
     assert messages
     for message in messages:

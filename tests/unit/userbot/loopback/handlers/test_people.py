@@ -31,18 +31,16 @@ def test_contacts_are_those_that_the_account_has(bench: Bench, phone: Device) ->
 
 
 @pytest.mark.parametrize(
-    ("request_", "found"),
+    ("request_", "peer"),
     [
         (functions.contacts.ResolveUsernameRequest("@Vera"), types.PeerUser(101)),
         (functions.contacts.ResolveUsernameRequest("news"), types.PeerChannel(600)),
         (functions.contacts.ResolvePhoneRequest("10000000002"), types.PeerUser(101)),
     ],
 )
-def test_people_and_channels_are_found_by_name_or_number(
-    bench: Bench, phone: Device, request_: Any, found: Any
-) -> None:
+def test_people_and_channels_are_found_by_name_or_number(bench: Bench, phone: Device, request_: Any, peer: Any) -> None:
     bench.add_channel(bench.owner, username="news")
-    assert phone.call(request_).peer == found
+    assert phone.call(request_).peer == peer
 
 
 @pytest.mark.parametrize(
