@@ -1,4 +1,4 @@
-"""Adapters exchanged under load: every message is answered, and no answer is the work of two adapters."""
+"""Adapters activated under load: every message is answered, and no answer is the work of two adapters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from userbot.store.adapters import AdapterShelf, Manifest
 from userbot.store.replies import ReplyState
 
 LINES = ("where are you?", "dinner?", "saw that match", "awful weather", "did mum call", "leaving soon")
-"""Unlike each other, so that the friend is not taken for a machine."""
+"""Unlike each other, so that the policy does not take the friend for a bot."""
 
 
 class LabellingModel:
@@ -26,7 +26,7 @@ class LabellingModel:
 
     def __init__(self) -> None:
         self.name: str | None = "a1"
-        self.swaps = 0
+        self.activations = 0
 
     def reply(
         self,
@@ -44,10 +44,10 @@ class LabellingModel:
 
     def activate(self, folder: Path | None) -> None:
         self.name = folder.name if folder else None
-        self.swaps += 1
+        self.activations += 1
 
 
-async def test_swapping_under_load_drops_and_mixes_nothing(tmp_path: Path) -> None:
+async def test_activating_under_load_drops_and_mixes_nothing(tmp_path: Path) -> None:
     async with LoopbackTelegram() as server:
         stage = await DaemonStage.set_up(server, tmp_path / "home")
         friends = [stage.vera, *(server.add_user(f"Friend {number}") for number in range(3))]
@@ -61,10 +61,10 @@ async def test_swapping_under_load_drops_and_mixes_nothing(tmp_path: Path) -> No
         model = LabellingModel()
         generator = LocalGenerator(model, shelf=shelf, adapter_id="a1")
         async with stage.daemon(generator):
-            swapping = asyncio.create_task(_swap_again_and_again(shelf))
-            await asyncio.gather(*(_talk(stage, friend) for friend in friends))
-            await wait_until(lambda: model.swaps >= 2)
-            swapping.cancel()
+            activating = asyncio.create_task(_activate_in_turn(shelf))
+            await asyncio.gather(*(_converse(stage, friend) for friend in friends))
+            await wait_until(lambda: model.activations >= 2)
+            activating.cancel()
         await generator.close()
 
     for friend in friends:
@@ -75,14 +75,14 @@ async def test_swapping_under_load_drops_and_mixes_nothing(tmp_path: Path) -> No
     _check_store(stage, expected=len(friends) * len(LINES))
 
 
-async def _swap_again_and_again(shelf: AdapterShelf) -> None:
+async def _activate_in_turn(shelf: AdapterShelf) -> None:
     while True:
         for name in ("a2", "a1"):
             await asyncio.to_thread(shelf.activate, name)
             await asyncio.sleep(0.4)
 
 
-async def _talk(stage: DaemonStage, friend: User) -> None:
+async def _converse(stage: DaemonStage, friend: User) -> None:
     for number, line in enumerate(LINES, 1):
         await stage.server.send(friend, stage.owner, line)
         await stage.heard(friend, 3 * number, timeout_s=30)

@@ -150,7 +150,7 @@ def consent(
     names: ChatNames,
     by: Annotated[str, typer.Option(help='Who agreed, and how: "Vera, asked on 3 May". Recorded with the time.')],
 ) -> None:
-    """Record that a chat may be trained on. Without this, nothing is learned from it."""
+    """Record that a chat may be trained on. Without this, no training uses it."""
     if not by.strip():
         raise ConfigError("--by is empty: say who agreed, such as --by 'Vera, asked on 3 May'.")
     with session_of(context).store() as store:
@@ -169,7 +169,7 @@ def withdraw(context: typer.Context, names: ChatNames) -> None:
             console.print(f"Consent for {escape(chat.title)} withdrawn.")
         forgotten = forget_runs(store, session.settings.paths.runs)
     if forgotten:
-        console.print(f"Deleted: {format_count(forgotten, 'interrupted training')} that learned from it.")
+        console.print(f"Deleted: {format_count(forgotten, 'interrupted training')} that used it.")
     console.print(
         "A training that uses it now stops automatically and deletes its samples. To forget fully what was learned "
         "before, train again with `clone train`, remove every older adapter with `clone adapters rm`, and delete their "

@@ -96,7 +96,7 @@ class ReplySettings(BaseModel):
     per_chat_per_hour: int = Field(30, ge=0, description="Most replies to one chat in an hour")
     per_day: int = Field(300, ge=0, description="Most replies in a day, all chats together")
     max_without_owner: int = Field(20, ge=1, description="Replies to one chat after which the owner must write first")
-    typing_cps: float = Field(7.0, gt=0, description="Typing speed, characters a second, until it is learned")
+    typing_cps: float = Field(7.0, gt=0, description="Typing speed, characters per second, until yours is measured")
     pace: float = Field(1.0, ge=0, description="Scale of all human-like waits; 0 answers at once")
     quiet_hours: OptionalHours = Field(None, description="No answers in these hours, such as 23:00-08:00")
     only_offline_min: float | None = Field(None, ge=0, description="Answer only after you were offline so many minutes")

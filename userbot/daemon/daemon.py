@@ -78,7 +78,7 @@ class Daemon:
         self.is_serving = False
 
     async def run(self, generator: Generator | None, *, ready: asyncio.Event, stop: asyncio.Event) -> None:
-        """Connect, answer until stopped, and leave in good order.
+        """Connect, answer until stopped, and shut down in order.
 
         Args:
             generator: Writes replies in place of the one that the settings name.

@@ -1,4 +1,4 @@
-"""The daemon from start to exit: it checks what it needs, runs, and stops in good order on a signal."""
+"""The daemon from start to exit: it checks what it needs, runs, and shuts down in order on a signal."""
 
 from __future__ import annotations
 

@@ -114,8 +114,8 @@ class Schedule:
             _LIVE.pop(str(self._file), None)
             await asyncio.sleep(0)  # the scheduler closes its file in the loop's next round
 
-    def wake(self) -> None:
-        """Look now whether a job is due, such as after the clock was set."""
+    def run_due(self) -> None:
+        """Run the jobs that are due now, such as after the clock was set."""
         if self._scheduler is not None:
             self._scheduler.wakeup()
 

@@ -113,7 +113,7 @@ class ChatRepository:
             if matches and whole:
                 raise ChatNotFoundError(
                     f"No chat is called {text!r}; {matches[0].title} ({matches[0].id}) comes near. Give the whole "
-                    f"title or the id: this decides who is answered or learned from."
+                    f"title or the id: this decides who is answered or trained on."
                 )
         if not matches:
             raise ChatNotFoundError(f"No chat fits {text!r}. `clone chats list` shows the chats and their ids.")

@@ -14,7 +14,7 @@ name in the database          type                   what it says
 `pull`                        PullState              how far the newest pull is
 `pull:<chat id>`              PullMark               how far a chat's history was pulled
 `reconciled:<chat id>`        int                    up to this message, all that Telegram has is stored
-`training`                    TrainingState          the training under way, or the last one
+`training`                    TrainingState          the training in progress, or the last one
 `retrain_wanted`              RetrainWish            a training that waits for its conditions
 `retrain_seen_at`             datetime               messages stored before it started a training already
 `rollback_proposed`           str                    adapter whose rollback was proposed
@@ -78,7 +78,7 @@ class PullState:
     """How far the newest pull is.
 
     Args:
-        running: It is under way.
+        running: It is in progress.
         title: Chat being fetched.
         fetched: Messages seen in it.
         total: Messages that it has.
@@ -111,7 +111,7 @@ class PullMark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingState:
-    """The training under way, or the last one.
+    """The training in progress, or the last one.
 
     Args:
         state: `training`, `judging`, `promoted`, `refused`, `failed`, `cancelled` or `interrupted`.
@@ -149,9 +149,9 @@ class RetrainWish:
     """A training that waits for its conditions.
 
     Args:
-        reason: Why it is wanted.
+        reason: Why it was requested.
         waits: What it waits for; None before that was looked at.
-        resume: It goes on with the run that was interrupted.
+        resume: It continues the run that was interrupted.
     """
 
     reason: str

@@ -39,14 +39,14 @@ def _list_literals(module: Path) -> Iterator[str]:
 def test_names_of_files_in_the_home_folder_stand_in_one_module() -> None:
     modules = [path for package in ("userbot", "training") for path in (ROOT / package).rglob("*.py")]
     assert len(modules) > 100
-    found = [
+    elsewhere = [
         (str(path.relative_to(ROOT)), literal)
         for path in modules
         if path != HOME_MODULE
         for literal in _list_literals(path)
         if literal.endswith(FILE_NAMES)
     ]
-    assert found == []
+    assert elsewhere == []
 
 
 def test_the_module_itself_holds_them_all() -> None:

@@ -1,4 +1,4 @@
-"""The clockwork: jobs fire on time, survive restarts, and make up for missed runs once."""
+"""The schedule: jobs fire on time, survive restarts, and make up for missed runs once."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ async def test_a_cron_job_fires_at_its_time(tmp_path: Path, clock: FakeClock) ->
     calls = Calls()
     async with running(tmp_path / "schedule.db", Job(name="back up", run=calls, cron="0 4 * * *")) as schedule:
         clock.advance(15 * 3600)
-        schedule.wake()
+        schedule.run_due()
         await settle()
         assert calls.count == 0
 
         clock.advance(3600)
-        schedule.wake()
+        schedule.run_due()
         await settle()
         assert calls.count == 1
 
@@ -133,7 +133,7 @@ async def test_a_failing_job_is_logged_and_comes_again(
         async with running(tmp_path / "schedule.db", Job(name="check", run=fail, every_s=60)) as schedule:
             for _ in range(2):
                 clock.advance(60)
-                schedule.wake()
+                schedule.run_due()
                 await settle()
 
     assert tries == 2
@@ -154,5 +154,5 @@ async def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: bytes) -> Non
     (tmp_path / "schedule.db").write_bytes(damage)
     assert read_next_runs(tmp_path / "schedule.db") == []
     async with running(tmp_path / "schedule.db", Job(name="check", run=Calls(), every_s=60)):
-        assert [found.name for found in read_next_runs(tmp_path / "schedule.db")] == ["check"]
+        assert [run.name for run in read_next_runs(tmp_path / "schedule.db")] == ["check"]
         assert (tmp_path / "schedule.db").stat().st_mode & 0o777 == 0o600

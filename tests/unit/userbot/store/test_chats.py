@@ -53,7 +53,7 @@ def test_part_of_a_title_is_not_enough_where_somebody_else_could_be_hit(store: S
         store.chats.find("ver", whole=True)
     assert str(caught.value) == (
         "No chat is called 'ver'; Vera (101) comes near. Give the whole title or the id: "
-        "this decides who is answered or learned from."
+        "this decides who is answered or trained on."
     )
 
 
