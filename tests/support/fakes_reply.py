@@ -68,7 +68,7 @@ class FakeMessenger:
         self.drafts: dict[int, str] = {}
         self._own_drafts: dict[int, str] = {}
         self.deleted: list[int] = []
-        self.told: list[str] = []
+        self.notified: list[str] = []
         self.faults: list[Exception] = []
         self.on_send: Callable[[Chat, str], None] | None = None
         self.gate: asyncio.Event | None = None
@@ -111,10 +111,10 @@ class FakeMessenger:
         self.deleted += message_ids
 
     async def notify_owner(self, text: str) -> None:
-        self.told.append(text)
+        self.notified.append(text)
 
     async def send_picture_to_owner(self, picture: Path, caption: str) -> None:
-        self.told.append(caption)
+        self.notified.append(caption)
 
 
 class ScriptedGenerator:
@@ -261,12 +261,14 @@ class Core:
             await self.settle()
         await self.settle()
 
-    async def hear(self, chat: Chat, *found: Message, mentions_owner: bool = False, automatic: bool = False) -> None:
-        for message in found:
+    async def receive(
+        self, chat: Chat, *messages: Message, mentions_owner: bool = False, automatic: bool = False
+    ) -> None:
+        for message in messages:
             arrived = Arrived(chat=chat, message=message, mentions_owner=mentions_owner, automatic=automatic)
             self.events.put_nowait(arrived)
         await self.settle()
 
-    async def tell(self, event: Event) -> None:
+    async def emit(self, event: Event) -> None:
         self.events.put_nowait(event)
         await self.settle()

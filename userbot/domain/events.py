@@ -9,14 +9,14 @@ from userbot.domain.messages import Chat, Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
-    """A message came, or was found by the reconciler.
+    """A message came by an update or by the reconciler.
 
     Args:
         chat: Chat it belongs to, as Telegram describes it now.
         message: The message; its origin is `owner` when another device of the owner sent it.
         mentions_owner: In a group: the owner is mentioned, or it answers a message of the owner's side.
         automatic: An own message that Telegram sent for the owner (scheduled, away message, business bot): it does not
-            show that the owner is there.
+            show that the owner is present.
     """
 
     chat: Chat

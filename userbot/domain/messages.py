@@ -52,7 +52,7 @@ class Chat:
     """One chat.
 
     Args:
-        id: Telegram's marked contact id: users positive, basic groups `-id`, channels and supergroups `-100…id`. Chats
+        id: Telegram's marked peer id: users positive, basic groups `-id`, channels and supergroups `-100…id`. Chats
             of other messengers have ids from `2**61` up, derived from their name.
         kind: What the chat is.
         title: Name to show to the owner.
@@ -124,7 +124,7 @@ class Message:
 
     @property
     def is_own_words(self) -> bool:
-        """Tell whether the owner typed this, so that it may be learned."""
+        """Tell whether the owner typed this, so that it may be trained on."""
         return self.origin is Origin.OWNER and bool(self.text.strip()) and not (self.forwarded or self.via_bot)
 
 
@@ -133,7 +133,7 @@ class Turn:
     """Consecutive bubbles of one side.
 
     Args:
-        mine: True for the owner's side (the owner himself or his clone), False for the peer's.
+        mine: True for the owner's side (the owner or their clone), False for the contact's.
         bubbles: At least one, in order.
         messages: What the bubbles were made from, in the same order; empty for invented turns.
     """
@@ -165,7 +165,15 @@ class Reply:
 
 
 def split_sessions(messages: Iterable[Message], *, gap: timedelta = SESSION_GAP) -> Iterator[list[Message]]:
-    """Cut one chat's messages, oldest first, wherever nobody wrote for longer than `gap`."""
+    """Cut one chat's messages wherever nobody wrote for longer than `gap`.
+
+    Args:
+        messages: Of one chat, oldest first.
+        gap: Longest silence inside a session.
+
+    Yields:
+        Sessions, oldest first; none is empty.
+    """
     session: list[Message] = []
     for message in messages:
         if session and message.sent_at - session[-1].sent_at > gap:
@@ -181,7 +189,10 @@ def fold_turns(messages: Iterable[Message], *, names: bool = False) -> list[Turn
 
     Args:
         messages: Of one chat.
-        names: Put the sender's name before each contact bubble, as groups need it.
+        names: Write the sender's name before each contact bubble, as groups need it.
+
+    Returns:
+        Turns that alternate between the sides, oldest first.
     """
     turns: list[Turn] = []
     side: list[Message] = []

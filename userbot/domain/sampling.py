@@ -10,13 +10,13 @@ class Sampling:
     """How a reply is drawn.
 
     Args:
-        temperature: 0 always takes the likeliest token; higher is livelier.
+        temperature: 0 always takes the most likely token; higher is livelier.
         top_p: Share of probability that tokens are drawn from.
-        repetition_penalty: Above 1 makes the model repeat itself less; counts its own reply only, for the prompt is
-            full of end-of-turn tokens, and without them it would not stop.
+        repetition_penalty: Above 1 makes the model repeat itself less; the local model counts its reply only,
+            because the prompt is full of end-of-turn tokens, and penalised for these it would not stop.
         max_new_tokens: Longest reply, tokens.
         max_prompt_tokens: Longest prompt, tokens; whole turns, newest kept.
-        seed: Makes a reply repeatable; None leaves it to chance.
+        seed: Makes a reply repeatable; None draws differently each time.
     """
 
     temperature: float = 0.7

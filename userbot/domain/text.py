@@ -1,6 +1,7 @@
 """Conventions of text that every renderer shares: in training, in this process, and for a model server.
 
-A bubble is a line. What is inside one, or looks like the model's own marks, is written so that it can't be mistaken.
+A bubble is a line. A line break inside one, and what looks like a mark of the model's, are written so that the model
+can't mistake them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ LINE_BREAK = "\u2028"
 """Stands for a line break inside a bubble; a real one ends the bubble."""
 
 JOINER = "\u2060"
-"""An invisible character that breaks what looks like a token or mark of the model's."""
+"""An invisible character (WORD JOINER) that breaks up what looks like a special token or role mark."""
 
 OPENING = "…"
 """Stands for a contact's turn where the owner begins a conversation."""
@@ -35,7 +36,7 @@ _SPECIAL_MARKS = re.compile(
 
 
 def join_bubbles(bubbles: Iterable[str]) -> str:
-    """Write a turn's bubbles as lines; a line break inside a bubble becomes U+2028."""
+    """Write a turn's bubbles as lines, stripped; a line break inside a bubble becomes U+2028."""
     return "\n".join(_BREAKS.sub(LINE_BREAK, bubble.strip()) for bubble in bubbles).strip()
 
 

@@ -53,7 +53,7 @@ class TurnModel(Protocol):
 class LocalGenerator:
     """Serves all chats with one model, one reply at a time, first come first served.
 
-    A chat never has more than one reply in work, so nobody waits for more than one reply of each other chat.
+    A chat never has more than one reply under way, so nobody waits for more than one reply of each other chat.
 
     Args:
         model: A loaded model.

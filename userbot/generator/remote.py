@@ -46,7 +46,7 @@ class _RefusedError(Exception):
 
 @dataclass(slots=True)
 class _Target:
-    """What is asked for now.
+    """What the server is asked for, until another adapter is activated.
 
     Args:
         model: Name that the server knows it by.

@@ -1,4 +1,4 @@
-"""A generator that can give its memory away for a while."""
+"""A generator that can release its memory for a while."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from userbot.generator import Generator, Prompt
 
 
 class SuspendableGenerator:
-    """Wraps a generator that is closed while something else needs its memory, and loaded anew afterwards.
+    """Wraps a generator that is closed while something else needs its memory, and loaded again afterwards.
 
     Args:
         load: Loads it, with the adapter that is active then.

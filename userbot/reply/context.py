@@ -49,7 +49,7 @@ def build_context(chat: Chat, window: Sequence[Message], burst: Sequence[Message
         The prompt, with the ids of its messages.
     """
     waiting = {message.id for message in burst}
-    # A bubble that came while the clone was still sending stands before the clone's last words; it is asked last.
+    # A bubble that came while the clone was still sending stands before the clone's last words; here it comes last.
     ordered = [m for m in window if m.id not in waiting and m.topic_id == burst[-1].topic_id] + list(burst)
     session = list(split_sessions(ordered, gap=rules.session_gap))[-1]
     turns = fold_turns(session, names=chat.kind is ChatKind.GROUP)

@@ -11,7 +11,7 @@ TYPING_HOLD_S = 6.0
 class Debounce:
     """Tells when a burst counts as finished.
 
-    Each new bubble, edit or typing action puts the end off; `burst_max_s` after the first bubble nothing does any more.
+    Each new bubble, edit or typing action postpones the end, at most to `burst_max_s` after the first bubble.
 
     Args:
         quiet_s: Seconds of silence that end a burst.
@@ -35,20 +35,20 @@ class Debounce:
     def add_bubble(self, at: datetime) -> None:
         """Note a new or edited bubble."""
         self.started_at = self.started_at or at
-        self._put_off(at + self._quiet)
+        self._postpone(at + self._quiet)
 
     def add_typing(self, at: datetime) -> None:
         """Note that the contact is typing; it means nothing before the first bubble."""
         if self.started_at is not None:
-            self._put_off(at + self._typing)
+            self._postpone(at + self._typing)
 
     def reopen(self, started_at: datetime) -> None:
-        """Go on with a burst that began earlier, so that its ceiling still counts from there."""
+        """Continue a burst that began earlier, so that its ceiling still counts from there."""
         self.started_at = started_at
 
     def reset(self) -> None:
         """Forget the burst."""
         self.started_at = self._ends_at = None
 
-    def _put_off(self, end: datetime) -> None:
+    def _postpone(self, end: datetime) -> None:
         self._ends_at = max(end, self._ends_at or end)

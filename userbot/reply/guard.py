@@ -1,4 +1,4 @@
-"""Nothing broken leaves the house: checks on a generated reply."""
+"""Nothing broken is sent: checks on a generated reply."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _check_repetition(draft: Draft) -> str | None:
         return f"more than {MAX_BUBBLES} bubbles"
     if any(len(list(same)) >= 3 for _, same in groupby(bubbles)) or _repeats_long(bubbles):
         return "the same bubble again and again"
-    if any(len(found.group()) >= LOOP_CHARACTERS for found in _CHARACTER_LOOP.finditer(text)):
+    if any(len(match.group()) >= LOOP_CHARACTERS for match in _CHARACTER_LOOP.finditer(text)):
         return "characters in a loop"
     return "words in a loop" if _has_word_loop(text.split()) else None
 

@@ -1,4 +1,4 @@
-"""Put what happened into the store: what is kept, what is known already, and whose words they are."""
+"""Store what happened: what is kept, what is known already, and whose words they are."""
 
 from __future__ import annotations
 

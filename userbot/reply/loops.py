@@ -17,8 +17,11 @@ TURNS = 4
 def find_loop(window: Sequence[Message]) -> str | None:
     """Return what looks like a loop, or None.
 
-    Looked at is what came after the owner's last own message: contact and clone taking turns, with the contact saying
-    nearly the same each time, or giving the clone's words back.
+    What counts came after the owner's last own message: contact and clone taking turns, with the contact saying nearly
+    the same each time, or repeating the clone's words.
+
+    Args:
+        window: The newest messages of the chat, oldest first.
     """
     turns = fold_turns(_after_owner(window))
     theirs = [turn for turn in turns if not turn.mine]

@@ -17,9 +17,16 @@ class Messenger(Protocol):
     """
 
     async def send(self, chat: Chat, text: str, *, random_id: int, reply_to_id: int | None = None) -> Message:
-        """Send a bubble and return it as stored by Telegram, origin `clone`.
+        """Send a bubble.
 
-        Sending the same `random_id` again delivers nothing new.
+        Args:
+            chat: Where to.
+            text: 1 to 4096 characters, sent as they are, without markup.
+            random_id: Signed 64 bit, not 0. Sending the same one again delivers nothing new.
+            reply_to_id: Message of the chat to quote.
+
+        Returns:
+            The message as Telegram has it, origin `clone`.
         """
         ...
 
@@ -28,11 +35,15 @@ class Messenger(Protocol):
         ...
 
     async def mark_read(self, chat: Chat, *, up_to_id: int) -> None:
-        """Acknowledge the peer's messages up to one as read."""
+        """Acknowledge the contact's messages up to one as read."""
         ...
 
     async def save_draft(self, chat: Chat, text: str) -> bool:
-        """Put a text into the chat's draft box; return False, changing nothing, where the owner has a draft already."""
+        """Save a text in the chat's draft box, where it replaces a draft of the clone's own.
+
+        Returns:
+            False, having changed nothing, where the owner has a draft there.
+        """
         ...
 
     async def delete(self, chat: Chat, message_ids: Sequence[int]) -> None:

@@ -28,7 +28,7 @@ SPAM_PAUSE = timedelta(days=1)
 
 
 class Outbox:
-    """Sends pending bubbles, one task a chat.
+    """Sends pending bubbles, one task per chat.
 
     A row is claimed before it is sent and marked after; a crash in between leaves it pending, and it is sent again with
     the same random id, which Telegram recognises. A flood wait stops all chats until it is over.
@@ -38,7 +38,7 @@ class Outbox:
         thread: Runs the store's calls.
         messenger: Writes to Telegram.
         timer: Tells the time and waits.
-        stale_s: Bubbles that are due for longer than this are given up, seconds.
+        stale_s: Bubbles overdue for longer than this are cancelled, seconds.
         metrics: Counts.
     """
 
@@ -58,19 +58,19 @@ class Outbox:
         self._blocked_until: datetime | None = None
 
     async def start(self, group: asyncio.TaskGroup) -> None:
-        """Go on with what an earlier run left; tasks are made in `group`."""
+        """Continue with what an earlier run left; tasks are made in `group`."""
         self._group = group
         for chat_id in {item.chat_id for item in await self._thread.run(self._store.replies.pending)}:
             self.wake(chat_id)
 
     def wake(self, chat_id: int) -> None:
-        """See to a chat's pending bubbles."""
+        """Deliver a chat's pending bubbles, in a task of their own."""
         self._woken.add(chat_id)
         if self._group is not None and chat_id not in self._tasks:
             self._tasks[chat_id] = self._group.create_task(self._deliver(chat_id), name=f"outbox {chat_id}")
 
     def is_sending(self, chat_id: int) -> bool:
-        """Tell whether a bubble of a chat is on its way right now, so that its echo may come first."""
+        """Tell whether a bubble of a chat is on its way right now, so that its echo may come before the answer."""
         return chat_id in self._locks and self._locks[chat_id].locked()
 
     async def wait_idle(self, chat_id: int) -> None:
@@ -102,7 +102,7 @@ class Outbox:
             return True
 
     async def drain(self) -> None:
-        """Let the bubbles on their way arrive, and begin no others."""
+        """Let the bubbles on their way arrive, and send no others."""
         self._group = None
         for chat_id in list(self._tasks):
             async with self._locks[chat_id]:
@@ -215,7 +215,7 @@ class Outbox:
             await self._timer.sleep(min(2.0 ** (errors - 1), BACKOFF_MAX_S))
 
     async def _stop_writing(self, item: OutboxItem, exc: SpamLimitError) -> None:
-        """Pause all chats for a day: whoever goes on writing now loses the account."""
+        """Pause all chats for a day: an account that keeps writing now is lost."""
         log.error("all chats are paused for a day: %s", exc)
         await self._thread.run(write_pause, self._store, self._timer.now() + SPAM_PAUSE)
         await self._thread.run(self._store.replies.fail, item.reply_id, reason=str(exc))
@@ -223,15 +223,15 @@ class Outbox:
             await self._messenger.notify_owner(f"All chats are paused for a day. {exc}")
         except SessionLostError:
             raise
-        except TelegramError as failed:
-            log.warning("the owner could not be told: %s", failed)
+        except TelegramError as failure:
+            log.warning("the owner could not be notified: %s", failure)
 
     def _block(self, wait_s: float) -> None:
         until = self._timer.now() + timedelta(seconds=wait_s)
         if self._blocked_until is None or until > self._blocked_until:
             self._blocked_until = until
             self._metrics.flood_s.inc(wait_s)
-            log.warning("Telegram asks to wait %g s; nothing is sent until then", wait_s)
+            log.warning("Telegram asks for a pause of %g s; nothing is sent until then", wait_s)
 
     async def _wait_unblocked(self) -> None:
         while self._blocked_until is not None and self._blocked_until > self._timer.now():

@@ -17,6 +17,9 @@ def pick_quotes(chat: Chat, burst: Sequence[Message], bubbles: int) -> list[int 
         chat: Where.
         burst: What is answered, oldest first.
         bubbles: Number of bubbles of the reply.
+
+    Returns:
+        Message ids, one for each bubble.
     """
     quotes: list[int | None] = [None] * bubbles
     if chat.kind is ChatKind.GROUP:

@@ -1,7 +1,7 @@
 """The reply path as a whole: the only place that knows the order of its steps.
 
-One loop takes events in order and stores them; one task a chat waits for the end of the burst and then answers it. A
-new bubble, an edit, a deletion or the owner cancels that task and begins anew from the store. The outbox delivers.
+One loop takes events in order and stores them; one task per chat waits for the end of the burst and then answers it. A
+new bubble, an edit, a deletion or the owner cancels that task, and it starts over from the store. The outbox delivers.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from userbot.store.thread import StoreThread
 log = logging.getLogger(__name__)
 
 HANDLER_TIMEOUT_S = 120.0
-"""Handling an event takes milliseconds; one that hangs must not make the daemon deaf."""
+"""Handling an event takes milliseconds; one that hangs must not keep the daemon from the next."""
 
 
 class Responder:
     """Turns events into decisions.
 
     Args:
-        store: The only memory that matters.
+        store: Holds all state that must survive a restart.
         thread: Runs the store's calls.
         answering: Decides about one burst.
         outbox: Delivers.
@@ -73,11 +73,14 @@ class Responder:
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self, events: asyncio.Queue[Event], group: asyncio.TaskGroup) -> None:
-        """Handle events in order; return never. An event that fails is logged, and the next one is handled.
+        """Handle events in order; never returns. An event that fails is logged, and the next one is handled.
 
         Args:
             events: What happens on Telegram.
             group: Owns the tasks of the chats.
+
+        Raises:
+            SessionLostError: The session is of no use any more.
         """
         self._group = group
         await self.review()
@@ -94,7 +97,7 @@ class Responder:
                 log.exception("an event of kind %s failed", type(event).__name__)
 
     async def review(self) -> None:
-        """Take up all bursts without an answer, as after a start or a change of the owner's mind."""
+        """Start tasks for all bursts without an answer, as after a start or when the owner allows a chat."""
         for chat in await self._thread.run(self._store.chats.allowed):
             conversation = self._conversation(chat.id)
             situation = await self._answering.read_situation(conversation)
@@ -103,12 +106,12 @@ class Responder:
                 self._restart(conversation)
 
     async def drop(self, chat_id: int, *, reason: str) -> None:
-        """Stop what is under way in a chat: the answer being written, and the bubbles not sent."""
+        """Stop what is under way in a chat: the answer being written, and the bubbles that are not sent yet."""
         self._conversation(chat_id).stop()
         await self._outbox.cancel(chat_id, reason=reason)
 
     def stop(self) -> None:
-        """Stop writing answers; the store knows where to go on."""
+        """Stop writing answers; the next start continues from the store."""
         self._group = None
         for conversation in self._conversations.values():
             conversation.stop()
@@ -169,7 +172,7 @@ class Responder:
         conversation.stop()
         began_at, conversation.began_at = conversation.began_at, None
         ceiling = timedelta(seconds=self._config.burst_max_s)
-        # The reply to the burst so far may not have left the house yet.
+        # The reply to the burst so far may not have been sent yet.
         if (
             began_at is not None
             and now - began_at < ceiling
@@ -203,7 +206,7 @@ class Responder:
         while retry_at is not None:
             await sleep_until(self._timer, retry_at)
             try:
-                # Typing puts the end off while this waits, so it is asked for anew each time.
+                # Typing postpones the end while this waits, so it is read again each time.
                 while (due_at := conversation.debounce.due_at) is not None and due_at > self._timer.now():
                     await sleep_until(self._timer, due_at)
                 await self._outbox.wait_sent(conversation.chat_id)
@@ -211,10 +214,10 @@ class Responder:
             except SessionLostError:
                 raise
             except Exception:
-                # A full disk or a locked database pass; what is too old by then is not answered any more.
+                # A full disk or a locked database is temporary; what is too old by then is not answered any more.
                 self._metrics.errors.labels("chat").inc()
                 log.exception(
-                    "answering in chat %s failed; it is tried again in %g s", conversation.chat_id, FAILURE_RETRY_S
+                    "answering in chat %s failed; the next try is in %g s", conversation.chat_id, FAILURE_RETRY_S
                 )
                 retry_at = self._timer.now() + timedelta(seconds=FAILURE_RETRY_S)
         if conversation.task is asyncio.current_task():

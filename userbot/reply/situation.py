@@ -30,6 +30,9 @@ def read_situation(
         limit: Newest messages to read.
         owner_seen_at: When the owner was last online; None while online.
         addressed_ids: Messages of which Telegram said that they address the owner.
+
+    Returns:
+        What a verdict needs to know.
     """
     now = store.clock()
     chat = store.chats.get(chat_id)
@@ -73,7 +76,7 @@ def write_pause(store: Store, until: datetime | None) -> None:
 
 
 def read_own_drafts(store: Store) -> dict[int, str]:
-    """Return the texts that the clone left in draft boxes, by chat: these it may replace, the owner's never."""
+    """Return the texts that the clone left in draft boxes, by chat id: it may replace these, but never the owner's."""
     return store.facts.get(OWN_DRAFTS) or {}
 
 

@@ -1,4 +1,4 @@
-"""The owner comes first: whatever he does in a chat stops the clone there for a while."""
+"""The owner comes first: whatever they do in a chat stops the clone there for a while."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class Takeover:
     """Cancels what is pending in a chat where the owner is active, and pauses it.
 
-    The pause is in the store, so it survives a restart; it counts from the owner's last act.
+    The pause is in the store, so it survives a restart; it counts from what the owner did last.
 
     Args:
         store: Keeps the pause.
@@ -46,9 +46,12 @@ class Takeover:
         await self._cancel(message.chat_id, "the owner wrote")
 
     async def after_activity(self, event: OwnerActive) -> bool:
-        """Cancel and pause after the owner read a chat or began a draft there; tell whether that was a takeover.
+        """Cancel and pause after the owner read a chat or began a draft there.
 
-        In a chat in draft mode the owner is expected to look: only writing of his own takes over there.
+        In a chat in draft mode the owner is expected to look: only their own writing takes over there.
+
+        Returns:
+            Whether that was a takeover.
         """
         chat = await self._thread.run(self._store.chats.get, event.chat_id)
         if chat is None or chat.mode is Mode.OFF or (chat.mode is Mode.DRAFT and event.action == "read"):
@@ -60,4 +63,4 @@ class Takeover:
     async def _cancel(self, chat_id: int, reason: str) -> None:
         self._metrics.takeovers.inc()
         cancelled = await self._outbox.cancel(chat_id, reason=reason)
-        log.info("the owner took chat %s over; %d bubbles cancelled", chat_id, cancelled)
+        log.info("the owner took over chat %s; %d bubbles were cancelled", chat_id, cancelled)

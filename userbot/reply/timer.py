@@ -33,6 +33,6 @@ class WallTimer:
 
 
 async def sleep_until(timer: Timer, at: datetime) -> None:
-    """Wait for a time to come; the clock may be put forward or back meanwhile, or the machine sleep."""
+    """Wait for a time to come, even if the clock is set forward or back meanwhile, or the machine is suspended."""
     while (left_s := (at - timer.now()).total_seconds()) > 0:
         await timer.sleep(min(left_s, 30.0))

@@ -1,4 +1,4 @@
-"""Have a reply written and checked; try again when it is not fit to send."""
+"""Have a reply written and checked; ask again while it is not fit to send."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Written:
         reply: The reply; None when no try was fit.
         problem: What was wrong with the last try that was not.
         tries: How often the model was asked.
-        seconds: Time of all tries.
+        seconds: Time of all tries together.
     """
 
     reply: Reply | None
@@ -36,7 +36,17 @@ class Written:
 async def write_reply(
     generator: Generator, prompt: Prompt, *, last_own: str | None, checks: Sequence[Check], metrics: Metrics
 ) -> Written:
-    """Ask the model up to three times for a reply that passes all checks; each try draws words anew.
+    """Ask the model up to three times for a reply that passes all checks; each try samples afresh.
+
+    Args:
+        generator: Writes the reply.
+        prompt: What to answer.
+        last_own: What the owner's side said last in the chat; a reply must not repeat it.
+        checks: Further checks, after those on quality.
+        metrics: Counts tries and times.
+
+    Returns:
+        The first reply that passed, or the last problem.
 
     Raises:
         GeneratorError: The model failed, or can't be reached.
@@ -46,10 +56,10 @@ async def write_reply(
         reply = await generator.generate(prompt)
         seconds += reply.seconds
         metrics.generation_s.observe(reply.seconds)
-        found = inspect(Draft(reply, last_own), checks)
-        if found is None:
+        current = inspect(Draft(reply, last_own), checks)
+        if current is None:
             return Written(reply, problem, attempt, seconds)
-        problem = found
+        problem = current
         metrics.retries.inc()
-        log.info("try %d was not fit to send: %s", attempt, found)
+        log.info("reply %d of %d was not fit to send: %s", attempt, TRIES, problem)
     return Written(None, problem, TRIES, seconds)

@@ -22,9 +22,9 @@ from userbot.store.replies import ReplyState
 async def test_burst_of_an_allowed_friend_gets_one_answer(store: Store, clock: FakeClock, ally: Chat) -> None:
     generator = ScriptedGenerator("hey|what's up")
     async with Core(store, clock, generator) as core:
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(5)
-        await core.hear(ally, contact_says(2, "you there?", clock))
+        await core.receive(ally, contact_says(2, "you there?", clock))
         await core.advance(6)
         assert core.messenger.sent == []
         await core.advance(60)
@@ -40,10 +40,10 @@ async def test_failure_that_nobody_foresaw_is_tried_again_as_long_as_an_answer_m
 ) -> None:
     generator = ScriptedGenerator(*[ZeroDivisionError()] * 2, "back", *[ZeroDivisionError()] * 99)
     async with Core(store, clock, generator) as core:
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(150)
         assert core.messenger.sent == [(101, "back")]
-        await core.hear(ally, contact_says(2, "and?", clock))
+        await core.receive(ally, contact_says(2, "and?", clock))
         await core.advance(2 * 3600)
         tried = len(generator.prompts)
         await core.advance(600)
@@ -54,7 +54,7 @@ async def test_failure_that_nobody_foresaw_is_tried_again_as_long_as_an_answer_m
 async def test_draft_mode_fills_the_draft_box_and_sends_nothing(store: Store, clock: FakeClock, ally: Chat) -> None:
     store.chats.set_mode(101, Mode.DRAFT)
     async with Core(store, clock, ScriptedGenerator("one|two")) as core:
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(60)
         assert core.messenger.drafts == {101: "one\ntwo"}
         assert core.messenger.acts == []
@@ -65,7 +65,7 @@ async def test_owners_draft_is_left_alone(store: Store, clock: FakeClock, ally: 
     store.chats.set_mode(101, Mode.DRAFT)
     async with Core(store, clock) as core:
         core.messenger.drafts[101] = "the owner's"
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(60)
         assert core.messenger.drafts == {101: "the owner's"}
     assert store.replies.newest()[0].reason == "the owner has a draft there"
@@ -76,10 +76,10 @@ async def test_group_is_answered_only_when_addressed_and_by_a_quote(store: Store
     store.chats.save([group])
     store.chats.set_mode(group.id, Mode.AUTO)
     async with Core(store, clock) as core:
-        await core.hear(group, contact_says(1, "who comes", clock, -300))
+        await core.receive(group, contact_says(1, "who comes", clock, -300))
         await core.advance(60)
         assert core.messenger.sent == []
-        await core.hear(group, contact_says(2, "and you?", clock, -300), mentions_owner=True)
+        await core.receive(group, contact_says(2, "and you?", clock, -300), mentions_owner=True)
         await core.advance(60)
         assert core.messenger.sent == [(-300, "re: and you?")]
         assert core.messenger.quotes == [2]
@@ -87,7 +87,7 @@ async def test_group_is_answered_only_when_addressed_and_by_a_quote(store: Store
 
 async def test_stale_message_is_read_and_not_answered(store: Store, clock: FakeClock, ally: Chat) -> None:
     async with Core(store, clock) as core:
-        await core.hear(ally, replace(contact_says(1, "hi", clock), sent_at=START - timedelta(hours=2)))
+        await core.receive(ally, replace(contact_says(1, "hi", clock), sent_at=START - timedelta(hours=2)))
         await core.advance(60)
         assert core.messenger.acts == []
     assert store.messages.count() == 1
@@ -100,7 +100,7 @@ async def test_stale_message_is_read_and_not_answered(store: Store, clock: FakeC
 async def test_held_burst_that_grows_stale_is_refused(store: Store, clock: FakeClock, ally: Chat) -> None:
     store.chats.pause(101, START + timedelta(hours=5))
     async with Core(store, clock) as core:
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(60)
         assert store.replies.newest()[0].state is ReplyState.HELD
         await core.advance(4000)
@@ -110,10 +110,10 @@ async def test_held_burst_that_grows_stale_is_refused(store: Store, clock: FakeC
 async def test_owner_online_holds_the_answer_until_he_was_away(store: Store, clock: FakeClock, ally: Chat) -> None:
     config = reply_config(pace=0, only_offline_min=10)
     async with Core(store, clock, config=config) as core:
-        await core.tell(OwnerOnline(online=True))
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.emit(OwnerOnline(online=True))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(100)
-        await core.tell(OwnerOnline(online=False))
+        await core.emit(OwnerOnline(online=False))
         await core.advance(500)
         assert core.messenger.sent == []
         await core.advance(200)
@@ -127,13 +127,13 @@ async def test_owner_must_write_after_so_many_replies_in_several_bubbles(
     generator = ScriptedGenerator("a|b|c|d", "e|f|g|h", "i|j|k|l")
     async with Core(store, clock, generator, config) as core:
         for number, text in enumerate(["one", "what else", "and then", "go on please"], 1):
-            await core.hear(ally, contact_says(number * 10, text, clock))
+            await core.receive(ally, contact_says(number * 10, text, clock))
             await core.advance(60)
         assert len(core.messenger.sent) == 12
         assert store.replies.newest()[0].reason == "3 replies without the owner: it is the owner's turn"
-        await core.hear(ally, owner_says(99, "me again", clock))
+        await core.receive(ally, owner_says(99, "me again", clock))
         await core.advance(1801)
-        await core.hear(ally, contact_says(100, "good", clock))
+        await core.receive(ally, contact_says(100, "good", clock))
         await core.advance(60)
         assert core.messenger.sent[12:] == [(101, "re: good")]
 
@@ -141,7 +141,7 @@ async def test_owner_must_write_after_so_many_replies_in_several_bubbles(
 async def test_model_server_away_holds_the_answer_with_the_reason(store: Store, clock: FakeClock, ally: Chat) -> None:
     away = GeneratorUnavailableError("The model server is away.")
     async with Core(store, clock, ScriptedGenerator(away, GeneratorError("It failed."), "back")) as core:
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(8)
         held = store.replies.newest()[0]
         assert (held.state, held.reason) == (
@@ -156,12 +156,12 @@ async def test_model_server_away_holds_the_answer_with_the_reason(store: Store, 
 async def test_unfit_reply_is_written_anew_and_then_held(store: Store, clock: FakeClock, ally: Chat) -> None:
     cut = Reply(bubbles=("so I",), finish="length")
     async with Core(store, clock, ScriptedGenerator(cut, "", "fine", cut, cut, cut)) as core:
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(8)
         assert core.messenger.sent == [(101, "fine")]
         timings = store.replies.newest()[0].timings
         assert timings is not None and timings["tries"] == 3
-        await core.hear(ally, contact_says(2, "and?", clock))
+        await core.receive(ally, contact_says(2, "and?", clock))
         await core.advance(600)
         assert len(core.messenger.sent) == 1
     held = store.replies.newest()[0]
@@ -174,9 +174,9 @@ async def test_unfit_reply_is_written_anew_and_then_held(store: Store, clock: Fa
 async def test_redelivered_message_is_not_answered_twice(store: Store, clock: FakeClock, ally: Chat) -> None:
     async with Core(store, clock) as core:
         message = contact_says(1, "hi", clock)
-        await core.hear(ally, message)
+        await core.receive(ally, message)
         await core.advance(60)
-        await core.hear(ally, message)
+        await core.receive(ally, message)
         await core.advance(60)
         assert len(core.messenger.sent) == 1
 
@@ -185,13 +185,13 @@ async def test_prompt_is_cut_as_the_active_adapter_was_trained(store: Store, clo
     generator = ScriptedGenerator()
     generator.rules_by_adapter["a2"] = PromptRules(session_gap=timedelta(minutes=10), system_line=False)
     async with Core(store, clock, generator) as core:
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(1800)
-        await core.hear(ally, contact_says(2, "so?", clock))
+        await core.receive(ally, contact_says(2, "so?", clock))
         await core.advance(60)
         await generator.activate("a2")
         await core.advance(1800)
-        await core.hear(ally, contact_says(3, "and?", clock))
+        await core.receive(ally, contact_says(3, "and?", clock))
         await core.advance(60)
     assert [(len(prompt.turns), prompt.system) for prompt in generator.prompts] == [
         (1, "Chat with Vera."),

@@ -18,10 +18,10 @@ from userbot.store.replies import Bubble, Decision, OutboxItem, ReplyState
 async def test_echo_that_comes_before_the_answer_is_not_the_owner(store: Store, clock: FakeClock, ally: Chat) -> None:
     async with Core(store, clock, ScriptedGenerator("one|two")) as core:
         core.messenger.gate = asyncio.Event()
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(8)
         assert core.outbox.is_sending(101)
-        await core.hear(ally, owner_says(1001, "one", clock))
+        await core.receive(ally, owner_says(1001, "one", clock))
         core.messenger.gate.set()
         await core.settle()
         await core.advance(5)
@@ -41,7 +41,7 @@ async def test_echo_after_a_crash_in_mid_send_is_not_the_owner_and_not_sent_agai
     )
     store.replies.claim(store.replies.pending()[0].id)
     async with Core(store, clock) as core:
-        await core.hear(ally, owner_says(1001, "hey", clock))
+        await core.receive(ally, owner_says(1001, "hey", clock))
         await core.advance(60)
         assert core.messenger.sent == []
     assert store.replies.newest()[0].state is ReplyState.SENT

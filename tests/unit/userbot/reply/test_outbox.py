@@ -22,7 +22,7 @@ from userbot.store.replies import OutboxState, ReplyState
 
 async def test_read_comes_first_then_typing_then_the_bubble(store: Store, clock: FakeClock, ally: Chat) -> None:
     async with Core(store, clock, ScriptedGenerator("a longer answer of some forty characters"), PACED) as core:
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(120)
         acts = [name for name, _ in core.messenger.acts]
     assert acts[:2] == ["read", "typing"]
@@ -36,9 +36,9 @@ async def test_flood_wait_stops_all_chats_until_it_is_over(store: Store, clock: 
     store.chats.set_mode(103, Mode.AUTO)
     async with Core(store, clock) as core:
         core.messenger.faults = [FloodError("Wait.", 300)]
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(8)
-        await core.hear(other, contact_says(1, "yo", clock, 103))
+        await core.receive(other, contact_says(1, "yo", clock, 103))
         await core.advance(250)
         assert core.messenger.sent == []
         await core.advance(60)
@@ -51,9 +51,9 @@ async def test_slow_mode_of_one_chat_stops_no_other(store: Store, clock: FakeClo
     store.chats.set_mode(103, Mode.AUTO)
     async with Core(store, clock) as core:
         core.messenger.faults = [FloodError("Wait.", 300, one_chat=True)]
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(8)
-        await core.hear(other, contact_says(1, "yo", clock, 103))
+        await core.receive(other, contact_says(1, "yo", clock, 103))
         await core.advance(20)
         assert core.messenger.sent == [(103, "re: yo")]
         await core.advance(300)
@@ -63,19 +63,19 @@ async def test_slow_mode_of_one_chat_stops_no_other(store: Store, clock: FakeClo
 async def test_spam_limit_pauses_everything_and_tells_the_owner(store: Store, clock: FakeClock, ally: Chat) -> None:
     async with Core(store, clock) as core:
         core.messenger.faults = [SpamLimitError("Telegram takes this account for a spammer.")]
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(8)
-        await core.hear(ally, contact_says(2, "hello?", clock))
+        await core.receive(ally, contact_says(2, "hello?", clock))
         await core.advance(600)
         assert core.messenger.sent == []
-        assert core.messenger.told == ["All chats are paused for a day. Telegram takes this account for a spammer."]
+        assert core.messenger.notified == ["All chats are paused for a day. Telegram takes this account for a spammer."]
     assert store.replies.newest()[0].reason == "everything is paused"
 
 
 async def test_lost_connection_is_tried_again_in_order(store: Store, clock: FakeClock, ally: Chat) -> None:
     async with Core(store, clock, ScriptedGenerator("a|b|c")) as core:
         core.messenger.faults = [OfflineError("gone"), OfflineError("gone")]
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(60)
         assert [text for _, text in core.messenger.sent] == ["a", "b", "c"]
 
@@ -83,7 +83,7 @@ async def test_lost_connection_is_tried_again_in_order(store: Store, clock: Fake
 async def test_refused_message_fails_the_reply_with_the_reason(store: Store, clock: FakeClock, ally: Chat) -> None:
     async with Core(store, clock, ScriptedGenerator("a|b")) as core:
         core.messenger.faults = [TelegramError("Telegram refused: you are blocked.")]
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(60)
         assert core.messenger.sent == []
     failed = store.replies.newest()[0]
@@ -93,7 +93,7 @@ async def test_refused_message_fails_the_reply_with_the_reason(store: Store, clo
 async def test_lost_session_stops_the_daemon_and_keeps_the_bubble(store: Store, clock: FakeClock, ally: Chat) -> None:
     async with Core(store, clock) as core:
         core.messenger.faults = [SessionLostError("Revoked.")]
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(8)
         assert [type(exc) for exc in core.failures] == [SessionLostError]
     assert len(store.replies.pending()) == 1
@@ -103,7 +103,7 @@ async def test_pending_bubbles_are_delivered_after_a_restart_with_the_same_rando
     store: Store, clock: FakeClock, ally: Chat
 ) -> None:
     async with Core(store, clock, ScriptedGenerator("one|two"), PACED) as core:
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(8)
     ids = [item.random_id for item in store.replies.pending()]
     assert len(ids) == 2
@@ -115,7 +115,7 @@ async def test_pending_bubbles_are_delivered_after_a_restart_with_the_same_rando
 
 async def test_bubbles_left_for_too_long_are_not_sent(store: Store, clock: FakeClock, ally: Chat) -> None:
     async with Core(store, clock, ScriptedGenerator("late"), PACED) as core:
-        await core.hear(ally, contact_says(1, "hi", clock))
+        await core.receive(ally, contact_says(1, "hi", clock))
         await core.advance(8)
     clock.advance(5 * 3600)
     async with Core(store, clock) as core:
@@ -135,7 +135,7 @@ async def test_store_that_fails_for_a_while_ends_nothing_and_doubles_nothing(
         with monkeypatch.context() as full:
             for name in ("mark_sent", "fail", "cancel", "claim"):
                 full.setattr(store.replies, name, fail)
-            await core.hear(ally, contact_says(1, "hi", clock))
+            await core.receive(ally, contact_says(1, "hi", clock))
             await core.advance(300)
         await core.advance(60)
         assert core.messenger.sent == [(101, "hey")]

@@ -16,9 +16,9 @@ from userbot.store.replies import ReplyState
 
 async def test_typing_of_the_contact_puts_the_answer_off(store: Store, clock: FakeClock, ally: Chat) -> None:
     async with Core(store, clock) as core:
-        await core.hear(ally, contact_says(1, "wait", clock))
+        await core.receive(ally, contact_says(1, "wait", clock))
         await core.advance(5)
-        await core.tell(ContactTyping(chat_id=101))
+        await core.emit(ContactTyping(chat_id=101))
         await core.advance(6)
         assert core.messenger.sent == []
         await core.advance(2)
@@ -29,10 +29,10 @@ async def test_bubble_during_generation_cancels_it_and_starts_over(store: Store,
     gate = asyncio.Event()
     generator = ScriptedGenerator(gate=gate)
     async with Core(store, clock, generator) as core:
-        await core.hear(ally, contact_says(1, "one", clock))
+        await core.receive(ally, contact_says(1, "one", clock))
         await core.advance(8)
         assert len(generator.prompts) == 1
-        await core.hear(ally, contact_says(2, "two", clock))
+        await core.receive(ally, contact_says(2, "two", clock))
         assert generator.cancelled == 1
         gate.set()
         await core.advance(8)
@@ -44,10 +44,10 @@ async def test_bubble_before_the_first_one_is_out_takes_the_answer_back(
     store: Store, clock: FakeClock, ally: Chat
 ) -> None:
     async with Core(store, clock, ScriptedGenerator("first", "both"), PACED) as core:
-        await core.hear(ally, contact_says(1, "one", clock))
+        await core.receive(ally, contact_says(1, "one", clock))
         await core.advance(7.1)
         assert len(store.replies.pending()) == 1
-        await core.hear(ally, contact_says(2, "two", clock))
+        await core.receive(ally, contact_says(2, "two", clock))
         assert store.replies.pending() == []
         await core.advance(60)
         assert core.messenger.sent == [(101, "both")]
@@ -59,10 +59,10 @@ async def test_bubble_between_two_of_the_answer_is_answered_after_them(
 ) -> None:
     generator = ScriptedGenerator("first|second", "third")
     async with Core(store, clock, generator, PACED) as core:
-        await core.hear(ally, contact_says(1, "one", clock))
+        await core.receive(ally, contact_says(1, "one", clock))
         while not core.messenger.sent:
             await core.advance(0.5)
-        await core.hear(ally, contact_says(2, "two", clock))
+        await core.receive(ally, contact_says(2, "two", clock))
         await core.advance(120)
         assert [text for _, text in core.messenger.sent] == ["first", "second", "third"]
         assert generator.prompts[-1].turns[-1].bubbles == ("two",)
@@ -72,10 +72,10 @@ async def test_edit_and_deletion_reach_the_answer(store: Store, clock: FakeClock
     generator = ScriptedGenerator()
     async with Core(store, clock, generator) as core:
         first = contact_says(1, "helo", clock)
-        await core.hear(ally, first, contact_says(2, "oops", clock))
+        await core.receive(ally, first, contact_says(2, "oops", clock))
         await core.advance(5)
-        await core.tell(Edited(message=replace(first, text="hello", edited_at=clock())))
-        await core.tell(Deleted(message_ids=(2,)))
+        await core.emit(Edited(message=replace(first, text="hello", edited_at=clock())))
+        await core.emit(Deleted(message_ids=(2,)))
         await core.advance(6)
         assert generator.prompts == []
         await core.advance(2)
@@ -84,8 +84,8 @@ async def test_edit_and_deletion_reach_the_answer(store: Store, clock: FakeClock
 
 async def test_deleted_burst_is_not_answered(store: Store, clock: FakeClock, ally: Chat) -> None:
     async with Core(store, clock) as core:
-        await core.hear(ally, contact_says(1, "oops", clock))
-        await core.tell(Deleted(message_ids=(1,)))
+        await core.receive(ally, contact_says(1, "oops", clock))
+        await core.emit(Deleted(message_ids=(1,)))
         await core.advance(60)
         assert core.messenger.acts == []
 
