@@ -56,7 +56,7 @@ def test_import_shows_a_table_and_a_second_import_adds_nothing(clone: Clone) -> 
     code, out, err = clone("import", str(EXPORT_PATH))
     assert code == 0
     assert f"{FRIEND_NAME}" in out and "2,974 new, 0 known before" in out and "Skipped: 6 service messages." in out
-    assert "1 group holds your messages only" in err
+    assert "1 group holds only your messages" in err
     assert "0 new, 2,974 known before" in clone("import", str(EXPORT_PATH))[1]
 
 

@@ -69,7 +69,6 @@ class _Survey:
     dates: list[tuple[int, int, int]] = field(default_factory=list)
     dotted: bool = False
     halves: bool = False
-    first: str = ""
 
 
 def read_whatsapp(source: Source, hints: Hints) -> Iterator[Item]:
