@@ -45,6 +45,10 @@ pytestmark = [
     pytest.mark.skipif(not can_run_kernels(), reason="needs a GPU of compute capability 8 and Triton"),
     # torch.compile recommends TF32 where a graph holds float32 products, which training keeps exact.
     pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores:UserWarning"),
+    # torch.compile imports a module of torch's that still uses what torch deprecates.
+    pytest.mark.filterwarnings(r"ignore:`torch\.jit\.script_method` is deprecated:DeprecationWarning"),
+    # Tracing bitsandbytes's product, torch.compile makes an object of a class that torch wants to be used without.
+    pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning"),
     # torch.compile reports that it computes the softmax of a wide row in two passes.
     pytest.mark.filterwarnings(r"ignore:\s*Online softmax is disabled:UserWarning"),
 ]
