@@ -171,7 +171,7 @@ def test_pull_fetches_the_named_chat_only(
     verbs: list[Callable[[], int]] = [lambda: _run(monkeypatch, Person(), "pull", "Vera")] * 2
     assert [verb() for verb in verbs] == [0, 0]
     out = capsys.readouterr().out
-    assert "5 new messages; 1 of 1 chats" in out and "0 new messages" in out
+    assert "5 new messages; 1 of 1 chat fetched to the beginning." in out and "0 new messages" in out
     with Store.open(tmp_path / "home" / "clone.db") as store:
         assert [chat.title for chat in store.chats.all()] == ["Vera"]
         assert store.messages.count() == 5
