@@ -9,8 +9,8 @@ from fixtures.exports.shapes import ERAS
 
 from userbot.importers import FORMATS
 
-HERE = Path(__file__).parent
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests" / "unit" / "userbot" / "importers"
 ROWS = [
     [cell.strip() for cell in line.strip("| \n").split(" | ")]
     for line in (ROOT / "docs" / "formats.md").read_text(encoding="utf-8").splitlines()
@@ -34,6 +34,6 @@ def test_table_of_eras_names_each_era_that_is_tested() -> None:
 
 def test_every_test_that_the_table_names_exists() -> None:
     named = {name for row in ROWS if len(row) == 4 and row[0] != "format" for name in ticked(row[3])}
-    source = "".join(path.read_text(encoding="utf-8") for path in HERE.rglob("test_*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
     assert len(named) > 15
     assert {name for name in named if f"def {name}(" not in source} == set()
