@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from training import tiny
+from training.tiny import embedded
 from userbot.domain.errors import BaseDamagedError
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-PACKED = Path(tiny.__file__).parent
+PACKED = Path(embedded.__file__).parent
 SIZE_CAP_BYTES = 16_000_000
 CONVERSATION = [
     {"role": "system", "content": "Отвечай коротко."},
@@ -35,7 +35,7 @@ UNSEEN = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.materialise(tmp_path_factory.mktemp("bases"))
+    return embedded.materialise(tmp_path_factory.mktemp("bases"))
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +52,18 @@ def model(folder: Path) -> Any:
 def packed_copy(tmp_path: Path) -> Path:
     copy = tmp_path / "packed"
     copy.mkdir()
-    for name in (*tiny.COPIED, tiny.WEIGHTS, tiny.CHECKSUMS):
+    for name in (*embedded.COPIED, embedded.WEIGHTS, embedded.CHECKSUMS):
         shutil.copy(PACKED / name, copy / name)
     return copy
 
 
 def test_checksums_are_read_as_sha256sum_writes_them() -> None:
-    assert tiny.read_checksums("ab12  config.json\n\ncd34  name with spaces\n") == {
+    assert embedded.read_checksums("ab12  config.json\n\ncd34  name with spaces\n") == {
         "config.json": "ab12",
         "name with spaces": "cd34",
     }
     with pytest.raises(ValueError, match="not enough values"):
-        tiny.read_checksums("ab12\n")
+        embedded.read_checksums("ab12\n")
 
 
 def test_committed_files_stay_below_the_size_cap() -> None:
@@ -78,9 +78,9 @@ def test_model_is_a_mistral_whose_layers_quantise_to_4_bit(model: Any) -> None:
 
 
 def test_second_expansion_finds_the_first(folder: Path) -> None:
-    before = (folder / tiny.EXPANDED).stat().st_mtime_ns
-    assert tiny.materialise(folder.parent) == folder
-    assert (folder / tiny.EXPANDED).stat().st_mtime_ns == before
+    before = (folder / embedded.EXPANDED).stat().st_mtime_ns
+    assert embedded.materialise(folder.parent) == folder
+    assert (folder / embedded.EXPANDED).stat().st_mtime_ns == before
 
 
 def test_expansion_leaves_nothing_else_in_the_cache(folder: Path) -> None:
@@ -90,27 +90,27 @@ def test_expansion_leaves_nothing_else_in_the_cache(folder: Path) -> None:
 def test_expanded_folder_that_was_damaged_is_made_again(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / folder.name
     shutil.copytree(folder, copy)
-    (copy / tiny.EXPANDED).write_bytes(b"cut off")
-    assert tiny.materialise(tmp_path) == copy
-    assert (copy / tiny.EXPANDED).read_bytes() == (folder / tiny.EXPANDED).read_bytes()
+    (copy / embedded.EXPANDED).write_bytes(b"cut off")
+    assert embedded.materialise(tmp_path) == copy
+    assert (copy / embedded.EXPANDED).read_bytes() == (folder / embedded.EXPANDED).read_bytes()
 
 
 def test_expands_from_a_folder_that_is_read_only(packed_copy: Path, tmp_path: Path) -> None:
     packed_copy.chmod(0o555)
     try:
-        expanded = tiny.materialise(tmp_path / "cache", source=packed_copy)
+        expanded = embedded.materialise(tmp_path / "cache", source=packed_copy)
     finally:
         packed_copy.chmod(0o755)
-    assert (expanded / tiny.EXPANDED).exists()
+    assert (expanded / embedded.EXPANDED).exists()
 
 
 def test_damaged_weights_are_refused_and_nothing_is_left(packed_copy: Path, tmp_path: Path) -> None:
-    weights = packed_copy / tiny.WEIGHTS
+    weights = packed_copy / embedded.WEIGHTS
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
     weights.write_bytes(data)
     with pytest.raises(BaseDamagedError) as caught:
-        tiny.materialise(tmp_path / "cache", source=packed_copy)
+        embedded.materialise(tmp_path / "cache", source=packed_copy)
     assert str(caught.value) == (
         f"the embedded base is damaged: {weights} is missing or differs from its checksum; install again with "
         "`pip install --force-reinstall 'telegram-clone[train]'`, or in a checkout run `git checkout -- training/tiny`"
@@ -118,11 +118,11 @@ def test_damaged_weights_are_refused_and_nothing_is_left(packed_copy: Path, tmp_
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", [tiny.CHECKSUMS, tiny.WEIGHTS, "tokenizer.json"])
+@pytest.mark.parametrize("name", [embedded.CHECKSUMS, embedded.WEIGHTS, "tokenizer.json"])
 def test_missing_packed_file_is_refused(packed_copy: Path, tmp_path: Path, name: str) -> None:
     (packed_copy / name).unlink()
     with pytest.raises(BaseDamagedError, match=name):
-        tiny.materialise(tmp_path / "cache", source=packed_copy)
+        embedded.materialise(tmp_path / "cache", source=packed_copy)
 
 
 @pytest.mark.parametrize("start", [0, 1])
