@@ -1,4 +1,4 @@
-"""From a store to an adapter on the shelf: the run, its log, its manifest, stopping and going on."""
+"""From a store to an adapter on the shelf: the run, its log, its manifest, stopping and resuming."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_run_ends_with_an_adapter_that_knows_its_own_history(
     shelf = AdapterShelf(paths.adapters)
     assert shelf.verify(manifest.id) == manifest
     assert set(manifest.files) == {"adapter_config.json", "adapter_model.safetensors"}
-    assert shelf.active() is None, "promoting is the caller's decision"
+    assert shelf.active() is None, "activating is the caller's decision"
 
     assert (manifest.base, manifest.parent, manifest.text_format) == (str(base), None, "chat")
     assert manifest.config["lora"]["r"] == 4
@@ -135,7 +135,7 @@ def test_a_run_ends_with_an_adapter_that_knows_its_own_history(
     assert step.learning_rate is not None and step.memory_bytes and step.eta_s == 0
 
 
-def test_a_stopped_run_goes_on_with_the_same_losses(filled: Store, base: Path, paths: HomePaths, home: Path) -> None:
+def test_a_stopped_run_resumes_with_the_same_losses(filled: Store, base: Path, paths: HomePaths, home: Path) -> None:
     config = configure(base, lora={"r": 4, "dropout": 0.1}, epochs=2)
     whole = RecordedProgress()
     other = HomePaths(home / "other")
@@ -159,7 +159,7 @@ def test_a_stopped_run_goes_on_with_the_same_losses(filled: Store, base: Path, p
         resume(filled, paths)
 
 
-def test_stopped_run_does_not_go_on_without_consent(filled: Store, base: Path, paths: HomePaths) -> None:
+def test_a_stopped_run_is_not_resumed_without_consent(filled: Store, base: Path, paths: HomePaths) -> None:
     with pytest.raises(TrainingStoppedError):
         train(filled, configure(base), paths=paths, should_stop=lambda: True)
     [run] = paths.runs.iterdir()
@@ -222,7 +222,7 @@ def test_interrupted_run_is_deleted_when_a_consent_is_withdrawn(filled: Store, b
     assert list(paths.runs.iterdir()) == []
 
 
-def test_training_goes_on_from_a_parent_and_is_compared_with_the_one_in_service(
+def test_training_continues_from_a_parent_and_is_compared_with_the_active_adapter(
     filled: Store, base: Path, paths: HomePaths, home: Path
 ) -> None:
     first = train(filled, configure(base, epochs=3), paths=paths)
@@ -245,7 +245,7 @@ def test_training_goes_on_from_a_parent_and_is_compared_with_the_one_in_service(
         train(filled, configure(foreign), paths=paths, parent=first.id)
 
 
-def test_training_does_not_go_on_from_what_learned_a_chat_without_consent(
+def test_training_does_not_continue_from_an_adapter_of_a_chat_without_consent(
     filled: Store, base: Path, paths: HomePaths
 ) -> None:
     first = train(filled, configure(base, max_steps=1), paths=paths)

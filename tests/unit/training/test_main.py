@@ -73,15 +73,6 @@ def test_former_names_of_training_settings_are_told(tmp_path: Path) -> None:
     )
 
 
-def test_settings_under_former_names_are_taken_with_a_line_each(tmp_path: Path) -> None:
-    settings = load_settings(tmp_path, train={"row_tokens": 512})
-
-    config, notes = configure(settings, give(set=["attention=rows"]))
-
-    assert (config.max_pack_tokens, config.attention) == (512, "packed")
-    assert len(notes) == 2 and "row_tokens" in notes[0] and "packed" in notes[1]
-
-
 @pytest.mark.parametrize("text", ["epochs", "=2", " = "])
 def test_what_is_no_setting_names_the_form(text: str) -> None:
     with pytest.raises(ConfigError, match="is no setting: write --set NAME=VALUE"):

@@ -1,4 +1,4 @@
-"""The eye on a new adapter: it speaks when more is taken back than before, once, and not by chance."""
+"""The proposal of a rollback: made when more is taken back than before, once, and not by chance."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def answer(store: Store, adapter: str, replies: int, *, undone: int = 0, deleted
             store.messages.mark_deleted(101, [number + 1])
 
 
-def test_more_replies_taken_back_than_before_is_told_once(store: Store, friend: Chat, shelf: AdapterShelf) -> None:
+def test_more_replies_taken_back_than_before_are_reported_once(store: Store, friend: Chat, shelf: AdapterShelf) -> None:
     answer(store, "old", 50, undone=1)
     answer(store, "new", 40, undone=4, deleted=5)
 
-    told = propose_rollback(store, shelf, min_replies=40)
+    proposal = propose_rollback(store, shelf, min_replies=40)
 
-    assert told == (
+    assert proposal == (
         "Since adapter new took over you have taken back 9 of its 40 replies; of the 50 before, by old, it was 1. "
         "To go back to that one: /clone rollback"
     )

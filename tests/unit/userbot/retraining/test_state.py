@@ -1,4 +1,4 @@
-"""The state of a training: what is stored as it goes on, how often, and the line that is shown."""
+"""The state of a training: what is stored while it runs, how often, and the line that is shown."""
 
 from __future__ import annotations
 
