@@ -83,15 +83,11 @@ async def log_in(settings: Settings, store: Store, *, qr: bool) -> str:
     def show(text: str) -> None:
         errors.print(escape(text))
 
-    def show_qr(url: str) -> None:
-        errors.print("Telegram on your phone: Settings → Devices → Link Desktop Device, and scan:")
-        segno.make(url).terminal(sys.stderr, compact=True)
-
     try:
         async with steps.connect_for_login(make_telegram_options(settings)) as client:
             account = await steps.read_account(client)
             if account is None and qr:
-                account = await steps.login_by_qr(client, show_code=show_qr, ask_password=ask_password, show=show)
+                account = await steps.login_by_qr(client, show_code=_show_qr, ask_password=ask_password, show=show)
             elif account is None:
                 account = await steps.login(
                     client, ask_phone=ask_phone, ask_code=ask_code, ask_password=ask_password, show=show
@@ -101,6 +97,11 @@ async def log_in(settings: Settings, store: Store, *, qr: bool) -> str:
     store.facts.set(OWNER_ID, account.id)
     store.facts.set(OWNER_NAME, account.name)
     return account.name
+
+
+def _show_qr(url: str) -> None:
+    errors.print("Telegram on your phone: Settings → Devices → Link Desktop Device, and scan:")
+    segno.make(url).terminal(sys.stderr, compact=True)
 
 
 def logout(context: typer.Context) -> None:

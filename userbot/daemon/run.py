@@ -48,11 +48,8 @@ async def run_daemon(
         log.warning("%s", note)
     stop = stop or asyncio.Event()
     shelf = AdapterShelf(settings.paths.adapters)
-    if generator is None and shelf.active() is None and settings.generator.kind == "local":
-        raise NoAdapterError(
-            "There is no adapter yet: the clone has not learned to write like you. Train one with `clone train`, "
-            "or try everything without an account: `clone demo`."
-        )
+    if generator is None:
+        _check_adapter(settings, shelf)
     with Store.open(settings.paths.database) as store, _signals(stop):
         daemon = Daemon(settings, store, shelf, reconcile_every_s=reconcile_every_s)
         work = asyncio.create_task(daemon.run(generator, ready=ready or asyncio.Event(), stop=stop), name="run")
@@ -60,7 +57,7 @@ async def run_daemon(
         try:
             await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done() and not daemon.is_serving:
-                # Without a network it never ends to connect, and loading a model takes long.
+                # Without a network the connecting never ends, and loading a model takes long.
                 work.cancel()
             await work
         except asyncio.CancelledError:
@@ -70,6 +67,14 @@ async def run_daemon(
             stopping.cancel()
             daemon.thread.close()
     return 0
+
+
+def _check_adapter(settings: Settings, shelf: AdapterShelf) -> None:
+    if shelf.active() is None and settings.generator.kind == "local":
+        raise NoAdapterError(
+            "There is no adapter yet: the clone has not learned to write like you. Train one with `clone train`, "
+            "or try everything without an account: `clone demo`."
+        )
 
 
 @contextmanager
