@@ -39,19 +39,16 @@ def make_report(
         The report, chats with most supervised turns first.
     """
     supervised, evaluated = _count_turns(train), _count_turns(held_out)
-    reports = [
+    counts = {"messages": n_messages, "own_turns": own_turns, "supervised": supervised, "held_out": evaluated}
+    reports = (
         ChatReport(
             chat_id=chat.id,
             title=chat.title,
-            messages=n_messages.get(chat.id, 0),
-            own_turns=own_turns.get(chat.id, 0),
-            supervised=supervised[chat.id],
-            held_out=evaluated[chat.id],
             left_out=refused.get(chat.id),
+            **{name: by_chat.get(chat.id, 0) for name, by_chat in counts.items()},
         )
         for chat in chats
-    ]
-    lengths = sorted(length for _, length in train)
+    )
     return DataReport(
         chats=tuple(sorted(reports, key=lambda report: (-report.supervised, -report.own_turns, report.title))),
         left_out={reason: left_out[reason] for reason in Reason if left_out.get(reason)},
@@ -60,9 +57,9 @@ def make_report(
         held_out_samples=len(held_out),
         train_turns=supervised.total(),
         held_out_turns=evaluated.total(),
-        train_tokens=sum(lengths),
+        train_tokens=sum(length for _, length in train),
         supervised_tokens=_count_supervised(train, count_tokens),
-        lengths={percent: lengths[-(-len(lengths) * percent // 100) - 1] for percent in PERCENTILES if lengths},
+        lengths=_find_percentiles(sorted(length for _, length in train)),
         held_out_since=min((sample.newest_at for sample, _ in held_out), default=None),
     )
 
@@ -83,3 +80,7 @@ def _count_supervised(samples: Sequence[Measured], count_tokens: CountTokens) ->
         for turn, supervised in zip(sample.turns, sample.supervised, strict=True)
         if supervised
     )
+
+
+def _find_percentiles(lengths: Sequence[int]) -> dict[int, int]:
+    return {percent: lengths[-(-len(lengths) * percent // 100) - 1] for percent in PERCENTILES if lengths}

@@ -142,7 +142,7 @@ def make_eval_set(store: Store, new: Manifest, old: Manifest | None, *, models: 
     prompts = list_prompts(unseen, limit=config.gate.prompts)
     if not prompts:
         raise TooLittleDataError(
-            f"No held-out conversation is left that {new.id} and the active adapter were not trained on. Raise "
+            f"No held-out conversation is left that neither {new.id} nor the active adapter was trained on. Raise "
             f"data.held_out, or train afresh: clone train"
         )
     return EvalSet(held_out=unseen, prompts=prompts, supervised=list_supervised(data_set), margins=config.gate)

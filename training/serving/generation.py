@@ -52,20 +52,10 @@ def generate_tokens(
         GeneratorError: Memory ran out.
     """
     ids = torch.tensor([list(prompt)], device=model.device)
-    ends = list(end_ids)
     processors = LogitsProcessorList()
     if sampling.repetition_penalty != 1.0:
         penalty = RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty, prompt_ignore_length=len(prompt))
         processors.append(penalty)
-    # top_k is switched off: its default of 50 in transformers would cut the distribution a second time.
-    warpers = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
-    config = GenerationConfig(
-        do_sample=sampling.temperature > 0,
-        max_new_tokens=sampling.max_new_tokens,
-        eos_token_id=ends,
-        pad_token_id=ends[0],
-        **(warpers if sampling.temperature else {}),
-    )
     devices = [ids.device] if ids.device.type == "cuda" else []
     try:
         with torch.random.fork_rng(devices=devices, enabled=sampling.seed is not None):
@@ -74,7 +64,7 @@ def generate_tokens(
             sequences = model.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
-                generation_config=config,
+                generation_config=_make_config(sampling, list(end_ids)),
                 logits_processor=processors,
                 stopping_criteria=StoppingCriteriaList([criterion]),
             )
@@ -85,3 +75,15 @@ def generate_tokens(
         ) from exc
     new: list[int] = sequences[0, len(prompt) :].tolist()
     return new
+
+
+def _make_config(sampling: Sampling, end_ids: list[int]) -> GenerationConfig:
+    # top_k is switched off: its default of 50 in transformers would cut the distribution a second time.
+    warpers = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+    return GenerationConfig(
+        do_sample=sampling.temperature > 0,
+        max_new_tokens=sampling.max_new_tokens,
+        eos_token_id=end_ids,
+        pad_token_id=end_ids[0],
+        **(warpers if sampling.temperature else {}),
+    )

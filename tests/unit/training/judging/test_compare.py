@@ -99,6 +99,6 @@ def test_no_prompt_left_is_an_error(talked: Store, tmp_path: Path) -> None:
         make_eval_set(talked, manifest(500), None, models=tmp_path)
 
     assert str(caught.value) == (
-        "No held-out conversation is left that a1 and the active adapter were not trained on. Raise data.held_out, or "
-        "train afresh: clone train"
+        "No held-out conversation is left that neither a1 nor the active adapter was trained on. Raise "
+        "data.held_out, or train afresh: clone train"
     )
