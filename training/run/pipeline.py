@@ -20,6 +20,7 @@ from userbot.store.adapters import AdapterShelf, Manifest, check_base, new_id
 from userbot.store.runs import RunFolder, RunRecord, RunState, list_unfinished
 
 if TYPE_CHECKING:
+    from training.model.base import BaseModel
     from userbot.store import Store
 
 
@@ -71,8 +72,7 @@ def train(
         MissingExtraError: Packages are missing.
     """
     check_extras(*(["bitsandbytes"] if config.load_in_4bit or config.optimizer != "adamw" else []))
-    from training.data.prepare import prepare_data
-    from training.model.base import load_tokenizer, resolve_base
+    from training.model.base import resolve_base
 
     base = resolve_base(config.base, models_dir=paths.models)
     adapted, note = adapt_to_base(config, base.name)
@@ -82,19 +82,12 @@ def train(
         _report_notes(reported, *notes, base.reason, note)
         try:
             known = _find_parent(store, AdapterShelf(paths.adapters), parent, reported)
-            data = prepare_data(store, adapted, tokenizer=load_tokenizer(base), folder=folder.path, parent=known)
+            record = _prepare(store, adapted, base, folder, known)
         except BaseException:
             folder.remove()  # it holds nothing to resume
             raise
-        record = RunRecord(
-            state=RunState.RUNNING,
-            base=base.name,
-            parent=known.id if known else None,
-            config=adapted.model_dump(mode="json"),
-            data=data,
-        )
         folder.write(record)
-        watch = ConsentWatch(store, data, folder, should_stop=should_stop)
+        watch = ConsentWatch(store, record.data, folder, should_stop=should_stop)
         return _Run(folder, record, paths, reported, clock).finish(watch)
 
 
@@ -216,6 +209,23 @@ def _report_notes(progress: Progress, *lines: str | None) -> None:
     for line in lines:
         if line:
             progress.report(Note(line))
+
+
+def _prepare(
+    store: Store, config: TrainConfig, base: BaseModel, folder: RunFolder, parent: Manifest | None
+) -> RunRecord:
+    """Write the samples into the run's folder, and return the record of a run that can be resumed."""
+    from training.data.prepare import prepare_data
+    from training.model.base import load_tokenizer
+
+    data = prepare_data(store, config, tokenizer=load_tokenizer(base), folder=folder.path, parent=parent)
+    return RunRecord(
+        state=RunState.RUNNING,
+        base=base.name,
+        parent=parent.id if parent else None,
+        config=config.model_dump(mode="json"),
+        data=data,
+    )
 
 
 def _find_parent(store: Store, shelf: AdapterShelf, parent: str | None, progress: Progress) -> Manifest | None:
