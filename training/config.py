@@ -15,6 +15,7 @@ from userbot.config.explain import explain, list_fields, suggest
 from userbot.config.former_names import FormerNameWarning
 from userbot.domain.errors import ConfigError
 from userbot.domain.prompt_rules import DEFAULT_RULES
+from userbot.domain.sampling import Sampling
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.3"
 TINY = "tiny"
@@ -72,7 +73,9 @@ class GateConfig(BaseModel):
     rate_margin: float = Field(
         0.1, ge=0, le=1, description="Allowed growth of the shares of empty, overlong, repetitive and copied replies"
     )
-    max_new_tokens: int = Field(128, ge=1, description="Longest reply, tokens; as the daemon has it")
+    max_new_tokens: int = Field(
+        Sampling().max_new_tokens, ge=1, description="Longest reply, tokens; as the daemon has it"
+    )
     seed: int = Field(7, description="Seed of the generated replies, the same for both")
 
 

@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from userbot.domain.errors import CloneError, GeneratorError
 from userbot.domain.messages import Reply, Turn
@@ -28,7 +28,7 @@ class TurnModel(Protocol):
         turns: Sequence[Turn],
         *,
         system: str | None = None,
-        sampling: Any = None,
+        sampling: Sampling | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> Reply:
         """Write the owner's next turn; give up soon after `should_stop` says so.
@@ -36,7 +36,7 @@ class TurnModel(Protocol):
         Args:
             turns: Oldest first.
             system: A line on who the contact is; None for none.
-            sampling: How words are drawn, in the model's own form; None takes its defaults.
+            sampling: How words are drawn; None takes the defaults.
             should_stop: Asked between tokens, from the thread that calls.
         """
         ...
@@ -59,14 +59,14 @@ class LocalGenerator:
         model: A loaded model.
         shelf: Where adapters are.
         adapter_id: Adapter that the model writes with; None for the bare base.
-        sampling: How words are drawn, in the model's own form.
+        sampling: How words are drawn; None takes the defaults.
 
     Raises:
         AdapterError: The adapter's manifest is missing or can't be read.
     """
 
     def __init__(
-        self, model: TurnModel, *, shelf: AdapterShelf, adapter_id: str | None = None, sampling: Any = None
+        self, model: TurnModel, *, shelf: AdapterShelf, adapter_id: str | None = None, sampling: Sampling | None = None
     ) -> None:
         self._model = model
         self._shelf = shelf
@@ -105,15 +105,13 @@ class LocalGenerator:
             AdapterError: The adapter can't be used with the base.
         """
 
-        def load() -> tuple[TurnModel, Any]:
-            from training.serving import clone_model as inference
+        def load() -> TurnModel:
+            from training.serving.clone_model import CloneModel
 
             folder = None if adapter_id is None else shelf.path(adapter_id)
-            model = inference.CloneModel.load(base, folder, models_dir=models, load_in_4bit=load_in_4bit)
-            return model, inference.Sampling(**asdict(sampling))
+            return CloneModel.load(base, folder, models_dir=models, load_in_4bit=load_in_4bit)
 
-        model, own_sampling = await asyncio.to_thread(load)
-        return cls(model, shelf=shelf, adapter_id=adapter_id, sampling=own_sampling)
+        return cls(await asyncio.to_thread(load), shelf=shelf, adapter_id=adapter_id, sampling=sampling)
 
     @property
     def adapter_id(self) -> str | None:
