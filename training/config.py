@@ -63,7 +63,7 @@ class LoraSettings(BaseModel):
 
 
 class GateConfig(BaseModel):
-    """How much worse than the adapter in service a new one may be."""
+    """How much worse than the active adapter a new one may be."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -125,7 +125,7 @@ class TrainConfig(BaseModel):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    # Chosen by itself for the embedded base, which is small enough to learn much faster and needs smaller updates.
+    # Chosen automatically for the embedded base, which is small enough to learn much faster and needs smaller updates.
     "tiny": {"learning_rate": 1.5e-3, "batch_tokens": 1024, "data": {"max_tokens": 512}},
     "small": {
         "max_pack_tokens": 4096,

@@ -15,14 +15,13 @@ import torch
 from benchmarks.speed.base import invent_samples
 from benchmarks.speed.variants import FULL, OURS, Ours
 from training.config import make_config
-from training.data.prepare import HELD_OUT, TRAIN
 from training.data.tokens import Tokens
 from training.events import Estimated, Event, Note, Stepped
 from training.loop.batches import plan_batches
 from training.loop.session import TrainingSession
 from training.model import device
 from userbot.domain.errors import TrainingStoppedError
-from userbot.store.runs import RunFolder
+from userbot.store.runs import HELD_OUT, TRAIN, RunFolder
 
 
 class Clock:

@@ -298,7 +298,7 @@ def test_the_process_stops_on_a_signal_and_its_run_can_be_resumed(
                 process.send_signal(signal.SIGTERM)
     assert process.returncode == 130
     assert events[-1]["event"] == "error"
-    assert "`clone train --resume` goes on from there." in events[-1]["text"]
+    assert "`clone train --resume` continues from there." in events[-1]["text"]
     assert events[-2]["event"] == "checkpoint"
 
     done = events[-2]["step"]

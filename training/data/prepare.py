@@ -15,8 +15,7 @@ from training.data.replay import choose_samples, is_unseen, list_known, merge_ra
 from training.data.tokens import Tokens, flatten
 from userbot.store import Store
 from userbot.store.adapters import Manifest
-
-TRAIN, HELD_OUT = "train", "held_out"
+from userbot.store.runs import HELD_OUT, TRAIN
 
 
 def prepare_data(

@@ -9,6 +9,7 @@ from typing import Any
 
 from training.data.samples import Sample
 from userbot.domain.errors import TooLittleDataError
+from userbot.store.runs import TRAIN
 
 Ranges = Mapping[str, Mapping[str, int]]
 """By chat id: `first_id` and `last_id` of the messages that were supervised."""
@@ -74,7 +75,7 @@ def is_unseen(sample: Sample, known: Ranges) -> bool:
 
 def list_known(data: Mapping[str, Any]) -> Ranges:
     """Return the ranges that an adapter and those before it were trained on, from its manifest's `data`."""
-    ranges: Ranges = data.get("known") or data.get("train", {}).get("chats", {})
+    ranges: Ranges = data.get("known") or data.get(TRAIN, {}).get("chats", {})
     return ranges
 
 

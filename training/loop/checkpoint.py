@@ -1,14 +1,4 @@
-"""Run folders and checkpoints: what a run needs to continue where it was.
-
-::
-
-    <home>/runs/<run id>/
-      run.json           configuration, base, parent, how the run stands
-      train/, held_out/  the samples as arrays, tokenised once
-      checkpoint.pt      adapter weights, optimiser, position; replaced whole
-      log.jsonl          every event
-      loss.png
-"""
+"""Checkpoints: what a run needs to continue where it was; `userbot.store.runs` shows the folder around them."""
 
 from __future__ import annotations
 
@@ -19,7 +9,7 @@ from typing import Any
 
 import torch
 
-_FORMER_KEYS = {"row_tokens": "max_pack_tokens"}  # of runs that a version before interrupted
+from training.config import FORMER_FIELDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,4 +59,4 @@ class Checkpoint:
         if not path.is_file():
             return None
         values: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        return cls(**{_FORMER_KEYS.get(key, key): value for key, value in values.items()})
+        return cls(**{FORMER_FIELDS.get(key, key): value for key, value in values.items()})

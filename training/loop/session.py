@@ -15,7 +15,6 @@ from typing import Any
 import torch
 
 from training.config import TrainConfig
-from training.data.prepare import HELD_OUT, TRAIN
 from training.data.tokens import Ints, Tokens
 from training.events import Estimated, Evaluated, EvaluationName, Note
 from training.fast.attention import GRAPHABLE, choose_attention
@@ -52,7 +51,7 @@ from training.model.memory import (
 from training.progress import Progress
 from userbot.domain.errors import OutOfMemoryError
 from userbot.store.adapters import write_json
-from userbot.store.runs import RunFolder
+from userbot.store.runs import HELD_OUT, TRAIN, RunFolder
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "telegram-clone")
 

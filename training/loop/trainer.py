@@ -155,7 +155,8 @@ class Trainer:
     def _stop(self, step: int) -> None:
         self.save(step)
         raise TrainingStoppedError(
-            f"Training stopped after {step} of {len(self.batches)} updates. `clone train --resume` goes on from there."
+            f"Training stopped after {step} of {len(self.batches)} updates. `clone train --resume` continues from "
+            f"there."
         )
 
     def _update(self, step: int) -> torch.Tensor | None:

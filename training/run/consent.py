@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from userbot.domain.errors import ConfigError, ConsentError
 from userbot.domain.plural import format_count
-from userbot.store.runs import RunFolder, list_unfinished
+from userbot.store.runs import HELD_OUT, TRAIN, RunFolder, list_unfinished
 
 if TYPE_CHECKING:
     from userbot.store import Store
@@ -27,7 +27,7 @@ def find_withdrawn(store: Store, data: Mapping[str, Any]) -> list[int]:
     Returns:
         Chat ids, ascending; chats that the store does not know are among them.
     """
-    parts = (data.get("train", {}), data.get("held_out", {}), {"chats": data.get("known", {})})
+    parts = (data.get(TRAIN, {}), data.get(HELD_OUT, {}), {"chats": data.get("known", {})})
     used = sorted({int(chat_id) for part in parts for chat_id in part.get("chats", {})})
     consenting = {chat.id for chat in store.chats.all() if chat.consent_at is not None}
     return [chat_id for chat_id in used if chat_id not in consenting]

@@ -17,7 +17,7 @@ from userbot.config.home import HomePaths
 from userbot.domain.errors import ConfigError
 from userbot.domain.plural import format_count
 from userbot.store.adapters import AdapterShelf, Manifest, check_base, new_id
-from userbot.store.runs import RunFolder, RunRecord, RunState, list_unfinished
+from userbot.store.runs import HELD_OUT, TRAIN, RunFolder, RunRecord, RunState, list_unfinished
 
 if TYPE_CHECKING:
     from training.model.base import BaseModel
@@ -195,13 +195,13 @@ def count_data(data: Mapping[str, Any]) -> DataCounted:
     Args:
         data: Of a run's record, as `training.data.prepare.prepare_data` returns it.
     """
-    train = data["train"]
+    train = data[TRAIN]
     return DataCounted(
         samples=train["samples"],
         turns=train["turns"],
         tokens=train["tokens"],
         supervised_tokens=train["learned_tokens"],
-        held_out_turns=data["held_out"]["turns"],
+        held_out_turns=data[HELD_OUT]["turns"],
     )
 
 

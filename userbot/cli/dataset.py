@@ -113,7 +113,7 @@ def _build(context: typer.Context, base: str | None) -> tuple[DataSet, int]:
 def _chat_table(report: DataReport) -> Table:
     table = Table()
     table.add_column("chat")
-    for title in ("messages", "your turns", "supervised", "held out"):
+    for title in ("messages", "your turns", "trained on", "held out"):
         table.add_column(title, justify="right")
     table.add_column("left out")
     for row in report.chats:

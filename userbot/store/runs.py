@@ -28,6 +28,9 @@ from typing import Any, TextIO
 from userbot.domain.errors import ConfigError
 from userbot.store.adapters import new_id, write_json
 
+TRAIN, HELD_OUT = "train", "held_out"
+"""The two parts of the samples: folders of a run, and keys of what a run and a manifest say about their data."""
+
 
 class RunState(StrEnum):
     """How far a run came; the values are those of `run.json`."""
@@ -154,7 +157,7 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove what only an unfinished run needs: the samples and the checkpoint."""
-        for name in ("train", "held_out"):
+        for name in (TRAIN, HELD_OUT):
             shutil.rmtree(self.path / name, ignore_errors=True)
         self.checkpoint.unlink(missing_ok=True)
 

@@ -10,12 +10,13 @@ from fakes import bubble
 from models import make_tokenizer
 
 from training.config import make_config
-from training.data.prepare import HELD_OUT, TRAIN, prepare_data
+from training.data.prepare import prepare_data
 from training.data.tokens import Tokens
 from userbot.domain.errors import TooLittleDataError
 from userbot.domain.messages import Chat, Origin
 from userbot.store import Store
 from userbot.store.adapters import Manifest
+from userbot.store.runs import HELD_OUT, TRAIN
 
 DAY_S = 86_400.0
 

@@ -11,13 +11,12 @@ import pytest
 from models import invent_samples
 
 from training.config import make_config
-from training.data.prepare import HELD_OUT, TRAIN
 from training.data.tokens import flatten
 from training.events import Estimated, Evaluated, Note
 from training.loop.session import TrainingSession, list_versions, name_base
 from training.progress import RecordedProgress
 from userbot.domain.errors import BaseMismatchError, TrainingStoppedError
-from userbot.store.runs import RunFolder
+from userbot.store.runs import HELD_OUT, TRAIN, RunFolder
 
 
 @pytest.fixture
