@@ -85,7 +85,7 @@ class HomePaths:
 
     @property
     def adapters(self) -> Path:
-        """Return the folder that holds one folder an adapter."""
+        """Return the folder that holds one folder per adapter."""
         return self.home / "adapters"
 
     @property
@@ -95,7 +95,7 @@ class HomePaths:
 
     @property
     def reports(self) -> Path:
-        """Return the folder that holds one folder a report."""
+        """Return the folder that holds one folder per report."""
         return self.home / "reports"
 
     @property

@@ -87,7 +87,7 @@ def test_a_resumed_run_has_the_same_curve(mistral: Path, tmp_path: Path, optimiz
 
     file = tmp_path / "checkpoint.pt"
     with pytest.raises(
-        TrainingStoppedError, match=r"^Training stopped after 3 of \d updates\. `clone train --resume` goes"
+        TrainingStoppedError, match=r"^Training stopped after 3 of \d updates\. `clone train --resume` continues"
     ):
         make_trainer(
             load_causal_lm(mistral, dropout=0.2), first, config=config, checkpoint=file, should_stop=stop_after(3)
