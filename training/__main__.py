@@ -111,18 +111,18 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 def _run(given: argparse.Namespace, progress: Progress, stop: threading.Event) -> Manifest:
     settings = load_settings(given.home)
-    paths, notes = settings.paths, settings.notes
+    paths = settings.paths
     if given.resume:
         with Store.open(paths.database) as store:
-            return resume(store, paths, notes=notes, progress=progress, should_stop=stop.is_set)
-    config, more = configure(settings, given)
+            return resume(store, paths, progress=progress, should_stop=stop.is_set)
+    config, notes = configure(settings, given)
     with Store.open(paths.database) as store:
         return train(
             store,
             config,
             paths=paths,
             parent=given.parent,
-            notes=(*notes, *more),
+            notes=notes,
             progress=progress,
             should_stop=stop.is_set,
         )

@@ -34,17 +34,17 @@ class DataConfig(BaseModel):
     )
     max_tokens: int = Field(1024, ge=32, description="Longest sample, tokens; whole turns, newest kept")
     held_out: float = Field(
-        0.1, gt=0, lt=0.5, description="Share of owner turns kept for evaluation: the newest sessions"
+        0.1, gt=0, lt=0.5, description="Share of your turns kept for evaluation: the newest sessions"
     )
-    min_turns: int = Field(40, ge=1, description="Owner turns below which training refuses to start")
-    chat_share: float = Field(0.35, gt=0, le=1, description="Largest share of owner turns that one chat may have")
+    min_turns: int = Field(40, ge=1, description="Number of your turns below which training refuses to start")
+    chat_share: float = Field(0.35, gt=0, le=1, description="Largest share of your turns that one chat may have")
     half_life_days: float | None = Field(None, gt=0, description="Age at which a session counts half; empty: all alike")
-    repeats: int = Field(3, ge=1, description="How often one and the same owner turn may be learned")
+    repeats: int = Field(3, ge=1, description="How often one and the same turn of yours may be trained on")
     system_line: bool = Field(DEFAULT_RULES.system_line, description="Begin with a line that says who the contact is")
     instruct_mix: Path | None = Field(None, description="JSONL of instruction data (messages format) to mix in")
     instruct_ratio: float = Field(0.1, ge=0, lt=1, description="Share of mixed-in samples")
     replay: float = Field(
-        0.5, ge=0, lt=1, description="When going on from an adapter: share of samples that it has learned before"
+        0.5, ge=0, lt=1, description="When continuing from an adapter: share of samples that it was trained on before"
     )
 
 
@@ -85,7 +85,7 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     preset: str = Field("default", description="default, tiny, small or article")
-    base: str | None = Field(None, description="tiny, a hub name or a folder; None chooses by the machine")
+    base: str | None = Field(None, description="tiny, a hub name or a folder; empty: chosen by the machine")
     load_in_4bit: bool = Field(True, description="NF4 with double quantisation")
     compute_dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto", description="auto: bfloat16 where fast"
@@ -95,25 +95,27 @@ class TrainConfig(BaseModel):
     lora: LoraSettings = LoraSettings()  # type: ignore[call-arg]  # every field has a default
     gate: GateConfig = GateConfig()  # type: ignore[call-arg]  # every field has a default
     epochs: float = Field(3.0, gt=0, description="Passes over the data")
-    max_steps: int | None = Field(None, ge=1, description="Stop after these updates")
+    max_steps: int | None = Field(None, ge=1, description="Stop after these updates; empty: after the epochs")
     learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate")
     schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="Course of the learning rate")
     warmup_steps: int = Field(10, ge=0, description="Updates until the peak")
     weight_decay: float = Field(0.0, ge=0, description="AdamW's weight decay")
     max_grad_norm: float = Field(1.0, gt=0, description="Clip gradients to this norm")
     batch_tokens: int = Field(8192, ge=64, description="Tokens of one optimiser update, packed")
-    batch_samples: int | None = Field(None, ge=1, description="Most samples of one update; None: as many as fit")
-    max_pack_tokens: int | None = Field(None, ge=64, description="Tokens of one forward pass; None fits the machine")
+    batch_samples: int | None = Field(None, ge=1, description="Most samples of one update; empty: as many as fit")
+    max_pack_tokens: int | None = Field(
+        None, ge=64, description="Tokens of one forward pass; empty: fitted to the machine"
+    )
     checkpointing: bool | None = Field(
-        None, description="Recompute activations to save memory; None decides by the machine"
+        None, description="Recompute activations to save memory; empty: where the machine needs it"
     )
     attention: Literal["auto", "packed", "varlen", "per_sample", "sdpa", "unpacked"] = Field(
         "auto", description="How packed samples are kept apart; auto takes the quickest that is right here"
     )
-    compile: bool | None = Field(None, description="Fuse or compile the layers; None: with CUDA")
+    compile: bool | None = Field(None, description="Fuse or compile the layers; empty: with CUDA")
     optimizer: Literal["adamw", "paged_adamw_8bit"] = Field("adamw", description="Optimiser")
     save_every: int = Field(100, ge=1, description="Updates between checkpoints")
-    evaluate_every: int | None = Field(None, ge=1, description="Updates between evaluations; None: once an epoch")
+    evaluate_every: int | None = Field(None, ge=1, description="Updates between evaluations; empty: once an epoch")
     seed: int = Field(7, description="Seed of shuffling and dropout")
 
     @model_validator(mode="before")
@@ -164,16 +166,18 @@ def make_config(preset: str = "default", *layers: Mapping[str, Any]) -> TrainCon
     if preset not in PRESETS:
         raise ConfigError(f"Unknown preset {preset!r}: choose one of {', '.join(PRESETS)} with --preset.")
     merged: dict[str, Any] = {}
+    former: list[str] = []
     for layer in (PRESETS[preset], *layers):
         renamed, lines = rename_former(layer)
         for line in lines:
             warnings.warn(FormerNameWarning(line), stacklevel=2)
+        former.extend(lines)
         _merge(merged, renamed)
     merged["preset"] = preset
     try:
         return TrainConfig.model_validate(merged)
     except ValidationError as exc:
-        raise ConfigError(f"{_explain(exc)} `clone train --settings` lists all settings.") from None
+        raise ConfigError(" ".join([_explain(exc), *former, "`clone train --settings` lists all settings."])) from None
 
 
 def rename_former(values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -189,9 +193,10 @@ def rename_former(values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str,
     renamed, lines = dict(values), []
     for former, name in FORMER_FIELDS.items():
         if former in renamed:
+            effect = f"is ignored, since {name} is set" if name in renamed else "still works"
+            lines.append(f"The training setting {former} is called {name} now; the former name {effect}.")
             value = renamed.pop(former)
             renamed.setdefault(name, value)
-            lines.append(f"The training setting {former} is called {name} now; the former name still works.")
     for name, former_values in FORMER_VALUES.items():
         value = renamed.get(name)
         if isinstance(value, str) and value in former_values:

@@ -29,4 +29,4 @@ def describe_missing(names: str) -> str:
     Args:
         names: Packages, comma-separated.
     """
-    return f'Training and local replies need {names}: pip install "telegram-clone[train]"'
+    return f"Training and local replies need {names}: pip install '.[train]' in the program's folder."

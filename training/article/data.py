@@ -78,7 +78,7 @@ def process_tg_data(
         return datasets.Dataset.from_dict({COLUMN: rows})
     except ImportError as exc:
         raise MissingExtraError(
-            "The article's data set needs the training extra: pip install 'telegram-clone[train]'."
+            "The article's data set needs the extra `train`: pip install '.[train]' in the program's folder."
         ) from exc
 
 

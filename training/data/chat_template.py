@@ -138,4 +138,4 @@ def _require_eos(tokenizer: Any) -> str:
 
 
 def _refuse(why: str) -> ConfigError:
-    return ConfigError(f"The base model's chat template {why}. Use plain text instead: --text-format text.")
+    return ConfigError(f"The base model's chat template {why}. Use plain text instead: --set text_format=text")

@@ -83,7 +83,7 @@ def export_datasets(data_set: DataSet, path: Path) -> Path:
         import datasets
     except ImportError as exc:
         raise MissingExtraError(
-            "Saving as `datasets` needs the training extra: pip install 'telegram-clone[train]'."
+            "Saving as `datasets` needs the extra `train`: pip install '.[train]' in the program's folder."
         ) from exc
     message = {"role": datasets.Value("string"), "content": datasets.Value("string"), "train": datasets.Value("bool")}
     features = datasets.Features({"messages": [message]})

@@ -95,7 +95,6 @@ def resume(
     store: Store,
     paths: HomePaths,
     *,
-    notes: Sequence[str] = (),
     progress: Progress | None = None,
     should_stop: Callable[[], bool] = _never,
     clock: Callable[[], datetime] = _utc_now,
@@ -105,7 +104,6 @@ def resume(
     Args:
         store: Knows which chats may still be trained on.
         paths: Of the home folder.
-        notes: Lines to report first.
         progress: Receives the events, as the run's log does.
         should_stop: Asked between forward passes.
         clock: Returns the time, aware.
@@ -127,7 +125,7 @@ def resume(
         watch = ConsentWatch(store, record.data, folder, should_stop=should_stop)
         watch.check()
         reported = Broadcast(JsonLines(log), progress or NoProgress())
-        _report_notes(reported, *notes, f"resuming run {folder.id}")
+        _report_notes(reported, f"resuming run {folder.id}")
         return _Run(folder, record, paths, reported, clock).finish(watch)
 
 

@@ -95,7 +95,7 @@ def _read_checked(source: Traversable, name: str, checksums: dict[str, str]) -> 
 def _refuse(source: Traversable, name: str) -> BaseDamagedError:
     return BaseDamagedError(
         f"the embedded base is damaged: {source.joinpath(name)} is missing or differs from its checksum; "
-        "install again with `pip install --force-reinstall 'telegram-clone[train]'`, "
+        "install again with `pip install --force-reinstall '.[train]'` in the program's folder, "
         "or in a checkout run `git checkout -- training/tiny`"
     )
 

@@ -168,14 +168,14 @@ def _examine(session: Session) -> list[tuple[str, bool, str]]:
 
 def _examine_training() -> tuple[str, bool, str]:
     if find_spec("torch") is None:
-        return ("training", True, "not installed; for training here: pip install 'telegram-clone[train]'")
+        return ("training", True, "not installed; for training here: pip install '.[train]' in the program's folder")
     try:
         import torch
 
         where = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device: the embedded base"
         return ("training", True, f"torch {version('torch')}, {where}")
     except (ImportError, OSError, RuntimeError, PackageNotFoundError) as exc:
-        return ("training", False, f"torch does not load: {exc}. Install again: pip install 'telegram-clone[train]'")
+        return ("training", False, f"torch does not load: {exc}. Install again: pip install '.[train]'")
 
 
 def _examine_file(name: str, path: Path) -> tuple[str, bool, str]:

@@ -14,6 +14,14 @@ from userbot.retraining.process import Ended, build_comparison_command, build_tr
 
 GIB = 2**30
 
+_EVALUATED = {
+    EvaluationName.BEFORE: "bare base",
+    EvaluationName.PARENT: "the adapter that training continues from",
+    EvaluationName.ACTIVE: "active adapter",
+    EvaluationName.DURING: "now",
+    EvaluationName.AFTER: "new adapter",
+}
+
 
 def run_training(home: Path, *arguments: str) -> Ended:
     """Train in a process of its own, showing its progress; Ctrl-C lets it write a checkpoint first.
@@ -119,13 +127,13 @@ def describe_data(event: DataCounted) -> str:
         "turns": event.turns,
         "tokens": event.tokens,
         "supervised tokens": event.supervised_tokens,
-        "held out turns": event.held_out_turns,
+        "held-out turns": event.held_out_turns,
     }
     return "  ".join(f"{name}: {count:,}" for name, count in counts.items())
 
 
 def describe_evaluation(event: Evaluated) -> str:
     """Return a line with the held-out loss, as console markup."""
-    when = "now" if event.name is EvaluationName.DURING else event.name
+    whose = _EVALUATED[event.name]
     bits = f", {event.bits_per_char:.3f} bits per character" if event.bits_per_char else ""
-    return f"held-out loss {when}: [b]{event.loss:.3f}[/] nats per token{bits}"
+    return f"held-out loss, {whose}: [b]{event.loss:.3f}[/] nats per token{bits}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Path = tuple[str, ...]
@@ -30,8 +30,6 @@ def accept_former_names(values: Mapping[str, Any], renamed: Mapping[Path, Path])
         group = moved.get(former[0])
         if len(former) != 2 or not isinstance(group, Mapping) or former[1] not in group:
             continue
-        note = f"{_name(former)} is called {_name(today)} now; the former name still works."
-        warnings.warn(FormerNameWarning(note), stacklevel=2)
         kept = {name: value for name, value in group.items() if name != former[1]}
         moved[former[0]] = kept
         *above, last = today
@@ -39,9 +37,13 @@ def accept_former_names(values: Mapping[str, Any], renamed: Mapping[Path, Path])
         for name in above:
             target[name] = dict(target.get(name) or {})
             target = target[name]
+        effect = f"is ignored, since {name_variable(today)} is set" if last in target else "still works"
+        note = f"{name_variable(former)} is called {name_variable(today)} now; the former name {effect}."
+        warnings.warn(FormerNameWarning(note), stacklevel=2)
         target.setdefault(last, group[former[1]])
     return moved
 
 
-def _name(path: Path) -> str:
-    return "CLONE_" + "__".join(path).upper()
+def name_variable(path: Sequence[object]) -> str:
+    """Return the environment variable of a setting: `("reply", "pace")` is `CLONE_REPLY__PACE`."""
+    return "CLONE_" + "__".join(map(str, path)).upper()

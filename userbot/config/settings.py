@@ -27,7 +27,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from userbot.config.cron import read_cron
 from userbot.config.explain import explain
-from userbot.config.former_names import FormerNameWarning, accept_former_names
+from userbot.config.former_names import FormerNameWarning, accept_former_names, name_variable
 from userbot.config.home import DEFAULT_HOME, HomePaths
 from userbot.domain.errors import ConfigError
 from userbot.domain.hours import Hours
@@ -229,10 +229,11 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
             settings = Settings(_env_file=paths.env_file, **overrides)  # type: ignore[call-arg]  # pydantic-settings takes it
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
-        name = "CLONE_" + "__".join(str(part) for part in first["loc"]).upper()
+        name = name_variable(first["loc"])
+        former = "".join(f" {warning.message}" for warning in recorded if f" {name} now" in str(warning.message))
         raise ConfigError(
             f"{name}: {explain(first, Settings)}. Set it in {paths.env_file} or in the environment; "
-            f".env.example lists every setting."
+            f".env.example lists every setting.{former}"
         ) from None
     except SettingsError as exc:
         raise ConfigError(

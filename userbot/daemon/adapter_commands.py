@@ -16,7 +16,8 @@ async def retrain(argument: str, context: CommandContext) -> str:
         ConfigError: No daemon runs.
     """
     if context.daemon is None:
-        raise ConfigError("The daemon does not run. Train with `clone train`.")
+        repair = "so there is no training of it to stop" if argument == "stop" else "so train with `clone train`"
+        raise ConfigError(f"The daemon does not run, {repair}.")
     return await (context.daemon.cancel_training() if argument == "stop" else context.daemon.retrain())
 
 

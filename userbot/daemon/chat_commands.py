@@ -69,7 +69,10 @@ async def resume(argument: str, context: CommandContext) -> str:
         text = f"{chat.title} is answered again, if it is allowed."
     else:
         await context.thread.run(write_pause, context.store, None)
-        text = "The pause is over. Chats that you took over yourself stay paused: `resume chat`."
+        text = (
+            "The pause of all chats is over. A chat that is paused by itself, by you or because you wrote there, "
+            "stays so until `resume CHAT`."
+        )
     await context.review()
     return text
 

@@ -249,8 +249,8 @@ class RemoteGenerator:
             )
             return GeneratorError(
                 f"The adapter {target.adapter_id} was trained on plain text, which only token ids can ask for, and the "
-                f"model server at {self._shown_url} {why}. Serve it with vLLM and install telegram-clone[train] here, "
-                f"or train an adapter with --text-format chat."
+                f"model server at {self._shown_url} {why}. Serve it with vLLM and install the extra `train` here, "
+                f"or train an adapter with --set text_format=chat"
             )
         return self._refuse(target.model, list(refused.values())[-1])
 

@@ -248,7 +248,7 @@ def check_base(manifest: Manifest, base: str) -> None:
     if manifest.base != base:
         raise BaseMismatchError(
             f"The adapter {manifest.id} was trained on {manifest.base}, not on {base}. "
-            f"Load its base (--base {manifest.base}), or train again."
+            f"Choose its base, CLONE_BASE={manifest.base}, or train again."
         )
 
 

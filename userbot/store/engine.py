@@ -73,7 +73,7 @@ def migrate(engine: Engine) -> None:
     if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
         raise StoreNewerError(
             f"The database {engine.url.database} has version {current}, newer than this program knows. "
-            f"Upgrade with: pip install -U telegram-clone"
+            f"Install the newer version again: pip install . in its folder"
         )
     config.attributes["engine"] = engine
     command.upgrade(config, "head")

@@ -187,7 +187,7 @@ def _parse_proxy(address: str) -> dict[str, Any]:
     if find_spec("python_socks") is None:
         raise ConfigError(
             "CLONE_TELEGRAM__PROXY is set, and the package for proxies is not installed. "
-            "Install it: pip install 'telegram-clone[proxy]'"
+            "Install it: pip install '.[proxy]' in the program's folder"
         )
     return {
         "proxy_type": parts.scheme,

@@ -115,9 +115,20 @@ def test_the_configuration_of_an_older_manifest_is_read(former: str, today: str)
     assert (config.max_pack_tokens, config.attention) == (512, today)
 
 
+def test_wrong_value_under_a_former_name_is_reported_with_that_name() -> None:
+    said = r"max_pack_tokens is 'abc', but .* The training setting row_tokens is called max_pack_tokens now"
+    with pytest.warns(FormerNameWarning), pytest.raises(ConfigError, match=said):
+        make_config("small", {"row_tokens": "abc"})
+
+
 def test_of_a_setting_under_both_names_todays_counts() -> None:
     renamed, lines = rename_former({"row_tokens": 512, "max_pack_tokens": 1024, "epochs": 2})
 
     assert renamed == {"max_pack_tokens": 1024, "epochs": 2}
-    assert len(lines) == 1
+    assert lines == (
+        (
+            "The training setting row_tokens is called max_pack_tokens now; the former name is ignored, since "
+            "max_pack_tokens is set."
+        ),
+    )
     assert rename_former(renamed) == (renamed, ())

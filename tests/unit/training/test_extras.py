@@ -19,5 +19,8 @@ def test_missing_packages_are_named_with_the_command_that_installs_them() -> Non
     assert (
         str(caught.value)
         == describe_missing("no_such_package, nor_this_one")
-        == ('Training and local replies need no_such_package, nor_this_one: pip install "telegram-clone[train]"')
+        == (
+            "Training and local replies need no_such_package, nor_this_one: "
+            "pip install '.[train]' in the program's folder."
+        )
     )

@@ -76,7 +76,9 @@ def test_template_of_a_reasoning_model_is_used_in_the_form_of_past_turns() -> No
 def test_template_that_can_not_be_followed_is_refused(template: str, why: str) -> None:
     with pytest.raises(ConfigError) as raised:
         Renderer(tokenizers.byte_level(template))
-    assert str(raised.value) == (f"The base model's chat template {why}. Use plain text instead: --text-format text.")
+    assert str(raised.value) == (
+        f"The base model's chat template {why}. Use plain text instead: --set text_format=text"
+    )
 
 
 @pytest.mark.parametrize("tokenizer", [tokenizers.byte_level(None), tokenizers.sentence_piece(None)])

@@ -6,7 +6,7 @@ import pytest
 
 from training.data.samples import ChatReport, DataReport, Reason
 
-UNITS = ("chats", "messages", "own turns", "instruction samples")
+UNITS = ("chats", "messages", "your turns", "instruction samples")
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -113,7 +113,8 @@ def test_damaged_weights_are_refused_and_nothing_is_left(packed_copy: Path, tmp_
         embedded.materialise(tmp_path / "cache", source=packed_copy)
     assert str(caught.value) == (
         f"the embedded base is damaged: {weights} is missing or differs from its checksum; install again with "
-        "`pip install --force-reinstall 'telegram-clone[train]'`, or in a checkout run `git checkout -- training/tiny`"
+        "`pip install --force-reinstall '.[train]'` in the program's folder, "
+        "or in a checkout run `git checkout -- training/tiny`"
     )
     assert list((tmp_path / "cache").iterdir()) == []
 

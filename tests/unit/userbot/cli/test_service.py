@@ -37,7 +37,7 @@ def test_owners_commands_are_passed_on_with_their_words(clone: Clone, store: Sto
     assert clone("pause", "2h", "vera").startswith("Vera is paused until ")
     assert clone("resume", "vera") == "Vera is answered again, if it is allowed.\n"
     assert clone("pause").startswith("Paused until you resume")
-    assert clone("resume").startswith("The pause is over.")
+    assert clone("resume").startswith("The pause of all chats is over.")
     assert clone("why") == "There is no answer yet.\n"
 
 
@@ -45,7 +45,7 @@ def test_owners_commands_are_passed_on_with_their_words(clone: Clone, store: Sto
     ("arguments", "text"),
     [
         (("undo",), "Only the running daemon can delete messages"),
-        (("retrain",), "Train with `clone train`"),
+        (("retrain",), "so train with `clone train`"),
         (("retrain", "--stop"), "The daemon does not run"),
     ],
 )

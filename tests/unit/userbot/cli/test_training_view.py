@@ -57,15 +57,15 @@ def test_the_data_is_counted_in_a_line() -> None:
     event = DataCounted(samples=9, turns=1400, tokens=70_000, supervised_tokens=30_000, held_out_turns=4)
 
     assert describe_data(event) == (
-        "samples: 9  turns: 1,400  tokens: 70,000  supervised tokens: 30,000  held out turns: 4"
+        "samples: 9  turns: 1,400  tokens: 70,000  supervised tokens: 30,000  held-out turns: 4"
     )
 
 
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        (EvaluationName.BEFORE, "held-out loss before: [b]3.500[/] nats per token, 2.000 bits per character"),
-        (EvaluationName.DURING, "held-out loss now: [b]3.500[/] nats per token, 2.000 bits per character"),
+        (EvaluationName.BEFORE, "held-out loss, bare base: [b]3.500[/] nats per token, 2.000 bits per character"),
+        (EvaluationName.DURING, "held-out loss, now: [b]3.500[/] nats per token, 2.000 bits per character"),
     ],
 )
 def test_an_evaluation_is_named(name: EvaluationName, line: str) -> None:
@@ -75,7 +75,7 @@ def test_an_evaluation_is_named(name: EvaluationName, line: str) -> None:
 def test_bits_are_left_out_where_they_are_not_known() -> None:
     event = Evaluated(name=EvaluationName.AFTER, step=0, loss=3.5)
 
-    assert describe_evaluation(event) == "held-out loss after: [b]3.500[/] nats per token"
+    assert describe_evaluation(event) == "held-out loss, new adapter: [b]3.500[/] nats per token"
 
 
 @pytest.mark.parametrize(

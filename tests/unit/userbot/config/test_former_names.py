@@ -10,6 +10,7 @@ import pytest
 
 from userbot.config.former_names import FormerNameWarning, accept_former_names
 from userbot.config.settings import FORMER_NAMES, Settings, load_settings
+from userbot.domain.errors import ConfigError
 
 RENAMED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("reply", "zone"): ("zone",),
@@ -30,7 +31,7 @@ RENAMED: dict[tuple[str, ...], tuple[str, ...]] = {
     ],
 )
 def test_former_name_becomes_todays_with_a_warning(given: dict[str, Any], accepted: dict[str, Any]) -> None:
-    with pytest.warns(FormerNameWarning, match=r"is called CLONE_\w+ now; the former name still works"):
+    with pytest.warns(FormerNameWarning, match=r"is called CLONE_\w+ now; the former name (still works|is ignored)"):
         assert accept_former_names(given, RENAMED) == accepted
 
 
@@ -68,7 +69,18 @@ def test_former_names_work_in_the_file_and_in_the_environment(monkeypatch: pytes
 def test_todays_name_wins_over_the_former_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CLONE_REPLY__ZONE", "Europe/Moscow")
     monkeypatch.setenv("CLONE_ZONE", "Asia/Tbilisi")
-    assert load_settings(tmp_path).zone == ZoneInfo("Asia/Tbilisi")
+    settings = load_settings(tmp_path)
+    assert settings.zone == ZoneInfo("Asia/Tbilisi")
+    assert settings.notes == (
+        "CLONE_REPLY__ZONE is called CLONE_ZONE now; the former name is ignored, since CLONE_ZONE is set.",
+    )
+
+
+def test_wrong_value_under_a_former_name_is_reported_with_that_name(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("CLONE_REPLY__ZONE=Europe/Nowhere\nCLONE_SCHEDULE__GO_ON=true\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"^CLONE_ZONE: .* CLONE_REPLY__ZONE is called CLONE_ZONE now") as raised:
+        load_settings(tmp_path)
+    assert "GO_ON" not in str(raised.value)
 
 
 def test_settings_without_former_names_have_no_notes(tmp_path: Path) -> None:

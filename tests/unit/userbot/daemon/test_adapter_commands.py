@@ -13,7 +13,9 @@ from userbot.store.adapters import Manifest
 
 async def test_training_needs_the_daemon(context: CommandContext) -> None:
     alone = replace(context, daemon=None)
-    assert await answer_command("retrain", "", alone) == "The daemon does not run. Train with `clone train`."
+    assert await answer_command("retrain", "", alone) == "The daemon does not run, so train with `clone train`."
+    stopped = await answer_command("retrain", "stop", alone)
+    assert stopped == "The daemon does not run, so there is no training of it to stop."
     assert await answer_command("retrain", "", context) == "Training begins."
     assert await answer_command("retrain", "stop", context) == "The training was cancelled."
 

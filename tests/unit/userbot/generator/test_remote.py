@@ -163,8 +163,8 @@ class TestTokenIds:
             await remote.generate(ASKED)
         assert str(caught.value) == (
             f"The adapter plain was trained on plain text, which only token ids can ask for, and the model server at "
-            f"{server.url} refused them with status 404. Serve it with vLLM and install telegram-clone[train] here, or "
-            f"train an adapter with --text-format chat."
+            f"{server.url} refused them with status 404. Serve it with vLLM and install the extra `train` here, or "
+            f"train an adapter with --set text_format=chat"
         )
         assert "chat/completions" not in server.paths
 

@@ -141,5 +141,5 @@ def test_adapter_of_another_base_is_refused_with_its_base(shelf: AdapterShelf) -
     with pytest.raises(BaseMismatchError) as caught:
         check_base(manifest, "mistralai/x")
     assert str(caught.value) == (
-        "The adapter one was trained on tiny, not on mistralai/x. Load its base (--base tiny), or train again."
+        "The adapter one was trained on tiny, not on mistralai/x. Choose its base, CLONE_BASE=tiny, or train again."
     )

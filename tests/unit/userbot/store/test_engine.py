@@ -41,7 +41,7 @@ def test_newer_database_is_refused(tmp_path: Path) -> None:
         Store.open(path)
     assert str(caught.value) == (
         f"The database {path} has version 9999, newer than this program knows. "
-        f"Upgrade with: pip install -U telegram-clone"
+        f"Install the newer version again: pip install . in its folder"
     )
 
 

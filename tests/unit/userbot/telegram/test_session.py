@@ -63,7 +63,7 @@ async def test_a_proxy_address_of_another_form_is_refused(tmp_path: Path, addres
 
 async def test_a_proxy_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"Install it: pip install 'telegram-clone\[proxy\]'$"):
+    with pytest.raises(ConfigError, match=r"Install it: pip install '\.\[proxy\]' in the program's folder$"):
         make_client(options(tmp_path, proxy="socks5://127.0.0.1:1080"))
 
 
