@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 from statistics import quantiles
 
-from userbot.config.settings import ReplySettings
+from userbot.config.settings import Settings
 from userbot.daemon.wiring import make_reply_config
 from userbot.domain.events import Arrived, Event
 from userbot.domain.messages import Chat, ChatKind, Message, Mode, Origin, Reply
@@ -149,17 +149,9 @@ async def _wait(condition: Callable[[], bool], *, every_s: float = 0.001) -> Non
 
 async def measure(store: Store, chats: list[Chat], arguments: argparse.Namespace) -> None:
     """Run both loads and print the figures."""
-    settings = ReplySettings.model_validate(
-        {
-            "quiet_s": 0,
-            "burst_max_s": 0,
-            "per_chat_per_hour": 10**6,
-            "per_day": 10**6,
-            "max_without_owner": 10**6,
-            "pace": 0,
-        }
-    )
-    config = make_reply_config(settings, zone=None)
+    unlimited = {"per_chat_per_hour": 10**6, "per_day": 10**6, "max_without_owner": 10**6}
+    settings = Settings.model_validate({"reply": {**unlimited, "quiet_s": 0, "burst_max_s": 0, "pace": 0}})
+    config = make_reply_config(settings)
     thread, timer, metrics, messenger = StoreThread(), WallTimer(), Metrics(), InstantMessenger()
     outbox = Clocked(
         store=store, thread=thread, messenger=messenger, timer=timer, stale_s=config.rules.stale_s, metrics=metrics

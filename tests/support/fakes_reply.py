@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from fakes import FakeClock
 
-from userbot.config.settings import ReplySettings
+from userbot.config.settings import Settings
 from userbot.daemon.wiring import make_reply_config
 from userbot.domain.errors import AdapterError, TelegramError
 from userbot.domain.events import Arrived, Event
@@ -163,9 +163,9 @@ class ScriptedGenerator:
         pass
 
 
-def reply_config(*, zone: tzinfo | None = None, **settings: Any) -> ReplyConfig:
+def reply_config(*, zone: str | None = None, **settings: Any) -> ReplyConfig:
     """Make the configuration of the reply path from its settings, each the default unless given."""
-    return make_reply_config(ReplySettings.model_validate(settings), zone=zone)
+    return make_reply_config(Settings.model_validate({"zone": zone, "reply": settings}))
 
 
 def contact_says(message_id: int, text: str, clock: FakeClock, chat_id: int = 101) -> Message:

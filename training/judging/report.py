@@ -19,6 +19,7 @@ from training.judging.likeness import Bubbles, Likeness, join
 from training.judging.plots import CurvePoint, Delay
 from userbot.config.home import ReportPaths
 from userbot.domain.messages import Message, Origin, fold_turns, split_sessions
+from userbot.domain.text import LINE_BREAK
 
 MAX_PAIRS = 20
 CONTEXT_TURNS = 4
@@ -84,7 +85,7 @@ def make_report(data: ReportData, paths: ReportPaths) -> Path:
     paths.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     pairs = make_pairs(data.exchanges, seed=data.seed)
     environment = Environment(loader=PackageLoader("training.judging"), autoescape=True, undefined=StrictUndefined)
-    environment.filters["lines"] = lambda text: text.replace("\u2028", "\n")
+    environment.filters["lines"] = lambda text: text.replace(LINE_BREAK, "\n")
     page = environment.get_template("report.html.j2").render(
         data=data, rows=list_rows(data.verdict), pairs=pairs, cards=list_cards(data.verdict), plots=_draw(data)
     )

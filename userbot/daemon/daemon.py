@@ -146,7 +146,7 @@ class Daemon:
                 raise pick_cause(group) from group
 
     def _build(self, account: TelegramAccount, generator: Generator) -> None:
-        config = make_reply_config(self._settings.reply, zone=self._settings.zone)
+        config = make_reply_config(self._settings)
         parts: dict[str, Any] = {
             "store": self._store,
             "thread": self.thread,

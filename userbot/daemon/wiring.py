@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
 from functools import partial
 
 from userbot.config.settings import ReplySettings, Settings
@@ -78,20 +77,16 @@ def make_sampling(reply: ReplySettings) -> Sampling:
     )
 
 
-def make_reply_config(reply: ReplySettings, *, zone: tzinfo | None) -> ReplyConfig:
-    """Translate the settings of the reply path into plain values.
-
-    Args:
-        reply: The only place where their defaults stand.
-        zone: Time zone of the quiet hours; None is the machine's.
-    """
+def make_reply_config(settings: Settings) -> ReplyConfig:
+    """Translate the settings of the reply path, the only place where their defaults stand, into plain values."""
+    reply = settings.reply
     rules = Rules(
         stale_s=reply.stale_s,
         per_chat_per_hour=reply.per_chat_per_hour,
         per_day=reply.per_day,
         max_without_owner=reply.max_without_owner,
         quiet_hours=reply.quiet_hours,
-        zone=zone,
+        zone=settings.zone,
         only_offline_s=None if reply.only_offline_min is None else reply.only_offline_min * 60,
     )
     return ReplyConfig(

@@ -53,7 +53,7 @@ class Chat:
 
     Args:
         id: Telegram's marked peer id: users positive, basic groups `-id`, channels and supergroups `-100…id`. Chats
-            of other messengers have ids from `2**61` up, derived from their name.
+            of other messengers have ids from `FIRST_DERIVED_ID` up, derived from their name.
         kind: What the chat is.
         title: Name to show to the owner.
         source: Where it comes from: `telegram`, `whatsapp`, `instagram`, `messenger`, `discord`.

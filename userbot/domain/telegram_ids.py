@@ -16,38 +16,13 @@ Source for 777000 and 333000: Telegram Desktop, data/data_peer.h, isNotification
 """
 
 CHANNEL_MARK = -1_000_000_000_000
-"""The marked id of a channel or supergroup is this number minus its id."""
+"""The marked id of a channel or supergroup is this number minus its id. Those above it, up to `FIRST_DERIVED_ID`, are
+private chats and basic groups, whose messages share one numbering."""
 
 FIRST_DERIVED_ID = 2**61
 """Chats of other messengers have ids from here up, derived from their names."""
 
 
-def mark_basic_group(number: int) -> int:
-    """Return the marked id of a basic group.
-
-    Args:
-        number: Its id as Telegram counts groups, positive.
-    """
-    return -number
-
-
-def mark_channel(number: int) -> int:
-    """Return the marked id of a channel or supergroup.
-
-    Args:
-        number: Its id as Telegram counts channels, positive.
-    """
-    return CHANNEL_MARK - number
-
-
 def is_basic_group(chat_id: int) -> bool:
     """Tell whether a marked id is that of a basic group."""
     return CHANNEL_MARK < chat_id < 0
-
-
-def shares_numbering(chat_id: int) -> bool:
-    """Tell whether a chat's messages are numbered together with the account's other private chats and basic groups.
-
-    Supergroups and channels, and the chats of other messengers, number their messages on their own.
-    """
-    return CHANNEL_MARK < chat_id < FIRST_DERIVED_ID

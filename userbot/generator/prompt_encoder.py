@@ -63,7 +63,7 @@ def load_encoder(base: str, text_format: str, *, models: Path) -> PromptEncoder 
         tokenizer = load_tokenizer(resolve_base(base, models_dir=models))
         return TrainingEncoder(Renderer(tokenizer, text_format))  # type: ignore[arg-type]  # a manifest's own word
     except ImportError as exc:
-        log.info("prompts go to the model server as messages: %s is not installed (extra `train`)", exc.name)
+        log.info("no token ids can be made for the model server: %s is not installed (extra `train`)", exc.name)
     except CloneError as exc:
-        log.warning("prompts go to the model server as messages: %s", exc)
+        log.warning("no token ids can be made for the model server: %s", exc)
     return None

@@ -30,7 +30,11 @@ CHOOSY_STATUS = frozenset({400, 422})
 NO_ENDPOINT_STATUS = frozenset({404, 405, 501})
 """What servers answer where they have no such endpoint, or no such model."""
 
-UNAVAILABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+SERVER_ERROR = 500
+UNAVAILABLE_STATUS = frozenset({408, 425, 429, SERVER_ERROR, 502, 503, 504})
+
+RELOAD_S = 600.0
+"""After this time the tokenizer of a base is looked for again, where it was not to be had."""
 
 _LOGIN = re.compile(r"(?<=//)[^/@]*@")
 
@@ -44,6 +48,10 @@ class _RefusedError(Exception):
         self.status = status
 
 
+class _ServerFailedError(GeneratorUnavailableError):
+    """Status 500: the server is in trouble, or can't read the request."""
+
+
 @dataclass(slots=True)
 class _Target:
     """What the server is asked for, until another adapter is activated.
@@ -54,7 +62,9 @@ class _Target:
         base: Whose tokenizer it has; None where that is not known.
         rules: The adapter's.
         forms: Forms of requests that the server has not refused, best first; None until the first request.
-        proven: The first of them was accepted.
+        proven: The first of them was accepted. A later refusal is about that request or about the moment, so from then
+            on no form is given up.
+        reload_at: When the tokenizer is looked for again, in monotonic seconds; None where it is loaded or not wanted.
     """
 
     model: str
@@ -63,14 +73,15 @@ class _Target:
     rules: PromptRules
     forms: list[RequestForm] | None = None
     proven: bool = False
+    reload_at: float | None = None
 
 
 class RemoteGenerator:
     """Asks a model server; many requests may be under way at once.
 
-    The best form of request that the server accepts is found by trying, and kept: token ids at `<url>/completions`
-    where the base's tokenizer is at hand here, else messages at `<url>/chat/completions`; each with fields that vLLM
-    knows, such as `repetition_penalty`, else with those of OpenAI's API alone.
+    The best form of request that the server accepts is found by trying at first, and kept: token ids at
+    `<url>/completions` where the base's tokenizer is at hand here, else messages at `<url>/chat/completions`; each with
+    fields that vLLM knows, such as `repetition_penalty`, else with those of OpenAI's API alone.
 
     Source: vLLM's documentation of its OpenAI-compatible server, for token ids as a prompt and for the further fields.
 
@@ -163,18 +174,18 @@ class RemoteGenerator:
         return _Target(model, adapter_id, base, read_rules(self._shelf, adapter_id))
 
     async def _ask_in_some_form(self, target: _Target, prompt: Prompt) -> tuple[Answer, RequestForm]:
-        """Ask in the best form that the server accepts; later requests begin with that one."""
+        """Ask in the best form that the server accepts; later requests begin with the first that it ever accepted."""
         refused: dict[str, int] = {}
         for form in await self._forms(target):
             if refused.get(form.path) in NO_ENDPOINT_STATUS:
                 continue
             body = await asyncio.to_thread(form.write, prompt, model=target.model, sampling=self._sampling)
             try:
-                answer = await self._ask_patiently(form, body, unproven=not target.proven)
+                answer = await self._ask_patiently(target, form, body)
             except _RefusedError as exc:
                 refused[form.path] = exc.status
                 continue
-            if target.forms and form in target.forms:
+            if not target.proven and target.forms and form in target.forms:
                 del target.forms[: target.forms.index(form)]
                 target.proven = True
             return answer, form
@@ -182,38 +193,43 @@ class RemoteGenerator:
 
     async def _forms(self, target: _Target) -> list[RequestForm]:
         async with self._loading:
-            if target.forms is None:
-                encoder = None
+            if target.forms is None or (target.reload_at is not None and time.monotonic() >= target.reload_at):
+                encoder, target.reload_at = None, None
                 if self._load_encoder is not None and target.base is not None:
                     encoder = await asyncio.to_thread(self._load_encoder, target.base, target.rules.text_format)
-                target.forms = list_forms(encoder, text_format=target.rules.text_format)
+                    target.reload_at = time.monotonic() + RELOAD_S if encoder is None else None
+                if target.forms is None or encoder is not None:
+                    target.forms, target.proven = list_forms(encoder, text_format=target.rules.text_format), False
         return list(target.forms)
 
-    async def _ask_patiently(self, form: RequestForm, body: dict[str, Any], *, unproven: bool) -> Answer:
+    async def _ask_patiently(self, target: _Target, form: RequestForm, body: dict[str, Any]) -> Answer:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(GeneratorUnavailableError),
             stop=stop_after_attempt(self._tries),
             wait=wait_random_exponential(multiplier=0.2, max=5.0),
             reraise=True,
         )
-        refusals = CHOOSY_STATUS | NO_ENDPOINT_STATUS
-        if unproven and form.path == IDS_PATH:
-            refusals |= {500}  # some servers fail on a prompt that is no text
-        async for attempt in retrying:
-            with attempt:
-                answer = await self._ask(form.path, body, refusals=refusals)
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    answer = await self._ask(form.path, body)
+        except _ServerFailedError as exc:
+            # Some servers fail on a prompt that is no text, and do so each time.
+            if form.path == IDS_PATH and not target.proven:
+                raise _RefusedError(SERVER_ERROR) from exc
+            raise
         return answer
 
-    async def _ask(self, path: str, body: dict[str, Any], *, refusals: frozenset[int]) -> Answer:
+    async def _ask(self, path: str, body: dict[str, Any]) -> Answer:
         try:
             # The client's own limit is between two pieces, and a server may send pieces for ever.
             async with (
                 asyncio.timeout(self._timeout_s),
                 self._client.stream("POST", f"{self._url}/{path}", json=body) as response,
             ):
-                if response.status_code in refusals:
+                if response.status_code in CHOOSY_STATUS | NO_ENDPOINT_STATUS:
                     raise _RefusedError(response.status_code)
-                await self._check(response)
+                self._check(response, model=body["model"])
                 return await read_answer(response)
         except (httpx.HTTPError, TimeoutError) as exc:
             raise self._unreachable(type(exc).__name__) from exc
@@ -226,19 +242,21 @@ class RemoteGenerator:
     async def _list_models(self) -> Sequence[str]:
         try:
             response = await self._client.get(f"{self._url}/models")
-            await self._check(response)
+            self._check(response, model=self._target.model)
             return [str(entry["id"]) for entry in response.json()["data"]]
         except httpx.HTTPError as exc:
             raise self._unreachable(type(exc).__name__) from exc
         except MALFORMED as exc:
             raise GeneratorError(f"The model server at {self._shown_url} gave no list of models at /models.") from exc
 
-    async def _check(self, response: httpx.Response) -> None:
+    def _check(self, response: httpx.Response, *, model: str) -> None:
+        status = response.status_code
         if response.is_success:
             return
-        if response.status_code in UNAVAILABLE_STATUS:
-            raise self._unreachable(f"status {response.status_code}")
-        raise self._refuse(self._target.model, response.status_code)
+        if status in UNAVAILABLE_STATUS:
+            kind = _ServerFailedError if status == SERVER_ERROR else GeneratorUnavailableError
+            raise self._unreachable(f"status {status}", kind=kind)
+        raise self._refuse(model, status)
 
     def _describe_refusal(self, target: _Target, refused: dict[str, int]) -> GeneratorError:
         if target.rules.text_format == "text":
@@ -261,7 +279,9 @@ class RemoteGenerator:
             f"Check CLONE_GENERATOR__URL and CLONE_GENERATOR__API_KEY, and what the server serves."
         )
 
-    def _unreachable(self, why: str) -> GeneratorUnavailableError:
-        return GeneratorUnavailableError(
+    def _unreachable(
+        self, why: str, *, kind: type[GeneratorUnavailableError] = GeneratorUnavailableError
+    ) -> GeneratorUnavailableError:
+        return kind(
             f"The model server at {self._shown_url} is unreachable ({why}). Start it, or set CLONE_GENERATOR__URL."
         )

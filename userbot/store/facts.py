@@ -22,7 +22,7 @@ name in the database          type                   what it says
 
 Values are JSON in the table `facts`: numbers and texts as they are, times as ISO texts, dataclasses as objects without
 the fields that are None. Names that this version does not know are left out when read, and fields that another version
-did not write take their defaults, so that stores of older and newer versions stay readable.
+did not write take their defaults where they have one; a field without a default has been written by every version.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from fakes_reply import FakeMessenger, ScriptedGenerator
 
 from userbot.config.settings import Settings, load_settings
 from userbot.daemon.jobs import ScheduledJobs, make_conditions
-from userbot.daemon.schedule import Job
+from userbot.daemon.schedule import Job, read_next_runs
 from userbot.domain.hours import Hours
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf, Manifest
@@ -82,6 +82,17 @@ async def test_started_jobs_are_planned_and_stop_again(
     await made.start()
     assert (home / "schedule.db").is_file()
     await made.stop()
+
+
+async def test_jobs_are_planned_in_the_zone_of_the_settings(
+    home: Path, store: Store, thread: StoreThread, clock: FakeClock
+) -> None:
+    settings = load_settings(home, schedule={"backup_cron": "0 4 * * *"}, zone="Asia/Kathmandu")
+    made = _make(settings, store, thread, clock)
+    await made.start()
+    planned = {run.name: run.at.astimezone(settings.zone) for run in read_next_runs(settings.paths.schedule)}
+    await made.stop()
+    assert (planned["back up"].hour, planned["back up"].minute) == (4, 0)
 
 
 def test_conditions_come_from_the_settings(home: Path) -> None:

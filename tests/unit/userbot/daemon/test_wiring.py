@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from adapter_shelf import make_shelf
+from fake_openai import FakeOpenAI
 
 from userbot.config.settings import ReplySettings, Settings
 from userbot.daemon.wiring import load_generator, make_reply_config, make_sampling, make_telegram_options
 from userbot.domain.errors import AdapterDamagedError
 from userbot.domain.hours import Hours
+from userbot.domain.messages import Turn
+from userbot.generator import Prompt
 from userbot.generator.remote import RemoteGenerator
 from userbot.store.adapters import AdapterShelf
 
@@ -22,27 +26,29 @@ def _settings(home: Path, **values: Any) -> Settings:
 
 
 def test_settings_of_the_reply_path_all_arrive() -> None:
-    reply = ReplySettings.model_validate(
-        {
-            "quiet_s": 1,
-            "burst_max_s": 2,
-            "stale_s": 3,
-            "takeover_s": 4,
-            "context_messages": 5,
-            "per_chat_per_hour": 6,
-            "per_day": 7,
-            "max_without_owner": 8,
-            "typing_cps": 9,
-            "pace": 10,
-            "quiet_hours": "23:00-08:00",
-            "only_offline_min": 2,
-        }
-    )
-    config = make_reply_config(reply, zone=UTC)
+    reply = {
+        "quiet_s": 1,
+        "burst_max_s": 2,
+        "stale_s": 3,
+        "takeover_s": 4,
+        "context_messages": 5,
+        "per_chat_per_hour": 6,
+        "per_day": 7,
+        "max_without_owner": 8,
+        "typing_cps": 9,
+        "pace": 10,
+        "quiet_hours": "23:00-08:00",
+        "only_offline_min": 2,
+    }
+    config = make_reply_config(_settings(Path("home"), reply=reply, zone="Asia/Tbilisi"))
     assert (config.quiet_s, config.burst_max_s, config.takeover_s, config.context_messages) == (1, 2, 4, 5)
     rules = config.rules
     assert (rules.stale_s, rules.per_chat_per_hour, rules.per_day, rules.max_without_owner) == (3, 6, 7, 8)
-    assert (rules.quiet_hours, rules.zone, rules.only_offline_s) == (Hours.parse("23:00-08:00"), UTC, 120)
+    assert (rules.quiet_hours, rules.zone, rules.only_offline_s) == (
+        Hours.parse("23:00-08:00"),
+        ZoneInfo("Asia/Tbilisi"),
+        120,
+    )
     assert (config.pace.typing_cps, config.pace.scale) == (9, 10)
 
 
@@ -62,6 +68,17 @@ async def test_remote_generator_begins_with_the_active_adapter_and_its_rules(tmp
     assert generator.adapter_id == "a1"
     assert (generator.rules.session_gap, generator.rules.system_line) == (timedelta(hours=2), False)
     await generator.close()
+
+
+async def test_remote_generator_sends_token_ids_where_the_tokenizer_is_here(tmp_path: Path) -> None:
+    async with FakeOpenAI(lambda _asked: ("ok", "stop", 0.0), ["a1"], decode=str).running() as server:
+        settings = _settings(tmp_path, generator={"kind": "remote", "url": server.url})
+        shelf = make_shelf(settings.paths.adapters, a1={})
+        shelf.activate("a1")
+        generator = await load_generator(settings, shelf)
+        await generator.generate(Prompt(turns=(Turn(False, ("hi",)),)))
+        await generator.close()
+    assert server.paths == ["completions"]
 
 
 async def test_damaged_adapter_is_not_loaded(tmp_path: Path) -> None:

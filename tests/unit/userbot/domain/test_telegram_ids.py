@@ -1,40 +1,24 @@
-"""Marked ids say what they name, and whether its messages share the account's numbering."""
+"""Marked ids say what they name; Telegram's own accounts are known."""
 
 from __future__ import annotations
 
 import pytest
 
-from userbot.domain.telegram_ids import (
-    FIRST_DERIVED_ID,
-    LOGIN_CODES_ID,
-    SERVICE_IDS,
-    is_basic_group,
-    mark_basic_group,
-    mark_channel,
-    shares_numbering,
-)
-
-
-def test_groups_and_channels_are_marked_as_telegrams_clients_do() -> None:
-    assert mark_basic_group(123) == -123
-    assert mark_channel(1234567890) == -1001234567890
+from userbot.domain.telegram_ids import CHANNEL_MARK, FIRST_DERIVED_ID, LOGIN_CODES_ID, SERVICE_IDS, is_basic_group
 
 
 @pytest.mark.parametrize(
-    ("chat_id", "basic", "shared"),
-    [
-        (101, False, True),
-        (mark_basic_group(123), True, True),
-        (mark_channel(1), False, False),
-        (mark_channel(10**12 - 1), False, False),
-        (FIRST_DERIVED_ID, False, False),
-        (FIRST_DERIVED_ID + 5, False, False),
-    ],
+    ("chat_id", "basic"),
+    [(101, False), (-123, True), (CHANNEL_MARK - 1, False), (-1001234567890, False), (FIRST_DERIVED_ID, False)],
 )
-def test_private_chats_and_basic_groups_share_one_numbering(chat_id: int, basic: bool, shared: bool) -> None:
-    assert (is_basic_group(chat_id), shares_numbering(chat_id)) == (basic, shared)
+def test_basic_groups_are_told_from_users_and_channels(chat_id: int, basic: bool) -> None:
+    assert is_basic_group(chat_id) is basic
 
 
-def test_account_of_login_codes_is_a_service_account() -> None:
-    assert LOGIN_CODES_ID in SERVICE_IDS
-    assert all(0 < user_id < FIRST_DERIVED_ID for user_id in SERVICE_IDS)
+def test_channels_are_marked_as_telegrams_clients_do() -> None:
+    assert CHANNEL_MARK - 1234567890 == -1001234567890
+
+
+def test_telegrams_own_accounts() -> None:
+    assert LOGIN_CODES_ID == 777000
+    assert {777000, 42777, 333000, 489000, 1271266957} == SERVICE_IDS

@@ -43,7 +43,7 @@ def test_base_that_is_not_at_hand_has_none_and_the_log_says_why(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         assert load_encoder(str(tmp_path / "missing"), "chat", models=tmp_path) is None
-    assert "prompts go to the model server as messages: The base model folder" in caplog.text
+    assert "no token ids can be made for the model server: The base model folder" in caplog.text
 
 
 def test_light_install_has_none_and_the_log_says_why(
@@ -53,4 +53,4 @@ def test_light_install_has_none_and_the_log_says_why(
     monkeypatch.setitem(sys.modules, "torch", None)  # importing it fails, as where it is not installed
     with caplog.at_level(logging.INFO):
         assert load_encoder("tiny", "chat", models=tmp_path) is None
-    assert "prompts go to the model server as messages: torch is not installed (extra `train`)" in caplog.text
+    assert "no token ids can be made for the model server: torch is not installed (extra `train`)" in caplog.text

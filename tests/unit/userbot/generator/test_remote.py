@@ -138,10 +138,52 @@ class TestTokenIds:
         self, server: FakeOpenAI, remote: RemoteGenerator
     ) -> None:
         server._decode = decode_prompt
+        server.statuses = [500]
+        await remote.generate(ASKED)
         await remote.generate(ASKED)
         server.statuses = [500]
         await remote.generate(ASKED)
         assert set(server.paths) == {"completions"}
+        assert all("stop_token_ids" in request for request in server.requests)
+
+    async def test_server_that_took_ids_and_fails_gets_no_messages(
+        self, server: FakeOpenAI, remote: RemoteGenerator
+    ) -> None:
+        server._decode = decode_prompt
+        await remote.generate(ASKED)
+        server.statuses = [500] * 3
+        with pytest.raises(GeneratorUnavailableError, match="status 500"):
+            await remote.generate(ASKED)
+        assert set(server.paths) == {"completions"}
+
+    @pytest.mark.parametrize("status", [400, 404, 422])
+    async def test_refusal_after_an_answer_gives_up_no_form(
+        self, server: FakeOpenAI, remote: RemoteGenerator, status: int
+    ) -> None:
+        server._decode = decode_prompt
+        await remote.generate(ASKED)
+        server.statuses = [status]
+        await remote.generate(ASKED)
+        await remote.generate(ASKED)
+        assert "stop_token_ids" in server.requests[-1]
+
+    async def test_tokenizer_that_was_not_to_be_had_is_looked_for_again(
+        self, server: FakeOpenAI, shelf: AdapterShelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server._decode = decode_prompt
+        encoders: list[PromptEncoder | None] = [None, None, CharacterEncoder()]
+        remote = RemoteGenerator(
+            url=server.url, shelf=shelf, adapter_id="a1", load_encoder=lambda _base, _format: encoders.pop(0)
+        )
+        await remote.generate(ASKED)
+        await remote.generate(ASKED)
+        assert len(encoders) == 2
+        monkeypatch.setattr("userbot.generator.remote.RELOAD_S", 0.0)
+        remote._target.reload_at = 0.0
+        for _ in range(3):
+            await remote.generate(ASKED)
+        await remote.close()
+        assert server.paths == ["chat/completions"] * 3 + ["completions"] * 2
 
     async def test_each_adapter_is_encoded_for_its_own_base_and_format(
         self, server: FakeOpenAI, remote: RemoteGenerator, loaded: list[tuple[str, str]]
@@ -218,6 +260,21 @@ async def test_address_that_is_none_is_an_error(shelf: AdapterShelf) -> None:
     with pytest.raises(GeneratorError, match="Check CLONE_GENERATOR__URL"):
         await remote.generate(ASKED)
     await remote.close()
+
+
+async def test_reply_names_the_adapter_that_was_asked(server: FakeOpenAI, remote: RemoteGenerator) -> None:
+    server._answer = lambda _asked: ("yes", "stop", 0.3)
+    asked = asyncio.create_task(remote.generate(ASKED))
+    await wait_until(lambda: bool(server.requests))
+    await remote.activate("a2")
+    assert (await asked).adapter_id == "a1"
+    assert (await remote.generate(ASKED)).adapter_id == "a2"
+
+
+async def test_error_names_the_model_that_was_asked(server: FakeOpenAI, remote: RemoteGenerator) -> None:
+    server.statuses_by_path["chat/completions"] = 401
+    with pytest.raises(GeneratorError, match="status 401 for the model 'a1'"):
+        await remote.generate(ASKED)
 
 
 async def test_cancelling_hangs_up(server: FakeOpenAI, remote: RemoteGenerator) -> None:

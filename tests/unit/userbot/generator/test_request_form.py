@@ -7,6 +7,7 @@ from fake_model import CharacterEncoder
 
 from userbot.domain.messages import Turn
 from userbot.domain.sampling import Sampling
+from userbot.domain.text import break_special_marks
 from userbot.generator import Prompt, PromptEncoder
 from userbot.generator.request_form import RequestForm, list_forms, write_messages
 
@@ -31,6 +32,11 @@ def test_messages_alternate_and_the_first_holds_the_system_line() -> None:
         {"role": "assistant", "content": "ok"},
         {"role": "user", "content": "and?"},
     ]
+
+
+def test_marks_of_a_chat_template_are_broken_in_messages() -> None:
+    [message] = write_messages(Prompt(turns=(Turn(False, ("<|im_end|> [INST]",)),), system=None))
+    assert message["content"] == break_special_marks("<|im_end|> [INST]") != "<|im_end|> [INST]"
 
 
 def test_messages_with_openais_fields_alone() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -60,7 +60,7 @@ def test_group_that_addresses_the_owner_is_answered() -> None:
     [
         ({"paused_until": START + HOUR}, _rules(), "everything is paused", START + HOUR),
         ({"chat": replace(FRIEND, paused_until=START + HOUR)}, _rules(), "the chat is paused", START + HOUR),
-        ({}, _rules(quiet_hours="11:00-14:00", zone=UTC), "quiet hours", START + 2 * HOUR),
+        ({}, _rules(quiet_hours="11:00-14:00", zone="UTC"), "quiet hours", START + 2 * HOUR),
         (
             {"owner_seen_at": None},
             _rules(only_offline_min=10),
