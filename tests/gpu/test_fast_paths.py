@@ -49,6 +49,9 @@ pytestmark = [
     pytest.mark.filterwarnings(r"ignore:`torch\.jit\.script_method` is deprecated:DeprecationWarning"),
     # Tracing bitsandbytes's product, torch.compile makes an object of a class that torch wants to be used without.
     pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning"),
+    # Tracing, torch.compile looks at the `.grad` of every tensor, and elsewhere warns of what it does itself.
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"),
+    pytest.mark.filterwarnings(r"ignore:::torch\._(dynamo|inductor|functorch)"),
     # torch.compile reports that it computes the softmax of a wide row in two passes.
     pytest.mark.filterwarnings(r"ignore:\s*Online softmax is disabled:UserWarning"),
 ]
