@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from userbot.domain.errors import SessionBusyError
 from userbot.domain.messages import Mode, Origin
 from userbot.loopback import LoopbackTelegram
 from userbot.store.replies import ReplyState
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[LoopbackTelegram]:
-    async with LoopbackTelegram() as started:
-        yield started
 
 
 @pytest.fixture

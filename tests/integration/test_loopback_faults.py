@@ -23,12 +23,6 @@ from userbot.loopback.mtproto.transport import IntermediateFraming
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[LoopbackTelegram]:
-    async with LoopbackTelegram() as running:
-        yield running
-
-
-@pytest.fixture
 def owner(server: LoopbackTelegram) -> User:
     return server.add_user("Owner", phone="+10000000001", username="owner")
 

@@ -18,12 +18,6 @@ PHONE = "+10000000001"
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[LoopbackTelegram]:
-    async with LoopbackTelegram() as running:
-        yield running
-
-
-@pytest.fixture
 async def client(server: LoopbackTelegram) -> AsyncIterator[TelegramClient]:
     new = TelegramClient(MemorySession(), 1, "hash", request_retries=1)
     server.endpoint.apply(new.session)

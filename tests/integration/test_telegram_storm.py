@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from random import Random
 
-import pytest
 from telegram_stage import Stage, wait_until
 
 from userbot.domain.errors import OfflineError
 from userbot.domain.events import Arrived
 from userbot.domain.messages import Origin
-from userbot.loopback import LoopbackTelegram
-from userbot.store import Store
 from userbot.telegram.account import TelegramAccount
-
-
-@pytest.fixture
-async def stage(tmp_path: Path, store: Store) -> AsyncIterator[Stage]:
-    async with LoopbackTelegram() as server:
-        prepared = Stage.set_up(server, tmp_path, store)
-        await prepared.log_in()
-        yield prepared
 
 
 async def test_nothing_is_lost_or_doubled_in_a_storm(stage: Stage) -> None:

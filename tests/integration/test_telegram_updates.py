@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 from telegram_stage import Stage, left_over, next_event, next_texts, wait_until
 from telethon.tl import types
 
 from userbot.domain.events import Arrived, ContactTyping, Deleted, Edited, OwnerActive, OwnerOnline
 from userbot.domain.messages import ChatKind, Origin
-from userbot.loopback import LoopbackTelegram
-from userbot.store import Store
 from userbot.telegram.connection import ConnectionState
-
-
-@pytest.fixture
-async def stage(tmp_path: Path, store: Store) -> AsyncIterator[Stage]:
-    async with LoopbackTelegram() as server:
-        prepared = Stage.set_up(server, tmp_path, store)
-        await prepared.log_in()
-        yield prepared
 
 
 async def test_messages_come_in_order_with_their_chat(stage: Stage) -> None:

@@ -40,13 +40,12 @@ class PromptRules:
             ValueError: A value is out of range.
             TypeError: A value is of another type.
         """
-        data = config.get("data") or {}
-        gap = data.get("session_gap_h")
-        return cls(
-            session_gap=SESSION_GAP if gap is None else timedelta(hours=gap),
-            system_line=bool(data.get("system_line", True)),
-            text_format=text_format,
-        )
+        data, given = config.get("data") or {}, dict[str, Any]()
+        if data.get("session_gap_h") is not None:
+            given["session_gap"] = timedelta(hours=data["session_gap_h"])
+        if "system_line" in data:
+            given["system_line"] = bool(data["system_line"])
+        return cls(**given, text_format=text_format)
 
 
 DEFAULT_RULES = PromptRules()

@@ -16,12 +16,10 @@ from itertools import pairwise
 
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
-from userbot.importers.reading.items import Hints, Item, Notice, Owner, Skipped, Truncated
+from userbot.importers.reading.items import Hints, Item, Notice, Owner, Truncated, gather
 from userbot.importers.reading.names import MessageIds, choose_by_name, derive_chat_id
 from userbot.importers.reading.source import Source
 from userbot.importers.whatsapp_media import describe_attachment, is_deleted_mark
-
-BATCH = 1000
 
 _HALF = r"(?P<half>[ap]\.?[\s\u00a0\u202f]?m\.?|[ap]|午前|午後|上午|下午|오전|오후|ص|م)"
 LINE = re.compile(
@@ -109,7 +107,7 @@ def _read_chat(source: Source, part: str, hints: Hints, *, alone: bool) -> Itera
     )
     yield Owner(None, owner)
     yield chat
-    yield from _convert(source, part, chat, owner, _choose_order(survey))
+    yield from gather(_convert(source, part, chat, owner, _choose_order(survey)))
 
 
 def _take_survey(source: Source, part: str) -> _Survey:
@@ -126,10 +124,10 @@ def _take_survey(source: Source, part: str) -> _Survey:
     return survey
 
 
-def _convert(source: Source, part: str, chat: Chat, owner: str | None, order: str) -> Iterator[Item]:
+def _convert(
+    source: Source, part: str, chat: Chat, owner: str | None, order: str
+) -> Iterator[Message | str | Notice | Truncated]:
     ids = MessageIds()
-    batch: list[Message] = []
-    skipped: Counter[str] = Counter()
     for line in _read_lines(source, part):
         if line.is_truncated:
             yield Truncated(source.size(part), part)
@@ -142,31 +140,23 @@ def _convert(source: Source, part: str, chat: Chat, owner: str | None, order: st
         said = _split(line)
         at = _read_time(line.match, order)
         if said is None or at is None:
-            skipped["system line" if said is None else "row without a time"] += 1
+            yield "system line" if said is None else "row without a time"
             continue
         sender, raw = said
         media, text = describe_attachment(raw)
         text = _EDITED.sub("", text).strip()
         if not (media or text) or is_deleted_mark(text):
-            skipped["deleted message" if text else "empty message"] += 1
+            yield "deleted message" if text else "empty message"
             continue
-        batch.append(
-            Message(
-                chat_id=chat.id,
-                id=ids.derive(at.isoformat(), sender, raw),
-                origin=Origin.OWNER if sender == owner else Origin.CONTACT,
-                sent_at=at.astimezone(UTC),
-                text=text,
-                media=media,
-                sender_name=sender if chat.kind is ChatKind.GROUP else None,
-            )
+        yield Message(
+            chat_id=chat.id,
+            id=ids.derive(at.isoformat(), sender, raw),
+            origin=Origin.OWNER if sender == owner else Origin.CONTACT,
+            sent_at=at.astimezone(UTC),
+            text=text,
+            media=media,
+            sender_name=sender if chat.kind is ChatKind.GROUP else None,
         )
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    yield batch
-    for reason, count in skipped.items():
-        yield Skipped(reason, count)
 
 
 def _read_lines(source: Source, part: str) -> Iterator[_Line]:

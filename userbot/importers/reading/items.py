@@ -65,25 +65,27 @@ Item = Owner | Chat | list[Message] | Skipped | Notice | Truncated
 """What a reader yields."""
 
 
-def gather(rows: Iterable[Message | str]) -> Iterator[list[Message] | Skipped]:
+def gather(rows: Iterable[Message | str | Notice | Truncated]) -> Iterator[Item]:
     """Gather converted rows into batches.
 
     Args:
-        rows: Messages; a text in place of a message says why a row is not one.
+        rows: Messages; a text in place of a message says why a row is not one; the rest is passed on as it comes.
 
     Yields:
-        Lists of at most `BATCH` messages; then the reasons with their counts.
+        Lists of at most `BATCH` messages, and what is passed on; then the reasons with their counts.
     """
     batch: list[Message] = []
     skipped: Counter[str] = Counter()
     for row in rows:
         if isinstance(row, str):
             skipped[row] += 1
-            continue
-        batch.append(row)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
+        elif isinstance(row, Message):
+            batch.append(row)
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+        else:
+            yield row
     yield batch
     for reason, count in skipped.items():
         yield Skipped(reason, count)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from random import Random
 
@@ -13,12 +12,6 @@ from telethon.sessions import MemorySession
 from telethon.tl import functions, types
 
 from userbot.loopback import LoopbackTelegram, User
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[LoopbackTelegram]:
-    async with LoopbackTelegram() as running:
-        yield running
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from fakes import FakeClock
@@ -12,8 +10,6 @@ from telegram_stage import Stage
 
 from userbot.domain.errors import OfflineError
 from userbot.domain.messages import Chat, ChatKind, Origin
-from userbot.loopback import LoopbackTelegram
-from userbot.store import Store
 from userbot.store.facts import pull_mark
 from userbot.telegram.history import PAUSE_S, Progress
 
@@ -21,14 +17,11 @@ COUNT = 250
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, store: Store) -> AsyncIterator[Stage]:
-    async with LoopbackTelegram() as server:
-        prepared = Stage.set_up(server, tmp_path, store)
-        await prepared.log_in()
-        for number in range(COUNT):
-            sender, other = (prepared.vera, prepared.owner) if number % 2 else (prepared.owner, prepared.vera)
-            await server.send(sender, other, str(number))
-        yield prepared
+async def stage(stage: Stage) -> Stage:
+    for number in range(COUNT):
+        sender, other = (stage.vera, stage.owner) if number % 2 else (stage.owner, stage.vera)
+        await stage.server.send(sender, other, str(number))
+    return stage
 
 
 async def test_a_whole_chat_is_pulled_newest_first(stage: Stage) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,18 +11,13 @@ from telegram_stage import Stage, left_over, next_event, wait_until
 from userbot.domain.errors import FloodError, OfflineError, TelegramError
 from userbot.domain.events import Arrived, OwnerActive
 from userbot.domain.messages import Chat, ChatKind, Origin
-from userbot.loopback import LoopbackTelegram
 from userbot.reply.messenger import Messenger
-from userbot.store import Store
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, store: Store) -> AsyncIterator[Stage]:
-    async with LoopbackTelegram() as server:
-        prepared = Stage.set_up(server, tmp_path, store)
-        await prepared.log_in()
-        await server.send(prepared.vera, prepared.owner, "hi")
-        yield prepared
+async def stage(stage: Stage) -> Stage:
+    await stage.server.send(stage.vera, stage.owner, "hi")
+    return stage
 
 
 def texts(stage: Stage) -> list[str]:
