@@ -152,6 +152,10 @@ class ScheduleSettings(BaseModel):
         return value if read_cron(value) else None
 
 
+class TrustSettings(BaseModel):
+    """What keeps secrets apart, and what a contact may ask for."""
+
+
 class HealthSettings(BaseModel):
     """Health endpoint of the daemon, on the loopback interface only."""
 
@@ -182,6 +186,7 @@ class Settings(BaseSettings):
     reply: ReplySettings = ReplySettings()  # type: ignore[call-arg]  # every field has a default
     generator: GeneratorSettings = GeneratorSettings()  # type: ignore[call-arg]  # every field has a default
     schedule: ScheduleSettings = ScheduleSettings()  # type: ignore[call-arg]  # every field has a default
+    trust: TrustSettings = TrustSettings()
     health: HealthSettings = HealthSettings()  # type: ignore[call-arg]  # every field has a default
 
     @field_validator("home")
