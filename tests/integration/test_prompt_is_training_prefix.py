@@ -155,7 +155,9 @@ async def test_marks_of_the_template_that_a_contact_writes_are_broken_as_in_trai
 async def _ids_of_server(tokenizer: PreTrainedTokenizerFast, prompt: Prompt) -> list[int]:
     """Return the ids that a server's chat template and tokenizer make of the messages that it is sent."""
     async with FakeOpenAI(lambda _asked: ("ok", "stop", 0.0), ["base"]).running() as server:
-        remote = RemoteGenerator(url=server.url, shelf=AdapterShelf(Path("no adapters")), base="base")
+        remote = RemoteGenerator(
+            url=server.url, shelf=AdapterShelf(Path("no adapters")), base="base", allow_bare_base=True
+        )
         await remote.generate(prompt)
         await remote.close()
     text = tokenizer.apply_chat_template(server.requests[-1]["messages"], tokenize=False, add_generation_prompt=True)

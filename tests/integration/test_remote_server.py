@@ -80,6 +80,7 @@ async def test_real_server_reads_training_s_tokens_is_cancelled_and_goes_away(
         base=model,
         sampling=Sampling(max_new_tokens=48),
         load_encoder=lambda _base, _format: encoder,
+        allow_bare_base=True,
         tries=1,
     )
     turns = (Turn(True, ("hey",)), Turn(False, ("hi", "how are\nyou?")), Turn(True, ("ok",)), Turn(False, ("tea?",)))
@@ -97,7 +98,9 @@ async def test_real_server_reads_training_s_tokens_is_cancelled_and_goes_away(
     replies = await asyncio.gather(*(remote.generate(prompt) for _ in range(3)))
     assert all(one.new_tokens for one in replies)
     await remote.close()
-    gone = RemoteGenerator(url=f"http://127.0.0.1:{_find_port()}/v1", shelf=shelf, base=model, tries=1)
+    gone = RemoteGenerator(
+        url=f"http://127.0.0.1:{_find_port()}/v1", shelf=shelf, base=model, allow_bare_base=True, tries=1
+    )
     with pytest.raises(GeneratorUnavailableError):
         await gone.generate(prompt)
     await gone.close()

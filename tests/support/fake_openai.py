@@ -15,6 +15,9 @@ class FakeOpenAI:
     Source: vLLM's documentation of its OpenAI-compatible server: a completion's prompt may be a list of token ids, and
     its text comes in the `text` of each streamed choice.
 
+    `statuses` are for requests, one each; `paths` holds where these went; `statuses_by_path` is for the list of models
+    too.
+
     Args:
         answer: Returns text, finish reason and seconds of work for the last user message, or for the decoded prompt.
         models: What it serves.
@@ -74,15 +77,17 @@ class FakeOpenAI:
         self, path: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         path = path.removeprefix("/v1/")
-        status = self.statuses.pop(0) if self.statuses else self.statuses_by_path.get(path, 200)
-        if path == "completions" and self._decode is None:
+        asked = path.endswith("completions")
+        status = self.statuses.pop(0) if self.statuses and asked else self.statuses_by_path.get(path, 200)
+        if path not in ("models", "completions" if self._decode else "", "chat/completions"):
             status = 404
-        self.paths.append(path)
-        kind = "text/event-stream" if path.endswith("completions") else "application/json"
+        if asked:
+            self.paths.append(path)
+        kind = "text/event-stream" if asked else "application/json"
         writer.write(f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n".encode())
         if status != 200:
-            writer.write(b'{"error": {"message": "no"}}')
-        elif self.raw is not None:
+            writer.write(b'{"detail": "no"}')
+        elif self.raw is not None and asked:
             writer.write(self.raw)
         elif path == "models":
             writer.write(json.dumps({"data": [{"id": name} for name in self.models]}).encode())

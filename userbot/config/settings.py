@@ -23,7 +23,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from userbot.config.cron import read_cron
 from userbot.config.explain import explain
@@ -57,6 +57,11 @@ def _read_zone(value: Any) -> Any:
         raise ValueError(f"{value!r} is not a time zone; write it like Europe/Berlin") from None
 
 
+def _read_words(value: Any) -> Any:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_read_words)]
 OptionalHours = Annotated[Hours | None, BeforeValidator(_read_hours)]
 OptionalZone = Annotated[ZoneInfo | None, BeforeValidator(_read_zone)]
 
@@ -110,7 +115,15 @@ class GeneratorSettings(BaseModel):
     )
     load_in_4bit: bool = Field(True, description="Load the base in 4 bit (NF4)")
     url: str = Field("http://127.0.0.1:8000/v1", description="Address of the remote server")
+    fallback_urls: Words = Field(
+        (), description="Further servers, with the same key and adapters, for while one fails; blanks between them"
+    )
     api_key: SecretStr | None = Field(None, description="Its key; a secret")
+    adapters_folder: str | None = Field(
+        None,
+        description="Where the remote server itself finds <home>/adapters, to load new adapters from; empty: there",
+    )
+    bare_base: bool = Field(False, description="Let a remote base without an adapter answer, which is nobody's clone")
     timeout_s: float = Field(120.0, gt=0, description="Longest wait for a remote answer, seconds")
 
 
@@ -265,7 +278,7 @@ def _describe(model: type[BaseModel], prefix: str) -> list[str]:
             doc = (type(default).__doc__ or "").strip().splitlines()[0]
             lines += ["", f"# --- {doc}", *_describe(type(default), f"{prefix}{name.upper()}__")]
             continue
-        shown = "" if default is None or default == {} else str(default.value if isinstance(default, Enum) else default)
+        shown = "" if default in (None, {}, ()) else str(default.value if isinstance(default, Enum) else default)
         lines += [f"# {field.description}", f"#{prefix}{name.upper()}={shown}"]
     return lines
 

@@ -7,7 +7,9 @@ from functools import partial
 from userbot.config.settings import ReplySettings, Settings
 from userbot.domain.sampling import Sampling
 from userbot.generator import Generator
+from userbot.generator.failover import FailoverGenerator
 from userbot.generator.local import LocalGenerator
+from userbot.generator.model_server import TRIES
 from userbot.generator.prompt_encoder import load_encoder
 from userbot.generator.remote import RemoteGenerator
 from userbot.generator.suspendable import SuspendableGenerator
@@ -43,17 +45,7 @@ async def _load(settings: Settings, shelf: AdapterShelf) -> Generator:
     manifest = shelf.active()
     adapter_id, models = manifest.id if manifest else None, settings.paths.models
     if settings.generator.kind == "remote":
-        key = settings.generator.api_key
-        return RemoteGenerator(
-            url=settings.generator.url,
-            shelf=shelf,
-            adapter_id=adapter_id,
-            base=settings.base,
-            sampling=make_sampling(settings.reply),
-            load_encoder=partial(load_encoder, models=models),
-            api_key=key.get_secret_value() if key else None,
-            timeout_s=settings.generator.timeout_s,
-        )
+        return _connect(settings, shelf, adapter_id)
     if adapter_id is not None:
         shelf.verify(adapter_id)
     return await LocalGenerator.load(
@@ -64,6 +56,30 @@ async def _load(settings: Settings, shelf: AdapterShelf) -> Generator:
         load_in_4bit=settings.generator.load_in_4bit,
         sampling=make_sampling(settings.reply),
     )
+
+
+def _connect(settings: Settings, shelf: AdapterShelf, adapter_id: str | None) -> Generator:
+    """Return a generator for the remote servers; none of them is asked for anything yet."""
+    chosen = settings.generator
+    urls = (chosen.url, *chosen.fallback_urls)
+    servers = [
+        RemoteGenerator(
+            url=url,
+            shelf=shelf,
+            adapter_id=adapter_id,
+            base=settings.base,
+            sampling=make_sampling(settings.reply),
+            load_encoder=partial(load_encoder, models=settings.paths.models),
+            api_key=chosen.api_key.get_secret_value() if chosen.api_key else None,
+            timeout_s=chosen.timeout_s,
+            # With another server to turn to, the next one is tried sooner than the same one again.
+            tries=1 if len(urls) > 1 else TRIES,
+            adapters_folder=chosen.adapters_folder,
+            allow_bare_base=chosen.bare_base,
+        )
+        for url in urls
+    ]
+    return FailoverGenerator(servers) if len(servers) > 1 else servers[0]
 
 
 def make_sampling(reply: ReplySettings) -> Sampling:

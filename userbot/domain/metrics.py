@@ -42,6 +42,9 @@ class Metrics:
             buckets=(0.1, 0.3, 1, 2, 5, 10, 20, 40, 80),
             registry=self.registry,
         )
+        self.tokens = Counter(
+            "clone_tokens", "Tokens of prompts read, and of replies written", ["kind"], registry=self.registry
+        )
         self.takeovers = Counter("clone_takeovers", "Takeovers of chats by the owner", registry=self.registry)
         self.errors = Counter("clone_errors", "Unexpected errors, by place", ["place"], registry=self.registry)
         self.queue = Gauge("clone_event_queue", "Events waiting to be handled", registry=self.registry)

@@ -8,6 +8,7 @@ the contact, is broken in messages and left as it is in training, because here t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,10 @@ from userbot.domain.dialogue import write_chat
 from userbot.domain.sampling import Sampling
 from userbot.domain.text import break_special_marks, split_bubbles
 from userbot.generator import Prompt, PromptEncoder
+
+_THOUGHT = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>\s*", re.DOTALL | re.IGNORECASE)
+_THOUGHT_ENDS = re.compile(r"</think(?:ing)?>\s*", re.IGNORECASE)
+_THOUGHT_BEGINS = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
 
 IDS_PATH = "completions"
 MESSAGES_PATH = "chat/completions"
@@ -56,6 +61,9 @@ class RequestForm:
         if self.extended:
             body["repetition_penalty"] = sampling.repetition_penalty
         if self.encoder is None:
+            if self.extended:
+                # Templates that know it begin the answer at once; the others ignore it.
+                body["chat_template_kwargs"] = {"enable_thinking": False}
             return {**body, "messages": write_messages(prompt)}
         body["prompt"] = self.encoder.encode(prompt, max_tokens=sampling.max_prompt_tokens)
         if self.encoder.stop_texts:
@@ -68,8 +76,25 @@ class RequestForm:
     def parse(self, text: str) -> tuple[str, ...]:
         """Split an answer into bubbles."""
         # JSON may hold half a character, which can be neither stored nor sent.
-        text = text.encode("utf-8", "replace").decode("utf-8")
+        text = drop_thoughts(text.encode("utf-8", "replace").decode("utf-8"))
         return split_bubbles(text) if self.encoder is None else self.encoder.parse(text)
+
+
+def drop_thoughts(text: str) -> str:
+    """Cut out what a reasoning model thinks aloud before it answers: `<think>…</think>`.
+
+    A thought that was begun and never ended leaves nothing, since no word after it is the answer; one whose beginning
+    stood in the prompt ends with its mark.
+
+    Args:
+        text: As the server sent it.
+
+    Returns:
+        The answer alone; "" where there is only a thought.
+    """
+    text = _THOUGHT.sub("", text)
+    *_, kept = _THOUGHT_ENDS.split(text)
+    return "" if _THOUGHT_BEGINS.search(kept) else kept
 
 
 def list_forms(encoder: PromptEncoder | None, *, text_format: str) -> list[RequestForm]:

@@ -56,6 +56,8 @@ async def write_reply(
         reply = await generator.generate(prompt)
         seconds += reply.seconds
         metrics.generation_s.observe(reply.seconds)
+        metrics.tokens.labels("prompt").inc(reply.prompt_tokens)
+        metrics.tokens.labels("reply").inc(reply.new_tokens)
         current = inspect(Draft(reply, last_own), checks)
         if current is None:
             return Written(reply, problem, attempt, seconds)

@@ -67,8 +67,9 @@ async def test_adapter_that_the_server_lacks_is_not_activated(server: FakeOpenAI
     with pytest.raises(AdapterError) as caught:
         await remote.activate("a3")
     assert str(caught.value) == (
-        f"The model server at {server.url} does not serve 'a3'; it serves a1, a2, base. Load the adapter there under "
-        f"this name, then run `clone adapters use a3` again."
+        f"The model server at {server.url} does not serve 'a3'; it serves a1, a2, base. It can't load adapters while "
+        f"it runs: start vLLM with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, or SGLang with "
+        f"--enable-lora; else load the adapter there under this name, then run `clone adapters use a3` again."
     )
 
 
@@ -84,7 +85,13 @@ class TestTokenIds:
             return CharacterEncoder()
 
         made = RemoteGenerator(
-            url=server.url, shelf=shelf, adapter_id="a1", base="base", load_encoder=load, timeout_s=5
+            url=server.url,
+            shelf=shelf,
+            adapter_id="a1",
+            base="base",
+            load_encoder=load,
+            timeout_s=5,
+            allow_bare_base=True,
         )
         yield made
         await made.close()
@@ -224,6 +231,28 @@ async def test_without_a_tokenizer_only_the_plain_text_format_can_not_be_asked_f
     with pytest.raises(GeneratorError, match="can't be sent them from here: the base's tokenizer or the extra `train`"):
         await remote.generate(ASKED)
     await remote.close()
+
+
+async def test_bare_base_is_refused_unless_it_is_allowed(server: FakeOpenAI, shelf: AdapterShelf) -> None:
+    remote = RemoteGenerator(url=server.url, shelf=shelf, base="base")
+    with pytest.raises(GeneratorError, match=r"nobody's clone.*CLONE_GENERATOR__BARE_BASE=true"):
+        await remote.generate(ASKED)
+    assert server.requests == []
+    await remote.close()
+
+
+async def test_thoughts_of_a_reasoning_model_are_cut_off(server: FakeOpenAI, remote: RemoteGenerator) -> None:
+    server._answer = lambda _asked: ("<think>\nthe user asks\n</think>\n\nyes", "stop", 0.0)
+    assert (await remote.generate(ASKED)).bubbles == ("yes",)
+    assert server.requests[0]["chat_template_kwargs"] == {"enable_thinking": False}
+
+
+async def test_server_without_a_list_of_models_is_asked_for_the_adapter_by_name(
+    server: FakeOpenAI, remote: RemoteGenerator
+) -> None:
+    server.statuses_by_path["models"] = 404
+    assert (await remote.generate(ASKED)).bubbles[-1] == "no"
+    assert server.requests[0]["model"] == "a1"
 
 
 async def test_server_that_comes_back_is_asked_again(server: FakeOpenAI, remote: RemoteGenerator) -> None:

@@ -9,7 +9,7 @@ from userbot.domain.messages import Turn
 from userbot.domain.sampling import Sampling
 from userbot.domain.text import break_special_marks
 from userbot.generator import Prompt, PromptEncoder
-from userbot.generator.request_form import RequestForm, list_forms, write_messages
+from userbot.generator.request_form import RequestForm, drop_thoughts, list_forms, write_messages
 
 PROMPT = Prompt(turns=(Turn(False, ("hi",)),), system="Chat with Vera.")
 SAMPLING = Sampling(temperature=0.3, max_prompt_tokens=5)
@@ -90,3 +90,23 @@ def test_forms_to_try_begin_with_the_best(encoder: PromptEncoder | None, text_fo
     forms = list_forms(encoder, text_format=text_format)
     assert [form.path for form in forms] == paths
     assert [form.extended for form in forms] == [True, False] * (len(paths) // 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("yes", "yes"),
+        ("<think>hm\nhm</think>\n\nyes", "yes"),
+        ("<THINK>hm</THINK>yes", "yes"),
+        ("<thinking>hm</thinking> yes", "yes"),
+        ("<think></think>yes\nno", "yes\nno"),
+        ("they ask\n</think>\nyes", "yes"),
+        ("<think>a</think>yes<think>b</think>", "yes"),
+        ("<think>they ask, so I", ""),
+        ("yes <think>but", ""),
+        ("<think>a<think>b</think>yes", "yes"),
+        ("I think so", "I think so"),
+    ],
+)
+def test_thoughts_are_no_answer(text: str, answer: str) -> None:
+    assert drop_thoughts(text) == answer

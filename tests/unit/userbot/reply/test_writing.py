@@ -54,3 +54,11 @@ def _find_card(reply: Reply) -> str | None:
 async def test_failure_of_the_model_is_not_tried_again_here() -> None:
     with pytest.raises(GeneratorError):
         await _write(GeneratorError("It failed."), "fine")
+
+
+async def test_tokens_of_all_tries_are_counted() -> None:
+    metrics, cut = Metrics(), Reply(bubbles=("so I",), finish="length", prompt_tokens=30, new_tokens=4)
+    fine = Reply(bubbles=("fine",), prompt_tokens=30, new_tokens=2)
+    await write_reply(ScriptedGenerator(cut, fine), PROMPT, last_own=None, checks=(), metrics=metrics)
+    counted = [metrics.registry.get_sample_value("clone_tokens_total", {"kind": kind}) for kind in ("prompt", "reply")]
+    assert counted == [60, 6]
