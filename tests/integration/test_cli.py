@@ -139,7 +139,7 @@ def test_resuming_takes_no_new_settings(clone: Clone) -> None:
 
 
 def test_too_little_to_train_on_can_be_looked_at(clone: Clone, imported: None) -> None:
-    clone("chats", "consent", "Ella Hart", "--by", "Ella")
+    clone("chats", "consent", "Ella Hart", "--by", "Ella", "--yes")
     code, out, _ = clone("dataset", "stats")
     assert code == 0
     assert "at least 40 turns are needed (data.min_turns)" in out and "chats without consent: 9\n" in out
@@ -147,7 +147,7 @@ def test_too_little_to_train_on_can_be_looked_at(clone: Clone, imported: None) -
 
 
 def test_consent_is_recorded_shown_and_withdrawn(clone: Clone, imported: None) -> None:
-    assert clone("chats", "consent", FRIEND_NAME, "--by", "Anton himself")[0] == 0
+    assert clone("chats", "consent", FRIEND_NAME, "--by", "Anton himself", "--yes")[0] == 0
     assert "Anton himself" in clone("chats", "list")[1]
     assert clone("chats", "withdraw", FRIEND_NAME)[0] == 0
     assert "Anton himself" not in clone("chats", "list")[1]
@@ -167,7 +167,7 @@ def test_allow_draft_and_deny_change_the_mode(clone: Clone, imported: None, home
 
 
 def test_a_bot_is_never_allowed(clone: Clone, imported: None, home: Path) -> None:
-    code, _, err = clone("chats", "allow", "Чайный таймер")
+    code, _, err = clone("chats", "allow", "Чайный таймер", "--yes")
     assert code == 2 and "only Telegram's private chats and groups are ever answered" in err
     with Store.open(home / "clone.db") as store:
         assert store.chats.allowed() == []

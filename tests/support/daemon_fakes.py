@@ -14,15 +14,16 @@ from userbot.telegram.history import Progress, PullReport
 class FakeDaemon:
     """A running daemon that remembers what commands ask of it.
 
-    `dialogs` are the account's own chats by name; `loaded` is the adapter that it writes with; `failure` is raised by
-    `retrain`.
+    `dialogs` are the account's own chats, `offline` is raised when they are asked for; `loaded` is the adapter that it
+    writes with; `failure` is raised by `retrain`.
     """
 
     def __init__(self) -> None:
         self.reviews = 0
         self.dropped: list[int] = []
         self.deleted: list[int] = []
-        self.dialogs: dict[str, Chat] = {}
+        self.dialogs: list[Chat] = []
+        self.offline: Exception | None = None
         self.loaded: str | None = None
         self.pulled: list[int] = []
         self.failure: Exception | None = None
@@ -36,8 +37,10 @@ class FakeDaemon:
     async def delete(self, chat: Chat, message_ids: list[int]) -> None:
         self.deleted += message_ids
 
-    async def find_dialog(self, name: str) -> Chat | None:
-        return self.dialogs.get(name)
+    async def list_dialogs(self) -> Sequence[Chat]:
+        if self.offline is not None:
+            raise self.offline
+        return self.dialogs
 
     async def retrain(self) -> str:
         if self.failure is not None:

@@ -198,6 +198,7 @@ class Core:
         self.thread = StoreThread()
         self.events: asyncio.Queue[Event] = asyncio.Queue()
         self.saved: list[Message] = []
+        self.typed: list[bool] = []
         metrics = Metrics()
         self.outbox = Outbox(
             store=self.store,
@@ -245,8 +246,9 @@ class Core:
         except* TelegramError as caught:
             self.failures += caught.exceptions
 
-    async def _save(self, message: Message) -> None:
+    async def _save(self, message: Message, *, typed: bool) -> None:
         self.saved.append(message)
+        self.typed.append(typed)
 
     async def settle(self) -> None:
         """Let everything happen that can happen without time passing."""

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from userbot.cli.screen import console, errors, session_of
+from userbot.cli.whom import find_chat
 from userbot.config.settings import Settings
 from userbot.domain.errors import NoAdapterError
 from userbot.domain.messages import Turn, system_line
@@ -35,8 +36,7 @@ def chat(
     session = session_of(context)
     system = None
     if contact is not None:
-        with session.store() as store:
-            system = system_line(store.chats.find(contact))
+        system = system_line(find_chat(session, contact))
     asyncio.run(_converse(session.settings, system, bare=bare))
 
 

@@ -13,12 +13,12 @@ from rich.table import Table
 from training.run.consent import forget_runs
 from userbot.cli.dispatch import send_command
 from userbot.cli.screen import byte_progress, console, errors, session_of
+from userbot.cli.whom import Yes, confirm_chats, find_chat, find_chats
 from userbot.daemon.pauses import format_pause
 from userbot.domain.errors import ConfigError, ExportTruncatedError
 from userbot.domain.messages import Chat, ChatKind, Mode, Origin
 from userbot.domain.plural import format_count
 from userbot.importers import FORMATS, ImportSummary, import_file
-from userbot.store import Store
 from userbot.store.facts import OWNER_ID
 
 chats = typer.Typer(no_args_is_help=True, help="Chats in the store: who may be answered, and who agreed to training.")
@@ -127,15 +127,18 @@ def list_chats(
 
 
 @chats.command("allow")
-def allow(context: typer.Context, names: ChatNames) -> None:
-    """Let the clone answer these chats."""
-    _send(context, "allow", names)
+def allow(context: typer.Context, names: ChatNames, yes: Yes = False) -> None:
+    """Let the clone answer these chats. Asks whether they are the right ones, unless you give ids or --yes.
+
+    The name that a chat has now is the one that prompts will have; see `clone chats rename`.
+    """
+    _send(context, "allow", names, what="Answer automatically", yes=yes)
 
 
 @chats.command("draft")
-def draft(context: typer.Context, names: ChatNames) -> None:
-    """Let the clone write its answers into the drafts of these chats; you send them, or not."""
-    _send(context, "draft", names)
+def draft(context: typer.Context, names: ChatNames, yes: Yes = False) -> None:
+    """Let the clone write its answers into the drafts of these chats; you send them, or not. Asks as `allow` does."""
+    _send(context, "draft", names, what="Write drafts", yes=yes)
 
 
 @chats.command("deny")
@@ -144,29 +147,51 @@ def deny(context: typer.Context, names: ChatNames) -> None:
     _send(context, "off", names)
 
 
+@chats.command("rename")
+def rename(context: typer.Context, names: ChatNames, yes: Yes = False) -> None:
+    """Let prompts call these chats what they are called now.
+
+    The clone keeps the name that a chat had when you allowed it or recorded a consent: whoever renames themselves
+    gets no answers that are meant for another. An adapter that is trained already keeps the name that it learned.
+    """
+    _send(context, "rename", names, what="Take over the present name", yes=yes)
+
+
+@chats.command("who")
+def who(context: typer.Context, name: Annotated[str, typer.Argument(metavar="CHAT")]) -> None:
+    """Show which chat a name means: its title, id, @username and last message. Changes nothing."""
+    session = session_of(context)
+    console.print(escape(send_command(session, "who", str(find_chat(session, name).id))))
+
+
 @chats.command("consent")
 def consent(
     context: typer.Context,
     names: ChatNames,
     by: Annotated[str, typer.Option(help='Who agreed, and how: "Vera, asked on 3 May". Recorded with the time.')],
+    yes: Yes = False,
 ) -> None:
-    """Record that a chat may be trained on. Without this, no training uses it."""
+    """Record that a chat may be trained on. Without this, no training uses it. Asks as `allow` does."""
     if not by.strip():
         raise ConfigError("--by is empty: say who agreed, such as --by 'Vera, asked on 3 May'.")
-    with session_of(context).store() as store:
-        for chat in _find(store, names):
+    session = session_of(context)
+    found = find_chats(session, names)
+    with session.store() as store:
+        confirm_chats(store, found, names, what="Record a consent", yes=yes)
+        for chat in found:
             store.chats.record_consent(chat.id, by=by)
-            console.print(f"Consent for {escape(chat.title)} recorded.")
+            console.print(f"Consent for {escape(store.chats.describe(chat))} recorded.")
 
 
 @chats.command("withdraw")
 def withdraw(context: typer.Context, names: ChatNames) -> None:
     """Take a consent back: no training uses these chats from now on. Adapters trained before still know them."""
     session = session_of(context)
+    found = find_chats(session, names)
     with session.store() as store:
-        for chat in _find(store, names):
+        for chat in found:
             store.chats.withdraw_consent(chat.id)
-            console.print(f"Consent for {escape(chat.title)} withdrawn.")
+            console.print(f"Consent for {escape(store.chats.describe(chat))} withdrawn.")
         forgotten = forget_runs(store, session.settings.paths.runs)
     if forgotten:
         console.print(f"Deleted: {format_count(forgotten, 'interrupted training')} that used it.")
@@ -184,21 +209,21 @@ def about(
     words: Annotated[str, typer.Argument(help='Who they are to you: "my sister". Empty forgets it.')],
 ) -> None:
     """Tell the clone who the contact is: one line that it sees in training and with each answer."""
-    with session_of(context).store() as store:
-        chat = store.chats.find(name)
-        store.chats.set_relationship(chat.id, words.strip() or None)
-        console.print(f"{escape(chat.title)}: {escape(words.strip() or 'forgotten')}.")
-
-
-def _find(store: Store, names: list[str]) -> list[Chat]:
-    # All names are looked up before anything changes, so that a mistyped one changes nothing.
-    return [store.chats.find(name, whole=True) for name in names]
-
-
-def _send(context: typer.Context, verb: str, names: list[str]) -> None:
     session = session_of(context)
-    for name in names:
-        console.print(escape(send_command(session, verb, name)))
+    chat = find_chat(session, name)
+    with session.store() as store:
+        store.chats.set_relationship(chat.id, words.strip() or None)
+        console.print(f"{escape(store.chats.describe(chat))}: {escape(words.strip() or 'forgotten')}.")
+
+
+def _send(context: typer.Context, verb: str, names: list[str], *, what: str = "", yes: bool = False) -> None:
+    session = session_of(context)
+    found = find_chats(session, names)
+    if what:
+        with session.store() as store:
+            confirm_chats(store, found, names, what=what, yes=yes)
+    for chat in found:
+        console.print(escape(send_command(session, verb, str(chat.id))))
 
 
 def _name(chat: Chat) -> str:

@@ -21,7 +21,6 @@ from userbot.domain.errors import LoginError
 from userbot.domain.messages import Chat
 from userbot.domain.plural import format_count
 from userbot.store import Store
-from userbot.store.chat_names import match_name
 
 PULL_POLL_S = 0.3
 
@@ -120,7 +119,7 @@ async def _log_out(settings: Settings) -> None:
 
 def pull(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="CHAT...", help="Id, @username, or (part of) the title.")],
+    names: Annotated[list[str], typer.Argument(metavar="CHAT...", help="Id, @username, or the whole title.")],
     takeout: Annotated[bool, typer.Option(help="Ask Telegram for an export session, which has gentler limits.")] = True,
 ) -> None:
     """Fetch the history of chosen chats, newest first; an interrupted pull continues where it stopped.
@@ -196,21 +195,19 @@ async def find_chats(account: DialogSource, store: Store, names: list[str]) -> l
     Args:
         account: An open account.
         store: Where chats are saved.
-        names: Ids, usernames or titles; a part of a title is enough where the store knows the chat.
+        names: Ids, usernames or whole titles.
 
     Returns:
         One chat per name.
 
     Raises:
-        ChatNotFoundError: No chat matches a name, or several do.
+        ChatNotFoundError: A name means no chat, or could mean several.
     """
     dialogs = await account.dialogs()
-    chats = []
-    for name in names:
-        matches = match_name(dialogs, name)
-        if len(matches) == 1:
-            store.chats.save(matches)
-        chats.append(store.chats.find(name))
+    store.chats.refresh(dialogs)
+    chats = [store.chats.find(name, dialogs=dialogs) for name in names]
+    known = {chat.id for chat in store.chats.all()}
+    store.chats.save(chat for chat in chats if chat.id not in known)
     return chats
 
 

@@ -8,6 +8,7 @@ from userbot.daemon.command_context import PREFIX, CommandContext
 from userbot.daemon.pauses import UNLIMITED, format_pause, parse_span
 from userbot.domain.errors import ConfigError
 from userbot.domain.messages import Mode
+from userbot.domain.names import clean_name
 from userbot.reply.situation import write_pause
 
 _VERBS = {Mode.AUTO: "allow", Mode.DRAFT: "draft", Mode.OFF: "off"}
@@ -30,9 +31,49 @@ def set_mode(mode: Mode) -> Callable[[str, CommandContext], Awaitable[str]]:
             await context.drop_answer(chat, reason="switched off by the owner")
         else:
             await context.review()
-        return f"{chat.title} {_EFFECTS[mode]}"
+        return f"{await context.describe(chat)} {_EFFECTS[mode]}"
 
     return run
+
+
+async def show_chat(argument: str, context: CommandContext) -> str:
+    """Show which chat a name means, and how prompts call it.
+
+    Raises:
+        ConfigError: No chat is named.
+        ChatNotFoundError: No chat is meant, or more than one could be.
+    """
+    if not argument:
+        raise ConfigError(f"Name a chat: its @username, title or id, as in `{PREFIX} who @vera`.")
+    chat = await context.find_chat(argument)
+    lines = [f"{await context.describe(chat)} is {chat.mode}."]
+    if chat.prompt_names and chat.prompt_names[-1].name != clean_name(chat.title):
+        name = chat.prompt_names[-1].name
+        lines.append(f"Prompts call it {name!r}; `{PREFIX} rename {chat.id}` takes over what it is called now.")
+    return "\n".join(lines)
+
+
+async def resolve_chat(argument: str, context: CommandContext) -> str:
+    """Return the id of the chat that a name means, for the command line, which asks the owner before the order.
+
+    Raises:
+        ChatNotFoundError: No chat is meant, or more than one could be.
+    """
+    return str((await context.find_chat(argument)).id)
+
+
+async def rename(argument: str, context: CommandContext) -> str:
+    """Let prompts call a chat what it is called now; adapters trained before keep the name that they learned.
+
+    Raises:
+        ConfigError: No chat is named.
+        ChatNotFoundError: No chat is meant, or more than one could be.
+    """
+    if not argument:
+        raise ConfigError(f"Name a chat: its @username, title or id, as in `{PREFIX} rename @vera`.")
+    chat = await context.find_chat(argument)
+    name = await context.thread.run(context.store.chats.accept_name, chat.id)
+    return f"Prompts of {await context.describe(chat)} say {name!r} from the next training on."
 
 
 async def pause(argument: str, context: CommandContext) -> str:
@@ -51,10 +92,10 @@ async def pause(argument: str, context: CommandContext) -> str:
         for chat in await context.thread.run(context.store.chats.allowed):
             await context.drop_answer(chat, reason="paused by the owner")
         return f"Paused {format_pause(until, now)}: nothing is answered."
-    chat = await context.thread.run(context.store.chats.find, name)
+    chat = await context.find_chat(name)
     await context.thread.run(context.store.chats.pause, chat.id, until)
     await context.drop_answer(chat, reason="paused by the owner")
-    return f"{chat.title} is paused {format_pause(until, now)}."
+    return f"{await context.describe(chat)} is paused {format_pause(until, now)}."
 
 
 async def resume(argument: str, context: CommandContext) -> str:
@@ -64,9 +105,9 @@ async def resume(argument: str, context: CommandContext) -> str:
         ChatNotFoundError: No chat matches, or several do.
     """
     if argument:
-        chat = await context.thread.run(context.store.chats.find, argument)
+        chat = await context.find_chat(argument)
         await context.thread.run(context.store.chats.pause, chat.id, None)
-        text = f"{chat.title} is answered again, if it is allowed."
+        text = f"{await context.describe(chat)} is answered again, if it is allowed."
     else:
         await context.thread.run(write_pause, context.store, None)
         text = (

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from userbot.domain.errors import ChatNotFoundError
+from userbot.domain.errors import ChatNotFoundError, TelegramError
 from userbot.domain.messages import Chat
+from userbot.domain.names import read_id
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
 from userbot.store.decisions import Decision
@@ -32,8 +33,12 @@ class RunningDaemon(Protocol):
         """Delete messages for both sides."""
         ...
 
-    async def find_dialog(self, name: str) -> Chat | None:
-        """Find a chat by name among the account's own, and store it; None unless exactly one matches."""
+    async def list_dialogs(self) -> Sequence[Chat]:
+        """Return the account's own chats.
+
+        Raises:
+            TelegramError: Telegram can't be asked.
+        """
         ...
 
     async def retrain(self) -> str:
@@ -72,18 +77,48 @@ class CommandContext:
     quoted: Decision | None = None
 
     async def find_chat(self, name: str) -> Chat:
-        """Find a chat by its id, username or whole title, in the store and then among the account's dialogs.
+        """Find the chat that a name means, in the store and among the account's dialogs at once.
+
+        Both are always looked at, except for the id of a stored chat: another chat may bear the same name by now.
+
+        Args:
+            name: An id, a username or a whole title; see `userbot.store.chat_names`.
+
+        Returns:
+            The chat, stored.
 
         Raises:
-            ChatNotFoundError: No chat matches, or several do.
+            ChatNotFoundError: No chat is meant, or more than one could be, or Telegram can't be asked about a name.
         """
+        number = read_id(name)
+        chat = await self.thread.run(self.store.chats.get, number) if number is not None else None
+        if chat is not None:
+            return chat
+        dialogs = await self._ask_for_dialogs(name)
+        await self.thread.run(self.store.chats.refresh, dialogs)
+        chat = await self.thread.run(self.store.chats.find, name, dialogs=dialogs)
+        known = await self.thread.run(self.store.chats.get, chat.id)
+        if known is not None:
+            return known
+        await self.thread.run(self.store.chats.save, [chat])
+        return chat
+
+    async def describe(self, chat: Chat) -> str:
+        """Say which chat is meant: its title, id, username and last message."""
+        return await self.thread.run(self.store.chats.describe, chat)
+
+    async def _ask_for_dialogs(self, name: str) -> Sequence[Chat]:
+        if self.daemon is None:
+            return ()
         try:
-            return await self.thread.run(self.store.chats.find, name, whole=True)
-        except ChatNotFoundError:
-            dialog = await self.daemon.find_dialog(name) if self.daemon is not None else None
-            if dialog is None:
-                raise
-            return dialog
+            return await self.daemon.list_dialogs()
+        except TelegramError as exc:
+            known = await self.thread.run(self.store.chats.find, name)
+            described = await self.describe(known)
+            raise ChatNotFoundError(
+                f"Telegram can't be asked whether somebody else is called {name!r} by now ({exc}). "
+                f"Known here is {described}; give the id, {known.id}, which needs no asking."
+            ) from exc
 
     async def drop_answer(self, chat: Chat, *, reason: str) -> None:
         """Stop the answer of a chat that is not sent yet, in the running daemon or in the store."""

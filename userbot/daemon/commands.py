@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from userbot.daemon.adapter_commands import list_adapters, retrain, roll_back
-from userbot.daemon.chat_commands import pause, pull, resume, set_mode
+from userbot.daemon.chat_commands import pause, pull, rename, resolve_chat, resume, set_mode, show_chat
 from userbot.daemon.command_context import PREFIX, CommandContext
+from userbot.daemon.confirmation import Prepare, order_on_chat
 from userbot.daemon.reply_commands import explain, undo
 from userbot.daemon.status import read_status
 from userbot.domain.errors import CloneError, ConfigError
@@ -15,9 +16,12 @@ from userbot.domain.messages import Message, Mode
 HELP = """status — what the daemon does
 pause [2h] [chat] — answer nothing for a while; without a time, until you resume
 resume [chat] — end the pause
-allow chat — answer a chat
-draft chat — write drafts there, send nothing
+who chat — show which chat a name means
+allow chat — answer a chat; asks for a yes
+draft chat — write drafts there, send nothing; asks for a yes
 off chat — leave a chat alone
+rename chat — let prompts call a chat what it is called now; asks for a yes
+yes, no — confirm or drop the order that was asked about
 why [chat] — how the last answer came about; or send it in reply to a forwarded answer
 pull chat — fetch the history of a chat
 undo [chat] — delete the last answer for both sides
@@ -31,9 +35,9 @@ help — this list"""
 def parse_command(message: Message) -> tuple[str, str] | None:
     """Return the verb and argument of a message in Saved Messages; None where it is no command of the owner's own.
 
-    Somebody else's message that is forwarded there, to keep it, is no command.
+    Somebody else's message that is forwarded there, to keep it, is no command, nor are a caption and an edited text.
     """
-    if message.forwarded or message.via_bot:
+    if message.forwarded or message.via_bot or message.media is not None or message.edited_at is not None:
         return None
     words = message.text.split(maxsplit=2)
     if not words or words[0].casefold() != PREFIX:
@@ -79,6 +83,9 @@ _COMMANDS: dict[str, Callable[[str, CommandContext], Awaitable[str]]] = {
     "status": _show_status,
     "pause": pause,
     "resume": resume,
+    "who": show_chat,
+    "resolve": resolve_chat,
+    "rename": rename,
     "allow": set_mode(Mode.AUTO),
     "draft": set_mode(Mode.DRAFT),
     "off": set_mode(Mode.OFF),
@@ -90,3 +97,10 @@ _COMMANDS: dict[str, Callable[[str, CommandContext], Awaitable[str]]] = {
     "rollback": roll_back,
     "help": _show_help,
 }
+
+CONFIRMED: dict[str, Prepare] = {
+    "allow": order_on_chat("allow", "answer {chat} automatically"),
+    "draft": order_on_chat("draft", "write drafts for {chat}"),
+    "rename": order_on_chat("rename", "call {chat} in prompts what it is called now"),
+}
+"""Commands that Saved Messages carries out only after a yes, and how each is prepared."""

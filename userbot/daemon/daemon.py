@@ -31,7 +31,6 @@ from userbot.reply.situation import read_own_drafts
 from userbot.reply.timer import WallTimer
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
-from userbot.store.chat_names import match_name
 from userbot.store.facts import OWNER_ID, OWNER_NAME, OWNER_USERNAME
 from userbot.store.thread import StoreThread
 from userbot.telegram.account import TelegramAccount
@@ -257,13 +256,9 @@ class Daemon:
         """Delete messages for both sides."""
         await self._account.messenger.delete(chat, message_ids)
 
-    async def find_dialog(self, name: str) -> Chat | None:
-        """Find a chat by name among the account's own, and store it; None unless exactly one matches."""
-        matches = match_name(await self._account.dialogs(), name)
-        if len(matches) != 1:
-            return None
-        await self.thread.run(self._store.chats.save, matches)
-        return await self.thread.run(self._store.chats.get, matches[0].id)
+    async def list_dialogs(self) -> Sequence[Chat]:
+        """Return the account's own chats."""
+        return await self._account.dialogs()
 
     async def retrain(self) -> str:
         """Start a training; return what to tell the owner."""

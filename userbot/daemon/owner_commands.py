@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from userbot.daemon.command_context import CommandContext
-from userbot.daemon.commands import answer_command, parse_command, run_command
+from userbot.daemon.commands import CONFIRMED, answer_command, parse_command, run_command
+from userbot.daemon.confirmation import Confirmations, says_no
 from userbot.domain.errors import CloneError
 from userbot.domain.messages import Message
 from userbot.store.commands import Command
@@ -22,21 +23,25 @@ COMMAND_AGE_S = 300.0
 
 REMEMBERED_FORWARDS = 100
 
+ANSWERING = frozenset({"why", "undo", "yes", "no"})
+"""Commands that may stand in an answer to another message; what else is written below somebody's words is no order."""
+
 
 class OwnerCommands:
     """Carries out the owner's commands, each once, and answers them.
 
     Args:
         context: What commands work on.
-        notify_owner: Writes to the owner's Saved Messages.
+        notify_owner: Writes to the owner's Saved Messages; may return the id of the message.
     """
 
-    def __init__(self, context: CommandContext, *, notify_owner: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, context: CommandContext, *, notify_owner: Callable[[str], Awaitable[int | None]]) -> None:
         self._context = context
         self._notify_owner = notify_owner
         self._store = context.store
         self._thread = context.thread
         self._forwarded: dict[int, Decision] = {}
+        self._confirmations = Confirmations(context.store.clock)
 
     async def give_up_old(self) -> None:
         """Refuse the commands that were left in the store while no daemon ran."""
@@ -49,15 +54,55 @@ class OwnerCommands:
         for command in await self._thread.run(self._store.commands.waiting):
             await self._run_waiting(command)
 
-    async def handle_saved_message(self, message: Message) -> None:
-        """Carry out a new message of Saved Messages if it is a command, and remember forwarded answers."""
+    async def handle_saved_message(self, message: Message, *, typed: bool = True) -> None:
+        """Carry out a new message of Saved Messages if it is a command, and remember forwarded answers.
+
+        Args:
+            message: As it arrived.
+            typed: The owner typed it just now, as plain text; see `userbot.telegram.typed`.
+        """
         if message.forwarded:
             await self._remember_forwarded(message)
-        command = parse_command(message)
+        if not typed:
+            return
+        command = parse_command(message) or self._read_answer(message)
         if command is None or not await self._thread.run(self._accept, message):
             return
-        quoted = self._forwarded.get(message.reply_to_id or 0)
-        await self._notify_owner(await answer_command(*command, replace(self._context, quoted=quoted)))
+        verb, argument = command
+        if message.reply_to_id is not None and verb not in ANSWERING:
+            text = f"`{verb}` is not done in answer to another message. Send it as a message of its own."
+            await self._notify_owner(text)
+            return
+        context = replace(self._context, quoted=self._forwarded.get(message.reply_to_id or 0))
+        if verb in CONFIRMED:
+            await self._ask(verb, argument, context)
+        elif verb in ("yes", "no"):
+            await self._notify_owner(await self._settle(verb, message, context))
+        else:
+            await self._notify_owner(await answer_command(verb, argument, context))
+
+    def _read_answer(self, message: Message) -> tuple[str, str] | None:
+        """Read a plain yes or no in answer to the question as the command that it stands for."""
+        if not self._confirmations.is_answer(message.text, reply_to_id=message.reply_to_id):
+            return None
+        return ("no" if says_no(message.text) else "yes"), ""
+
+    async def _ask(self, verb: str, argument: str, context: CommandContext) -> None:
+        try:
+            order = await CONFIRMED[verb](argument, context)
+        except CloneError as exc:
+            await self._notify_owner(str(exc))
+            return
+        self._confirmations.note_question(await self._notify_owner(self._confirmations.ask(order)))
+
+    async def _settle(self, verb: str, message: Message, context: CommandContext) -> str:
+        if verb == "no":
+            return self._confirmations.drop()
+        try:
+            order = self._confirmations.take(reply_to_id=message.reply_to_id)
+        except CloneError as exc:
+            return str(exc)
+        return await answer_command(order.verb, order.argument, context)
 
     async def _run_waiting(self, command: Command) -> None:
         try:

@@ -11,6 +11,7 @@ from userbot.domain.errors import CloneError, ConfigError
 from userbot.domain.messages import Chat
 from userbot.domain.plural import format_count
 from userbot.store import Store
+from userbot.store.chat_names import describe_chat
 from userbot.store.facts import PULL, PullState
 from userbot.store.thread import StoreThread
 from userbot.telegram.history import Progress, PullReport
@@ -62,7 +63,7 @@ class BackgroundPull:
             raise ConfigError("A pull is in progress already. Try again when it is done.")
         self._note(PullState(running=True))
         self._task = asyncio.create_task(self._pull(chats), name="pull")
-        return f"Fetching the history of {', '.join(chat.title for chat in chats)}."
+        return f"Fetching the history of {', '.join(describe_chat(chat) for chat in chats)}."
 
     async def stop(self) -> None:
         """Stop fetching; the next pull continues from there."""

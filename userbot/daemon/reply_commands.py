@@ -24,7 +24,7 @@ async def explain(argument: str, context: CommandContext) -> str:
     parts = await context.thread.run(context.store.replies.parts, decision.id)
     timings = ", ".join(f"{name} {value:g}" for name, value in (decision.timings or {}).items())
     lines = [
-        f"Chat: {chat.title if chat else decision.chat_id}",
+        f"Chat: {await context.describe(chat) if chat else decision.chat_id}",
         f"State: {decision.state}" + (f" ({decision.reason})" if decision.reason else ""),
         f"Answers message: {decision.trigger_id}",
         f"Model saw messages: {', '.join(map(str, decision.context_ids)) or 'none'}",
@@ -57,7 +57,9 @@ async def undo(argument: str, context: CommandContext) -> str:
         await context.daemon.delete(chat, ids)
         await context.thread.run(context.store.messages.mark_deleted, chat.id, ids)
     await context.thread.run(context.store.replies.set_state, decision.id, ReplyState.UNDONE, reason="by the owner")
-    return f"{format_count(len(ids), 'message')} deleted in {chat.title if chat else decision.chat_id}."
+    return (
+        f"{format_count(len(ids), 'message')} deleted in {await context.describe(chat) if chat else decision.chat_id}."
+    )
 
 
 def _describe_guard(decision: Decision) -> str:
@@ -72,6 +74,6 @@ def _describe_guard(decision: Decision) -> str:
 async def _find_newest(
     name: str, context: CommandContext, *, states: tuple[ReplyState, ...] = tuple(ReplyState)
 ) -> Decision | None:
-    chat_id = (await context.thread.run(context.store.chats.find, name)).id if name else None
+    chat_id = (await context.find_chat(name)).id if name else None
     newest = await context.thread.run(context.store.replies.newest, chat_id, limit=SEARCHED)
     return next((decision for decision in newest if decision.state in states), None)

@@ -17,12 +17,14 @@ class Arrived:
         mentions_owner: In a group: the owner is mentioned, or it answers a message of the owner's side.
         automatic: An own message that Telegram sent for the owner (scheduled, away message, business bot): it does not
             show that the owner is present.
+        typed: In Saved Messages: the owner typed it there, as new plain text, so that it may be a command.
     """
 
     chat: Chat
     message: Message
     mentions_owner: bool = False
     automatic: bool = False
+    typed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

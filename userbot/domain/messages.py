@@ -47,6 +47,19 @@ class Mode(StrEnum):
     AUTO = "auto"
 
 
+@dataclass(frozen=True, slots=True)
+class PromptName:
+    """The name by which prompts know a chat, from a time on.
+
+    Args:
+        name: As it stands in prompts; what the contact calls themselves later changes nothing.
+        since: When the owner accepted it, aware, UTC.
+    """
+
+    name: str
+    since: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chat:
     """One chat.
@@ -55,9 +68,12 @@ class Chat:
         id: Telegram's marked peer id: users positive, basic groups `-id`, channels and supergroups `-100…id`. Chats
             of other messengers have ids from `FIRST_DERIVED_ID` up, derived from their name.
         kind: What the chat is.
-        title: Name to show to the owner.
+        title: Name to show to the owner; the contact may change it at any time.
+        prompt_names: Names that the owner accepted, oldest first; the newest stands in prompts. Empty before the chat
+            was first allowed or consented to.
         source: Where it comes from: `telegram`, `whatsapp`, `instagram`, `messenger`, `discord`.
         username: Public name without `@`.
+        former_usernames: Public names that it had before; whoever bears them now is somebody else.
         access_hash: Telegram's key to address the contact without looking its name up.
         own_only: The export holds the owner's messages only, so they lack context and are no training data.
         relationship: The owner's words on who this is ("my sister"), a system line in training and at reply time.
@@ -73,6 +89,8 @@ class Chat:
     title: str
     source: str = "telegram"
     username: str | None = None
+    former_usernames: tuple[str, ...] = ()
+    prompt_names: tuple[PromptName, ...] = ()
     access_hash: int | None = None
     own_only: bool = False
     relationship: str | None = None

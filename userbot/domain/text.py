@@ -23,6 +23,9 @@ OWNER_MARK = "Clone:"
 ROLE_MARKS = (CONTACT_MARK, OWNER_MARK)
 """Begin the lines of the two sides in the plain text format."""
 
+REPORT_WORD = "[clone]"
+"""Begins whatever the daemon writes to the owner in Saved Messages; nothing that begins so is a command."""
+
 MAX_MESSAGE_CHARS = 4096
 """Telegram refuses longer messages."""
 

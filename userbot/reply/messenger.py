@@ -50,8 +50,8 @@ class Messenger(Protocol):
         """Delete messages for both sides."""
         ...
 
-    async def notify_owner(self, text: str) -> None:
-        """Write to the owner's Saved Messages."""
+    async def notify_owner(self, text: str) -> int | None:
+        """Write to the owner's Saved Messages; return the id of the message where it is known."""
         ...
 
     async def send_picture_to_owner(self, picture: Path, caption: str) -> None:

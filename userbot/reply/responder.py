@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from userbot.domain.errors import SessionLostError
 from userbot.domain.events import Arrived, ContactTyping, Deleted, Edited, Event, OwnerActive, OwnerOnline
@@ -32,6 +32,19 @@ HANDLER_TIMEOUT_S = 120.0
 """Handling an event takes milliseconds; one that hangs must not keep the daemon from the next."""
 
 
+class OnSaved(Protocol):
+    """Takes the messages of Saved Messages; `userbot.daemon.owner_commands` does."""
+
+    async def __call__(self, message: Message, *, typed: bool) -> None:
+        """Take one.
+
+        Args:
+            message: As it arrived.
+            typed: The owner typed it just now, as plain text.
+        """
+        ...
+
+
 class Responder:
     """Turns events into decisions.
 
@@ -43,7 +56,7 @@ class Responder:
         config: How long to wait.
         timer: Tells the time and waits.
         metrics: Counts.
-        on_saved: Gets each message that the owner writes in Saved Messages.
+        on_saved: Gets each message of the owner's in Saved Messages.
     """
 
     def __init__(
@@ -56,7 +69,7 @@ class Responder:
         config: ReplyConfig,
         timer: Timer,
         metrics: Metrics,
-        on_saved: Callable[[Message], Awaitable[None]] | None = None,
+        on_saved: OnSaved | None = None,
     ) -> None:
         self._store = store
         self._thread = thread
@@ -120,7 +133,7 @@ class Responder:
         match event:
             case Arrived(chat=chat, message=message) if chat.kind is ChatKind.SAVED:
                 if self._on_saved is not None and message.origin is Origin.OWNER:
-                    await self._on_saved(message)
+                    await self._on_saved(message, typed=event.typed and not event.automatic)
             case Arrived(chat=chat, message=message):
                 if may_be_on_its_way(message, sending=self._outbox.is_sending(chat.id)):
                     group.create_task(self._store_message_later(event))

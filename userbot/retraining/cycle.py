@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class OwnerChat(Protocol):
     """The owner's Saved Messages."""
 
-    async def notify_owner(self, text: str) -> None:
+    async def notify_owner(self, text: str) -> int | None:
         """Write to the owner.
 
         Raises:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Row, func, select, update
+from sqlalchemy import Engine, Row, Select, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from userbot.domain.errors import ChatNotFoundError, ConsentError
-from userbot.domain.messages import Chat, ChatKind, Mode, Origin
-from userbot.store.chat_names import match_name, match_part
+from userbot.domain.messages import Chat, ChatKind, Mode, Origin, PromptName
+from userbot.domain.names import clean_name
+from userbot.store.chat_names import describe_chat, find_chat, taken_usernames
 from userbot.store.schema import chats, messages
+
+MANY = 500
+"""From so many chats on, one query reads all that are stored."""
 
 _COLUMNS = frozenset(column.name for column in chats.c)
 
@@ -52,18 +56,43 @@ class ChatRepository:
     def save(self, seen: Iterable[Chat]) -> None:
         """Add chats, or refresh what is known about them; the owner's decisions (mode, consent, …) stay as they are.
 
-        A username or access hash that is None now keeps its old value.
+        A username or access hash that is None now keeps its old value, except that a chat with an access hash comes
+        from Telegram itself, which then says that there is no username. A username has one holder: whoever is seen
+        with it takes it from the chat that had it before.
         """
-        rows = [asdict(chat) for chat in seen]
-        if not rows:
+        chosen = {chat.id: chat for chat in seen}
+        if not chosen:
             return
-        statement = upsert(chats)
-        new = statement.excluded
-        changes: dict[str, Any] = {name: new[name] for name in ("kind", "title", "source", "own_only")}
-        for name in ("username", "access_hash"):
-            changes[name] = func.coalesce(new[name], chats.c[name])
         with self._engine.begin() as connection:
+            known = {row.id: _chat(row) for row in connection.execute(_concerned(chosen.values()))}
+            held = {chat_id: chat.username for chat_id, chat in known.items() if chat.username}
+            taken = taken_usernames(chosen.values(), held)
+            for chat_id in taken - set(chosen):
+                former = _add_former(known[chat_id], None)
+                lost = update(chats).where(chats.c.id == chat_id)
+                connection.execute(lost.values(username=None, former_usernames=former))
+            rows = [_refresh_username(chat, known.get(chat.id), taken=chat.id in taken) for chat in chosen.values()]
+            statement = upsert(chats)
+            new = statement.excluded
+            refreshed = ("kind", "title", "source", "own_only", "username", "former_usernames")
+            changes: dict[str, Any] = {name: new[name] for name in refreshed}
+            changes["access_hash"] = func.coalesce(new.access_hash, chats.c.access_hash)
             connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changes), rows)
+
+    def refresh(self, seen: Iterable[Chat]) -> None:
+        """Refresh the chats among these that the store has, as `save` does; others are not added.
+
+        Args:
+            seen: Chats as Telegram describes them now, such as the account's list of dialogs.
+        """
+        known = {chat.id: chat for chat in self.all()}
+        chosen = list(seen)
+        self.save(replace(chat, own_only=known[chat.id].own_only) for chat in chosen if chat.id in known)
+        held = {chat_id: chat.username for chat_id, chat in known.items() if chat.username}
+        ids = {chat.id for chat in chosen}
+        for chat_id in taken_usernames(chosen, held) - ids:  # its new holder is not in the store
+            chat = known[chat_id]
+            self._update(chat_id, username=None, former_usernames=_add_former(chat, None))
 
     def get(self, chat_id: int) -> Chat | None:
         """Return a chat, or None."""
@@ -91,38 +120,24 @@ class ChatRepository:
                 for r in connection.execute(query)
             ]
 
-    def find(self, text: str, *, whole: bool = False) -> Chat:
-        """Return the one chat that `text` names: its id, its `@username`, or its title, in upper or lower case.
+    def find(self, text: str, *, dialogs: Iterable[Chat] = ()) -> Chat:
+        """Return the one chat that `text` means, by the rule of `userbot.store.chat_names`.
 
         Args:
             text: What the owner has typed.
-            whole: Accept the whole title only, not a part of it: for decisions that must not hit somebody else.
-
-        Returns:
-            The chat.
+            dialogs: The account's own chats, where Telegram was asked; the result may be one that is not stored.
 
         Raises:
-            ChatNotFoundError: No chat matches, or several do.
+            ChatNotFoundError: No chat is meant, or more than one could be.
         """
-        if not text.strip().removeprefix("@"):
-            raise ChatNotFoundError("No chat is named. `clone chats list` shows the chats and their ids.")
-        known = self.all()
-        matches = match_name(known, text)
-        if not matches:
-            matches = match_part(known, text)
-            if matches and whole:
-                raise ChatNotFoundError(
-                    f"No chat is called {text!r}; {matches[0].title} ({matches[0].id}) comes near. Give the whole "
-                    f"title or the id: this decides who is answered or trained on."
-                )
-        if not matches:
-            raise ChatNotFoundError(f"No chat fits {text!r}. `clone chats list` shows the chats and their ids.")
-        if len(matches) > 1:
-            names = ", ".join(f"{chat.title} ({chat.id})" for chat in matches[:5])
-            raise ChatNotFoundError(
-                f"{len(matches)} chats fit {text!r}: {names}. Give the id, such as {matches[0].id}."
-            )
-        return matches[0]
+        return find_chat(text, self.all(), dialogs=dialogs)
+
+    def describe(self, chat: Chat) -> str:
+        """Say which chat is meant: its title, id, username, and the time of its newest stored message."""
+        with self._engine.connect() as connection:
+            newest = select(messages.c.sent_at).where(messages.c.chat_id == chat.id, messages.c.deleted_at.is_(None))
+            at = connection.execute(newest.order_by(messages.c.sent_at.desc()).limit(1)).scalar_one_or_none()
+        return describe_chat(chat, newest_at=at)
 
     def allowed(self) -> list[Chat]:
         """Return the chats that may be answered: mode `draft` or `auto`."""
@@ -146,10 +161,15 @@ class ChatRepository:
                 f"are ever answered. Choose another with `clone chats list`."
             )
         self._update(chat_id, mode=mode)
+        if mode is not Mode.OFF:
+            self._keep_name(chat)
 
     def record_consent(self, chat_id: int, *, by: str) -> None:
         """Record that training on a chat is agreed, when, and by whom."""
         self._update(chat_id, consent_at=self._clock(), consent_by=by)
+        chat = self.get(chat_id)
+        if chat is not None:
+            self._keep_name(chat)
 
     def withdraw_consent(self, chat_id: int) -> None:
         """Take a consent back: the chat is no training data from now on."""
@@ -163,6 +183,26 @@ class ChatRepository:
         """Answer nothing in a chat before `until`, an aware time; None ends the pause."""
         self._update(chat_id, paused_until=until)
 
+    def accept_name(self, chat_id: int) -> str:
+        """Let prompts name a chat as it is titled now; return that name.
+
+        Prompts of adapters that were trained before keep the name that they learned.
+
+        Raises:
+            ChatNotFoundError: No chat has this id.
+        """
+        chat = self.get(chat_id)
+        if chat is None:
+            raise ChatNotFoundError(f"No chat has the id {chat_id}. `clone chats list` shows the ids.")
+        name = clean_name(chat.title)
+        if not chat.prompt_names or chat.prompt_names[-1].name != name:
+            self._update(chat_id, prompt_names=(*chat.prompt_names, PromptName(name, self._clock())))
+        return name
+
+    def _keep_name(self, chat: Chat) -> None:
+        if not chat.prompt_names:
+            self.accept_name(chat.id)
+
     def _update(self, chat_id: int, **values: Any) -> None:
         with self._engine.begin() as connection:
             connection.execute(update(chats).where(chats.c.id == chat_id).values(**values))
@@ -170,4 +210,33 @@ class ChatRepository:
 
 def _chat(row: Row[Any]) -> Chat:
     values = {name: getattr(row, name) for name in row._fields if name in _COLUMNS}
-    return Chat(**{**values, "kind": ChatKind(row.kind), "mode": Mode(row.mode)})
+    former = tuple(row.former_usernames)
+    return Chat(**{**values, "kind": ChatKind(row.kind), "mode": Mode(row.mode), "former_usernames": former})
+
+
+def _concerned(seen: Collection[Chat]) -> Select[Any]:
+    """Select the stored chats that these are, and those that bear one of their usernames."""
+    query = select(chats)
+    if len(seen) > MANY:
+        return query
+    names = [chat.username.lower() for chat in seen if chat.username]
+    return query.where(or_(chats.c.id.in_([chat.id for chat in seen]), func.lower(chats.c.username).in_(names)))
+
+
+def _refresh_username(seen: Chat, known: Chat | None, *, taken: bool) -> dict[str, Any]:
+    """Return the row of a chat as it is seen now, with the username that it has and those that it had."""
+    row = asdict(seen)
+    row["prompt_names"] = seen.prompt_names
+    if known is None:
+        return row
+    if seen.username is None and seen.access_hash is None:  # nothing is said about it
+        row["username"] = None if taken else known.username
+    row["former_usernames"] = _add_former(known, row["username"])
+    return row
+
+
+def _add_former(known: Chat, username: str | None) -> list[str]:
+    """Return the usernames that a chat had, now that it has this one, or none."""
+    now = (username or "").casefold()
+    names = [*known.former_usernames, *([known.username] if known.username else [])]
+    return [name for name in dict.fromkeys(names) if name.casefold() != now]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -20,6 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
+
+from userbot.domain.messages import PromptName
 
 metadata = MetaData(
     naming_convention={
@@ -54,6 +58,21 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
 
 
+class PromptNames(TypeDecorator[tuple[PromptName, ...]]):
+    """Names with the times since when they hold, stored as JSON: `[["Vera", 1767614400000], …]`."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[PromptName] | None, dialect: Dialect) -> list[list[Any]]:
+        """Turn names into pairs of a text and milliseconds since 1970."""
+        return [[named.name, round(named.since.timestamp() * 1000)] for named in value or ()]
+
+    def process_result_value(self, value: list[list[Any]] | None, dialect: Dialect) -> tuple[PromptName, ...]:
+        """Turn pairs back into names."""
+        return tuple(PromptName(name, datetime.fromtimestamp(at / 1000, UTC)) for name, at in value or ())
+
+
 chats = Table(
     "chats",
     metadata,
@@ -62,6 +81,8 @@ chats = Table(
     Column("title", String, nullable=False),
     Column("source", String(16), nullable=False),
     Column("username", String),
+    Column("former_usernames", JSON, nullable=False, default=list, server_default="[]"),
+    Column("prompt_names", PromptNames, nullable=False, default=tuple, server_default="[]"),
     Column("access_hash", BigInteger),
     Column("own_only", Boolean, nullable=False, default=False),
     Column("relationship", String),

@@ -16,7 +16,7 @@ from telethon.utils import resolve_id
 
 from userbot.domain.errors import OfflineError, TelegramError
 from userbot.domain.messages import Chat, Message, Origin
-from userbot.domain.text import MAX_MESSAGE_CHARS
+from userbot.domain.text import MAX_MESSAGE_CHARS, REPORT_WORD
 from userbot.telegram.client import PatientClient
 from userbot.telegram.convert import read_message
 from userbot.telegram.dialogs import list_dialogs
@@ -137,16 +137,23 @@ class Sender:
             with translated(f"delete messages of chat {chat.id}"):
                 await self._client(request)
 
-    async def notify_owner(self, text: str) -> None:
+    async def notify_owner(self, text: str) -> int | None:
         """Write to the owner's Saved Messages; a long text is sent as several messages.
+
+        Each begins with the fixed word, so that a part of it, which may quote a contact's name, is no command.
+
+        Returns:
+            The id of the last message.
 
         Raises:
             TelegramError: As in `send`.
         """
-        for start in range(0, len(text), MAX_MESSAGE_CHARS):
-            piece = text[start : start + MAX_MESSAGE_CHARS]
+        sent = None
+        for piece in _split(text, MAX_MESSAGE_CHARS - len(REPORT_WORD) - 1):
             random_id = _random.getrandbits(63) or 1
-            await self._send(types.InputPeerSelf(), self._me_id, piece, random_id=random_id)
+            body = f"{REPORT_WORD} {piece}"
+            sent = await self._send(types.InputPeerSelf(), self._me_id, body, random_id=random_id)
+        return sent.id if sent is not None else None
 
     async def send_picture_to_owner(self, picture: Path, caption: str) -> None:
         """Send a picture to the owner's Saved Messages; a caption that is too long for Telegram is cut.
@@ -158,7 +165,7 @@ class Sender:
         Raises:
             TelegramError: As in `send`.
         """
-        caption = caption[:_CAPTION_CHARS_MAX]
+        caption = f"{REPORT_WORD} {caption}"[:_CAPTION_CHARS_MAX]
         with translated("upload a picture"):
             file = await self._client.upload_file(picture)
         media = types.InputMediaUploadedPhoto(file)
@@ -266,6 +273,10 @@ class Sender:
             if message and message.origin is Origin.OWNER and message.text.strip() == request.message.strip():
                 return replace(message, origin=Origin.CLONE)
         raise OfflineError(f"A message to chat {chat_id} is still being sent (RANDOM_ID_DUPLICATE). Retrying.")
+
+
+def _split(text: str, size: int) -> list[str]:
+    return [text[start : start + size] for start in range(0, len(text), size)]
 
 
 def _input_channel(peer: Any) -> Any:

@@ -20,6 +20,7 @@ from userbot.telegram.client import PatientClient
 from userbot.telegram.convert import is_automatic, read_chat, read_message
 from userbot.telegram.errors import translated
 from userbot.telegram.traces import OwnTraces
+from userbot.telegram.typed import is_typed
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,9 @@ class UpdateReader:
         chat = read_chat(entity, self._me_id)
         known = self._chats.get(chat.id)
         if known is not None and chat.access_hash is None:
-            chat = replace(chat, access_hash=known.access_hash)
+            chat = replace(chat, access_hash=known.access_hash, username=chat.username or known.username)
+        for other in [one for one in self._chats.values() if _took_username(chat, one)]:
+            self._chats[other.id] = replace(other, username=None)
         self._chats[chat.id] = chat
         return chat
 
@@ -153,6 +156,7 @@ class UpdateReader:
                 message=self.recognise(message),
                 mentions_owner=bool(raw.mentioned),
                 automatic=is_automatic(raw),
+                typed=message.chat_id == self._me_id and is_typed(raw, self._me_id),
             )
         )
 
@@ -217,6 +221,11 @@ class UpdateReader:
         while len(self._contents) > _CONTENTS_KEPT:
             self._contents.popitem(last=False)
         return changed
+
+
+def _took_username(chat: Chat, other: Chat) -> bool:
+    same = chat.username is not None and (other.username or "").casefold() == chat.username.casefold()
+    return same and other.id != chat.id
 
 
 def _entities_of(update: Any) -> Mapping[int, Any]:

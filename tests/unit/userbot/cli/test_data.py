@@ -91,7 +91,7 @@ def test_list_shows_mode_pause_and_consent(clone: Clone, store: Store, friend: C
 @pytest.mark.parametrize(("verb", "mode"), [("allow", Mode.AUTO), ("draft", Mode.DRAFT), ("deny", Mode.OFF)])
 def test_modes_are_set_for_every_named_chat(clone: Clone, store: Store, friend: Chat, verb: str, mode: Mode) -> None:
     store.chats.save([Chat(id=102, kind=ChatKind.PRIVATE, title="Ann")])
-    clone("chats", verb, "@vera", "102")
+    clone("chats", verb, "@vera", "102", answers="y\n")
     assert [chat.mode for chat in store.chats.all()] == [mode, mode]
 
 
@@ -105,15 +105,16 @@ def test_mistyped_name_changes_nothing(clone: Clone, store: Store, friend: Chat)
 
 
 def test_consent_is_recorded_and_withdrawn(clone: Clone, store: Store, friend: Chat) -> None:
-    assert clone("chats", "consent", "Vera", "--by", "Vera herself") == "Consent for Vera recorded.\n"
+    said = clone("chats", "consent", "Vera", "--by", "Vera herself", "--yes")
+    assert said == "Consent for Vera (id 101, @vera) recorded.\n"
     out = clone("chats", "withdraw", "Vera")
-    assert out.startswith("Consent for Vera withdrawn.\n") and "stops automatically" in out
+    assert out.startswith("Consent for Vera (id 101, @vera) withdrawn.\n") and "stops automatically" in out
     chat = store.chats.get(friend.id)
     assert chat is not None and chat.consent_at is None
 
 
 def test_words_about_a_contact_are_kept_and_forgotten(clone: Clone, store: Store, friend: Chat) -> None:
-    assert clone("chats", "about", "Vera", "my sister") == "Vera: my sister.\n"
-    assert clone("chats", "about", "Vera", "") == "Vera: forgotten.\n"
+    assert clone("chats", "about", "Vera", "my sister") == "Vera (id 101, @vera): my sister.\n"
+    assert clone("chats", "about", "Vera", "") == "Vera (id 101, @vera): forgotten.\n"
     chat = store.chats.get(friend.id)
     assert chat is not None and chat.relationship is None

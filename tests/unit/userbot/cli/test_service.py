@@ -21,21 +21,21 @@ OTHER_ANN = Chat(id=6, kind=ChatKind.PRIVATE, title="Ann")
 
 
 async def test_chats_to_pull_are_found_at_telegram_and_in_the_store(store: Store, friend: Chat) -> None:
-    chats = await find_chats(FakeAccount(ANN, OTHER_ANN), store, ["@ann", "ver"])
+    chats = await find_chats(FakeAccount(ANN, OTHER_ANN), store, ["@ann", "vera"])
     assert [chat.id for chat in chats] == [ANN.id, friend.id]
     assert store.chats.get(ANN.id) is not None and store.chats.get(OTHER_ANN.id) is None
 
 
 async def test_name_that_fits_several_chats_pulls_none(store: Store) -> None:
-    with pytest.raises(ChatNotFoundError, match="No chat fits 'Ann'"):
+    with pytest.raises(ChatNotFoundError, match="2 chats fit 'Ann'"):
         await find_chats(FakeAccount(OTHER_ANN, replace(OTHER_ANN, id=8)), store, ["Ann"])
     assert store.chats.all() == []
 
 
 def test_owners_commands_are_passed_on_with_their_words(clone: Clone, store: Store, friend: Chat) -> None:
     assert "nobody is answered" in clone("status")
-    assert clone("pause", "2h", "vera").startswith("Vera is paused until ")
-    assert clone("resume", "vera") == "Vera is answered again, if it is allowed.\n"
+    assert clone("pause", "2h", "vera").startswith("Vera (id 101, @vera) is paused until ")
+    assert clone("resume", "vera") == "Vera (id 101, @vera) is answered again, if it is allowed.\n"
     assert clone("pause").startswith("Paused until you resume")
     assert clone("resume").startswith("The pause of all chats is over.")
     assert clone("why") == "There is no answer yet.\n"

@@ -95,3 +95,22 @@ async def test_pull_names_the_chats_and_needs_a_daemon(
     )
     without = replace(context, daemon=None)
     assert await answer_command("pull", "@vera", without) == "The daemon does not run. Fetch with `clone pull CHAT`."
+
+
+async def test_who_shows_the_chat_and_changes_nothing(context: CommandContext, store: Store, friend: Chat) -> None:
+    assert await answer_command("who", "@vera", context) == "Vera (id 101, @vera) is off."
+    assert "Name a chat" in await answer_command("who", "", context)
+    assert await answer_command("resolve", "@vera", context) == "101"
+
+
+async def test_changed_name_is_shown_and_taken_over_only_by_order(
+    context: CommandContext, store: Store, friend: Chat
+) -> None:
+    store.chats.set_mode(friend.id, Mode.AUTO)
+    store.chats.save([replace(friend, title="Mama")])
+    assert "Prompts call it 'Vera'; `/clone rename 101` takes over" in await answer_command("who", "101", context)
+    assert await answer_command("rename", "101", context) == (
+        "Prompts of Mama (id 101, @vera) say 'Mama' from the next training on."
+    )
+    assert await answer_command("who", "101", context) == "Mama (id 101, @vera) is auto."
+    assert "Name a chat" in await answer_command("rename", "", context)

@@ -10,7 +10,7 @@ from fakes import START
 
 from userbot.daemon.command_context import CommandContext
 from userbot.daemon.commands import answer_command
-from userbot.domain.errors import ChatNotFoundError
+from userbot.domain.errors import ChatNotFoundError, OfflineError
 from userbot.domain.messages import Chat, ChatKind
 from userbot.store import Store
 from userbot.store.replies import Bubble, Decision, ReplyState
@@ -29,17 +29,32 @@ async def test_without_a_daemon_pending_answers_are_cancelled_in_the_store(
 async def test_chat_unknown_to_the_store_is_looked_up_by_the_daemon(
     context: CommandContext, daemon: FakeDaemon, store: Store
 ) -> None:
-    boris = Chat(id=303, kind=ChatKind.PRIVATE, title="Boris", username="boris")
-    store.chats.save([boris])
-    daemon.dialogs["@boria"] = boris
-    assert await answer_command("allow", "@boria", context) == "Boris is answered from now on."
+    daemon.dialogs.append(Chat(id=303, kind=ChatKind.PRIVATE, title="Boris", username="boria"))
+    answer = await answer_command("allow", "@boria", context)
+    assert answer == "Boris (id 303, @boria) is answered from now on."
+    assert [chat.id for chat in store.chats.allowed()] == [303]
 
 
-async def test_chat_of_the_store_is_found_without_asking_telegram(
-    context: CommandContext, daemon: FakeDaemon, friend: Chat
+@pytest.mark.parametrize("name", ["vera", "@vera"])
+async def test_name_that_somebody_else_bears_by_now_is_never_followed(
+    context: CommandContext, daemon: FakeDaemon, store: Store, friend: Chat, name: str
 ) -> None:
-    daemon.dialogs["vera"] = Chat(id=999, kind=ChatKind.PRIVATE, title="another Vera")
-    assert (await context.find_chat("vera")).id == friend.id
+    daemon.dialogs.append(Chat(id=999, kind=ChatKind.PRIVATE, title="Vera", username="vera", access_hash=9))
+    for _ in range(2):  # the second time, the username is stored as lost
+        with pytest.raises(ChatNotFoundError, match="2 chats fit") as caught:
+            await context.find_chat(name)
+        assert "id 999" in str(caught.value) and "id 101" in str(caught.value)
+    assert (await context.find_chat("101")).username is None
+    assert store.chats.get(999) is None
+
+
+async def test_id_of_a_stored_chat_needs_no_telegram(context: CommandContext, daemon: FakeDaemon, friend: Chat) -> None:
+    daemon.offline = OfflineError("no connection")
+    assert (await context.find_chat("101")).id == friend.id
+    with pytest.raises(ChatNotFoundError, match=r"can't be asked .* give the id, 101, which needs no asking"):
+        await context.find_chat("vera")
+    with pytest.raises(ChatNotFoundError, match="No chat fits 'Boris'"):
+        await context.find_chat("Boris")
 
 
 async def test_chat_that_nobody_knows_is_refused(context: CommandContext) -> None:

@@ -10,17 +10,22 @@ from fakes import START, FakeClock, bubble
 
 from userbot.daemon.command_context import CommandContext
 from userbot.daemon.owner_commands import COMMAND_AGE_S, REMEMBERED_FORWARDS, OwnerCommands
-from userbot.domain.messages import Chat, Message, Origin
+from userbot.domain.messages import Chat, ChatKind, Message, Mode, Origin
+from userbot.domain.text import REPORT_WORD
 from userbot.store import Store
 from userbot.store.commands import Answer
 from userbot.store.replies import Bubble, Decision, ReplyState
+
+REPORTS = 5000
+"""The daemon's own messages have ids from here up."""
 
 
 class Inbox(list[str]):
     """Saved Messages of the owner: what the daemon wrote there."""
 
-    async def add(self, text: str) -> None:
+    async def add(self, text: str) -> int:
         self.append(text)
+        return REPORTS + len(self)
 
 
 @pytest.fixture
@@ -117,3 +122,77 @@ async def test_command_left_for_an_earlier_daemon_is_not_carried_out(
     await commands.give_up_old()
     assert store.commands.read_answer(old) == Answer("The daemon was not running; give the command again.", failed=True)
     assert [command.id for command in store.commands.waiting()] == [fresh]
+
+
+async def test_order_to_answer_a_chat_waits_for_a_yes(
+    commands: OwnerCommands, inbox: Inbox, store: Store, friend: Chat
+) -> None:
+    await commands.handle_saved_message(_saved(5, "/clone allow @vera"))
+    assert inbox[0].startswith("To be done: answer Vera (id 101, @vera) automatically.")
+    assert store.chats.allowed() == []
+    await commands.handle_saved_message(_saved(6, "yes"))  # a note to oneself
+    assert store.chats.allowed() == []
+    await commands.handle_saved_message(_saved(7, "/clone yes"))
+    assert [chat.id for chat in store.chats.allowed()] == [101]
+    await commands.handle_saved_message(_saved(8, "/clone yes"))
+    assert inbox[1:] == ["Vera (id 101, @vera) is answered from now on.", inbox[2]]
+    assert inbox[2].startswith("No order waits for a yes")
+
+
+async def test_yes_in_answer_to_the_question_means_the_chat_that_it_named(
+    commands: OwnerCommands, inbox: Inbox, store: Store, daemon: FakeDaemon, friend: Chat
+) -> None:
+    await commands.handle_saved_message(_saved(5, "/clone draft @vera"))
+    store.chats.save([Chat(id=999, kind=ChatKind.PRIVATE, title="Thief", username="vera", access_hash=9)])
+    await commands.handle_saved_message(_saved(6, "Да", reply_to=REPORTS + 1))
+    assert [(chat.id, chat.mode) for chat in store.chats.allowed()] == [(101, Mode.DRAFT)]
+
+
+async def test_no_drops_the_order(commands: OwnerCommands, inbox: Inbox, store: Store, friend: Chat) -> None:
+    await commands.handle_saved_message(_saved(5, "/clone allow 101"))
+    await commands.handle_saved_message(_saved(6, "no", reply_to=REPORTS + 1))
+    await commands.handle_saved_message(_saved(7, "/clone yes"))
+    assert inbox[1] == "Not done: answer Vera (id 101, @vera) automatically."
+    assert store.chats.allowed() == []
+
+
+async def test_order_that_can_not_be_prepared_is_answered_and_waits_for_nothing(
+    commands: OwnerCommands, inbox: Inbox, friend: Chat
+) -> None:
+    await commands.handle_saved_message(_saved(5, "/clone allow Boris"))
+    await commands.handle_saved_message(_saved(6, "/clone yes"))
+    assert inbox[0].startswith("No chat fits 'Boris'") and inbox[1].startswith("No order waits")
+
+
+async def test_restarted_daemon_has_forgotten_the_order(
+    context: CommandContext, commands: OwnerCommands, inbox: Inbox, store: Store, friend: Chat
+) -> None:
+    await commands.handle_saved_message(_saved(5, "/clone allow 101"))
+    again = OwnerCommands(context, notify_owner=inbox.add)
+    await again.handle_saved_message(_saved(6, "yes", reply_to=REPORTS + 1))
+    await again.handle_saved_message(_saved(7, "/clone yes"))
+    assert len(inbox) == 2 and "forgotten when the daemon restarts" in inbox[1]
+    assert store.chats.allowed() == []
+
+
+async def test_words_below_somebodys_message_are_no_order(
+    commands: OwnerCommands, inbox: Inbox, store: Store, friend: Chat
+) -> None:
+    store.chats.set_mode(101, Mode.AUTO)
+    await commands.handle_saved_message(_saved(5, "/clone off 101", reply_to=3))
+    assert inbox == ["`off` is not done in answer to another message. Send it as a message of its own."]
+    assert len(store.chats.allowed()) == 1
+
+
+@pytest.mark.parametrize("values", [{"media": "[photo]"}, {"edited_at": START}, {"via_bot": True}, {"forwarded": True}])
+async def test_only_plain_new_words_are_commands(
+    commands: OwnerCommands, inbox: Inbox, values: dict[str, object]
+) -> None:
+    await commands.handle_saved_message(replace(_saved(5, "/clone retrain"), **values))  # type: ignore[arg-type]  # a test's shorthand
+    await commands.handle_saved_message(_saved(6, "/clone retrain"), typed=False)
+    assert inbox == []
+
+
+async def test_report_of_the_daemon_is_no_command(commands: OwnerCommands, inbox: Inbox) -> None:
+    await commands.handle_saved_message(_saved(5, f"{REPORT_WORD} /clone retrain"))
+    assert inbox == []

@@ -25,7 +25,7 @@ async def test_progress_is_shown_until_the_result_is(store: Store, thread: Store
     gate = asyncio.Event()
     pull = BackgroundPull(FakeHistory(gate=gate), store, thread)
     assert read_pull(store) == PullState()
-    assert pull.start([friend]) == "Fetching the history of Vera."
+    assert pull.start([friend]) == "Fetching the history of Vera (id 101, @vera)."
     await _settle(thread)
     assert read_pull(store) == PullState(running=True, title="Vera", fetched=100, total=250)
     gate.set()

@@ -39,7 +39,8 @@ async def test_why_tells_how_the_last_answer_came_about(context: CommandContext,
     assert await answer_command("why", "", context) == "There is no answer yet."
     decision = _answer(store, "hey", "you")
     expected = (
-        "Chat: Vera\nState: sent\nAnswers message: 1\nModel saw messages: 1\nAdapter: a1\n"
+        "Chat: Vera (id 101, @vera, last message 5 Jan 2026 12:00)\n"
+        "State: sent\nAnswers message: 1\nModel saw messages: 1\nAdapter: a1\n"
         "Timings: tries 2, generation_s 1.5\nGuard: passed at try 2\nBubbles: 2 of 2 sent"
     )
     text = await answer_command("why", "", context)
@@ -54,7 +55,7 @@ async def test_undo_deletes_the_last_answer_for_both_sides(
     context: CommandContext, daemon: FakeDaemon, store: Store, friend: Chat
 ) -> None:
     _answer(store, "hey", "you")
-    assert await answer_command("undo", "", context) == "2 messages deleted in Vera."
+    assert (await answer_command("undo", "", context)).startswith("2 messages deleted in Vera (id 101, @vera")
     assert daemon.deleted == [100, 101]
     assert store.messages.count(Origin.CLONE) == 0
     assert store.replies.newest()[0].state is ReplyState.UNDONE
@@ -63,7 +64,7 @@ async def test_undo_deletes_the_last_answer_for_both_sides(
 
 async def test_one_message_is_counted_as_one(context: CommandContext, store: Store, friend: Chat) -> None:
     _answer(store, "hey")
-    assert await answer_command("undo", "vera", context) == "1 message deleted in Vera."
+    assert (await answer_command("undo", "vera", context)).startswith("1 message deleted in Vera (id 101, @vera")
 
 
 async def test_undo_needs_the_daemon(context: CommandContext) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import replace
 from datetime import timedelta
 
 from fakes import START, FakeClock, bubble
 
-from userbot.domain.messages import Chat, ChatKind, Mode, Origin
+from userbot.domain.messages import Chat, ChatKind, Origin
 from userbot.reply.policy import PolicyInput
 from userbot.reply.situation import note_own_draft, read_own_drafts, read_pause, read_situation, write_pause
 from userbot.store import Store
@@ -36,7 +35,7 @@ def test_situation_holds_burst_and_window(store: Store, ally: Chat) -> None:
     assert situation is not None
     assert [message.id for message in situation.burst] == [2]
     assert [message.id for message in situation.window] == [1, 2]
-    assert situation.chat == replace(ally, mode=Mode.AUTO)
+    assert situation.chat == store.chats.get(ally.id)
     assert (situation.owner_seen_at, situation.paused_until) == (START, START + timedelta(hours=1))
 
 

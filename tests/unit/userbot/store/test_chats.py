@@ -9,7 +9,7 @@ import pytest
 from fakes import START, FakeClock, bubble
 
 from userbot.domain.errors import ChatNotFoundError, ConsentError
-from userbot.domain.messages import Chat, ChatKind, Mode, Origin
+from userbot.domain.messages import Chat, ChatKind, Mode, Origin, PromptName
 from userbot.store import Store
 
 
@@ -25,8 +25,8 @@ def test_import_never_overwrites_the_owners_decisions(store: Store, friend: Chat
     assert chat.consent_at == clock.now
 
 
-@pytest.mark.parametrize("text", ["101", "@vera", "VERA", "ver"])
-def test_chat_is_found_by_id_username_title_or_part(store: Store, friend: Chat, text: str) -> None:
+@pytest.mark.parametrize("text", ["101", "@vera", "VERA"])
+def test_chat_is_found_by_id_username_or_title(store: Store, friend: Chat, text: str) -> None:
     assert store.chats.find(text).id == friend.id
 
 
@@ -37,7 +37,9 @@ def test_unknown_and_ambiguous_chats_are_refused(store: Store, friend: Chat) -> 
     assert str(missing.value) == "No chat fits 'Boris'. `clone chats list` shows the chats and their ids."
     with pytest.raises(ChatNotFoundError) as several:
         store.chats.find("er")
-    assert str(several.value) == "2 chats fit 'er': Vera (101), Vera Work (102). Give the id, such as 101."
+    assert str(several.value) == (
+        "No chat is called 'er', but 2 come near: Vera (id 101, @vera); Vera Work (id 102). Give the id, such as 101."
+    )
 
 
 @pytest.mark.parametrize("text", ["", " ", "@"])
@@ -48,12 +50,11 @@ def test_no_name_finds_no_chat(store: Store, text: str) -> None:
 
 
 def test_part_of_a_title_is_not_enough_where_somebody_else_could_be_hit(store: Store, friend: Chat) -> None:
-    assert store.chats.find("vera", whole=True).id == friend.id
+    assert store.chats.find("vera").id == friend.id
     with pytest.raises(ChatNotFoundError) as caught:
-        store.chats.find("ver", whole=True)
+        store.chats.find("ver")
     assert str(caught.value) == (
-        "No chat is called 'ver'; Vera (101) comes near. Give the whole title or the id: "
-        "this decides who is answered or trained on."
+        "No chat is called 'ver', but 1 comes near: Vera (id 101, @vera). Give the id, such as 101."
     )
 
 
@@ -104,3 +105,70 @@ def test_relationship_is_remembered_and_forgotten(store: Store, friend: Chat) ->
         store.chats.set_relationship(friend.id, words)
         chat = store.chats.get(friend.id)
         assert chat is not None and chat.relationship == stored
+
+
+def _usernames(store: Store) -> dict[int, tuple[str | None, tuple[str, ...]]]:
+    return {chat.id: (chat.username, chat.former_usernames) for chat in store.chats.all()}
+
+
+def test_username_moves_to_whoever_is_seen_with_it(store: Store, friend: Chat) -> None:
+    store.chats.save([Chat(id=999, kind=ChatKind.PRIVATE, title="New", username="Vera", access_hash=8)])
+    assert _usernames(store) == {friend.id: (None, ("vera",)), 999: ("Vera", ())}
+    store.chats.save([replace(friend, username="vera")])
+    assert _usernames(store) == {friend.id: ("vera", ()), 999: (None, ("Vera",))}
+
+
+def test_two_who_swap_their_usernames_at_once_have_each_others(store: Store, friend: Chat) -> None:
+    ann = Chat(id=5, kind=ChatKind.PRIVATE, title="Ann", username="ann", access_hash=8)
+    store.chats.save([ann])
+    store.chats.save([replace(friend, username="ann"), replace(ann, username="vera")])
+    assert _usernames(store) == {friend.id: ("ann", ("vera",)), 5: ("vera", ("ann",))}
+
+
+def test_lost_username_is_forgotten_where_telegram_says_so(store: Store, friend: Chat) -> None:
+    store.chats.save([replace(friend, username=None, access_hash=None)])  # says nothing about it
+    assert _usernames(store) == {friend.id: ("vera", ())}
+    store.chats.save([replace(friend, username=None)])
+    assert _usernames(store) == {friend.id: (None, ("vera",))}
+
+
+def test_refresh_takes_a_username_from_a_stored_chat_without_storing_its_new_holder(store: Store, friend: Chat) -> None:
+    stranger = Chat(id=999, kind=ChatKind.PRIVATE, title="New", username="vera", access_hash=8)
+    store.chats.refresh([stranger])
+    assert _usernames(store) == {friend.id: (None, ("vera",))}
+    with pytest.raises(ChatNotFoundError, match=r"999.*@vera.*formerly @vera"):
+        store.chats.find("@vera", dialogs=[stranger])
+
+
+def test_many_chats_are_saved_by_one_query(store: Store, friend: Chat) -> None:
+    crowd = [Chat(id=n, kind=ChatKind.PRIVATE, title="x", username=f"user{n}", access_hash=1) for n in range(1, 700)]
+    store.chats.save([*(chat for chat in crowd if chat.id not in (7, friend.id)), replace(friend, username="user7")])
+    assert _usernames(store)[friend.id] == ("user7", ("vera",))
+    assert len(store.chats.all()) == 698
+
+
+def test_name_for_prompts_is_kept_from_the_first_consent_or_allow_on(
+    store: Store, friend: Chat, clock: FakeClock
+) -> None:
+    store.chats.record_consent(friend.id, by="Vera")
+    store.chats.save([replace(friend, title="Mama")])
+    store.chats.set_mode(friend.id, Mode.AUTO)
+    chat = store.chats.get(friend.id)
+    assert chat is not None and chat.title == "Mama"
+    assert chat.prompt_names == (PromptName("Vera", clock.now),)
+    clock.advance(60)
+    assert [store.chats.accept_name(friend.id), store.chats.accept_name(friend.id)] == ["Mama", "Mama"]
+    chat = store.chats.get(friend.id)
+    assert chat is not None and [named.name for named in chat.prompt_names] == ["Vera", "Mama"]
+
+
+def test_name_of_an_unknown_chat_is_not_accepted(store: Store) -> None:
+    with pytest.raises(ChatNotFoundError, match="No chat has the id 999"):
+        store.chats.accept_name(999)
+
+
+def test_description_tells_the_newest_message_that_is_there(store: Store, friend: Chat) -> None:
+    assert store.chats.describe(friend) == "Vera (id 101, @vera)"
+    store.messages.add([bubble(1, "hi"), bubble(2, "hey", at_s=60)])
+    store.messages.mark_deleted(friend.id, [2])
+    assert store.chats.describe(friend) == f"Vera (id 101, @vera, last message {START.astimezone():%-d %b %Y %H:%M})"

@@ -183,8 +183,9 @@ async def test_a_lost_answer_is_repaired_by_sending_again(stage: Stage) -> None:
 async def test_reports_go_to_saved_messages_in_pieces(stage: Stage) -> None:
     async with stage.account() as account:
         await account.messenger.notify_owner("x" * 5000)
-    lengths = [len(message.text) for message in stage.server.conversation(stage.owner, stage.owner)]
-    assert lengths == [4096, 904]
+    pieces = [message.text for message in stage.server.conversation(stage.owner, stage.owner)]
+    assert [len(piece) for piece in pieces] == [4096, 920]
+    assert all(piece.startswith("[clone] x") for piece in pieces)
 
 
 async def test_a_picture_reaches_the_owners_saved_messages(stage: Stage, tmp_path: Path) -> None:
