@@ -80,11 +80,14 @@ async def open_generator(settings: Settings, *, bare: bool = False) -> Generator
     from userbot.daemon.wiring import load_generator
 
     shelf = AdapterShelf(settings.paths.adapters)
-    if shelf.active() is None and not bare and settings.generator.kind == "local":
+    if shelf.active() is None and not bare and settings.generator.kind != "remote":
         raise NoAdapterError(
             "There is no adapter yet: the clone has not learned to write like you. Train one with `clone train`, or "
             "chat with the bare base model: `clone chat --bare`."
         )
+    if bare:  # it was asked for, which a remote server wants to be told
+        allowing = settings.generator.model_copy(update={"bare_base": True})
+        settings = settings.model_copy(update={"generator": allowing})
     with errors.status("Loading the model…"):
         generator = await load_generator(settings, shelf)
         if bare and generator.adapter_id is not None:

@@ -216,6 +216,49 @@ def roll_back(context: typer.Context) -> None:
     console.print(f"{manifest.id} is active again.")
 
 
+@adapters.command("export")
+def export_adapter(
+    context: typer.Context,
+    adapter_id: AdapterId,
+    to: Annotated[Path | None, typer.Option(help="Where to; ./ID, or ./ID.gguf with --gguf.")] = None,
+    gguf: Annotated[bool, typer.Option("--gguf", help="A LoRA file for llama.cpp, for `llama-server --lora`.")] = False,
+    merged: Annotated[
+        bool, typer.Option("--merged", help="The base with the adapter added, for engines without adapters.")
+    ] = False,
+) -> None:
+    """Write an adapter for another engine: a folder that vLLM, SGLang and PEFT load, or one of the forms below.
+
+    It may reproduce what stood in your chats: give it to nobody who may not read them.
+    """
+    if gguf and merged:
+        raise ConfigError("--gguf and --merged are two forms; choose one.")
+    paths = session_of(context).settings.paths
+    shelf = AdapterShelf(paths.adapters)
+    manifest = shelf.verify(adapter_id)
+    source = shelf.path(adapter_id)
+    target = to or Path(f"{adapter_id}.gguf" if gguf else adapter_id)
+    from training.extras import check_extras
+
+    check_extras(*(["gguf"] if gguf else []))
+    from training.export import folder, llama_cpp
+    from training.export.merged import write_merged
+
+    if gguf:
+        folder.check_target(target)
+        llama_cpp.write_adapter(source, target, base=manifest.base, models=paths.models)
+        console.print(f"llama.cpp: llama-server -m BASE.gguf --lora {escape(str(target))}", soft_wrap=True)
+    elif merged:
+        with console.status("Adding the adapter to the base…"):
+            write_merged(manifest, source, target, models=paths.models)
+    else:
+        folder.write_folder(manifest, source, target)
+        for line in folder.find_vllm_limits(json.loads((target / folder.CONFIG).read_text("utf-8"))):
+            console.print(escape(line), soft_wrap=True)
+    console.print(
+        f"Written to {escape(str(target))}. It was learned from private chats: keep it private.", soft_wrap=True
+    )
+
+
 @adapters.command("rm")
 def remove_adapter(context: typer.Context, adapter_id: AdapterId) -> None:
     """Delete an adapter that is not active."""

@@ -110,8 +110,13 @@ class ReplySettings(BaseModel):
 class GeneratorSettings(BaseModel):
     """Where answers come from."""
 
-    kind: Literal["local", "remote"] = Field(
-        "local", description="local: in this process; remote: an OpenAI-compatible server"
+    kind: Literal["auto", "local", "llamacpp", "remote"] = Field(
+        "auto",
+        description="local: in this process; llamacpp: llama.cpp beside it, quicker without a GPU; remote: an "
+        "OpenAI-compatible server; auto: llamacpp where it is installed and there is no GPU, else local",
+    )
+    gguf: Path | None = Field(
+        None, description="llamacpp: the base as a GGUF file, such as a quantised download; empty: converted once"
     )
     load_in_4bit: bool = Field(True, description="Load the base in 4 bit (NF4)")
     url: str = Field("http://127.0.0.1:8000/v1", description="Address of the remote server")

@@ -70,7 +70,7 @@ async def run_daemon(
 
 
 def _check_adapter(settings: Settings, shelf: AdapterShelf) -> None:
-    if shelf.active() is None and settings.generator.kind == "local":
+    if shelf.active() is None and settings.generator.kind != "remote":
         raise NoAdapterError(
             "There is no adapter yet: the clone has not learned to write like you. Train one with `clone train`, "
             "or try everything without an account: `clone demo`."

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from functools import partial
 
 from userbot.config.settings import ReplySettings, Settings
 from userbot.domain.sampling import Sampling
 from userbot.generator import Generator
 from userbot.generator.failover import FailoverGenerator
+from userbot.generator.llama_cpp import LlamaCppGenerator, is_quicker
 from userbot.generator.local import LocalGenerator
 from userbot.generator.model_server import TRIES
 from userbot.generator.prompt_encoder import load_encoder
@@ -18,6 +21,8 @@ from userbot.reply.pacing import Pace
 from userbot.reply.policy import Rules
 from userbot.store.adapters import AdapterShelf
 from userbot.telegram.session import ClientOptions
+
+log = logging.getLogger(__name__)
 
 
 async def load_generator(settings: Settings, shelf: AdapterShelf) -> Generator:
@@ -36,9 +41,9 @@ async def load_generator(settings: Settings, shelf: AdapterShelf) -> Generator:
         AdapterError: The active adapter can't be used.
         MissingExtraError: The packages for local models are not installed.
     """
-    if settings.generator.kind == "local" and settings.schedule.gpu_free_mb is not None:
-        return SuspendableGenerator(lambda: _load(settings, shelf), await _load(settings, shelf))
-    return await _load(settings, shelf)
+    if settings.generator.kind == "remote" or settings.schedule.gpu_free_mb is None:
+        return await _load(settings, shelf)
+    return SuspendableGenerator(lambda: _load(settings, shelf), await _load(settings, shelf))
 
 
 async def _load(settings: Settings, shelf: AdapterShelf) -> Generator:
@@ -48,8 +53,23 @@ async def _load(settings: Settings, shelf: AdapterShelf) -> Generator:
         return _connect(settings, shelf, adapter_id)
     if adapter_id is not None:
         shelf.verify(adapter_id)
+    base = settings.base or (manifest.base if manifest else None)
+    kind = settings.generator.kind
+    if kind == "auto":
+        kind = "llamacpp" if await asyncio.to_thread(is_quicker, base, models=models) else "local"
+    log.info("replies are written by %s", "llama.cpp" if kind == "llamacpp" else "the model in this process")
+    if kind == "llamacpp":
+        return await LlamaCppGenerator.load(
+            base=base,
+            adapter_id=adapter_id,
+            shelf=shelf,
+            models=models,
+            sampling=make_sampling(settings.reply),
+            load_encoder=partial(load_encoder, models=models),
+            gguf=settings.generator.gguf,
+        )
     return await LocalGenerator.load(
-        base=settings.base or (manifest.base if manifest else None),
+        base=base,
         adapter_id=adapter_id,
         shelf=shelf,
         models=models,

@@ -59,7 +59,15 @@ class RequestForm:
             "max_tokens": sampling.max_new_tokens,
         }
         if self.extended:
-            body["repetition_penalty"] = sampling.repetition_penalty
+            body |= {
+                "repetition_penalty": sampling.repetition_penalty,
+                # llama.cpp's words for the same, over the whole conversation.
+                "repeat_penalty": sampling.repetition_penalty,
+                "repeat_last_n": -1,
+                # Off here, whatever a server has as its default: the words are drawn as in this process.
+                "top_k": -1,
+                "min_p": 0.0,
+            }
         if self.encoder is None:
             if self.extended:
                 # Templates that know it begin the answer at once; the others ignore it.

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from command_line import Clone
 from fakes_retraining import add_adapter
 from scripted_training import ScriptedHome
 
 from training.events import Finished
 from userbot.cli.model import finish_training
 from userbot.cli.screen import console
-from userbot.domain.errors import NoAdapterError
+from userbot.domain.errors import ConfigError, NoAdapterError
 from userbot.retraining.process import Ended, TrainingFailedError
-from userbot.store.adapters import AdapterShelf
+from userbot.store.adapters import AdapterShelf, Manifest
 
 
 @pytest.fixture
@@ -102,3 +103,39 @@ def test_without_the_gate_it_is_kept_only(
 def test_a_training_without_an_adapter_names_its_log(home: ScriptedHome, shelf: AdapterShelf) -> None:
     with pytest.raises(NoAdapterError, match="its log is in the run folder"):
         finish_training(home.path, shelf, Ended(code=0), gate=True)
+
+
+class TestExport:
+    """Adapters for other engines, from the command line."""
+
+    @pytest.fixture
+    def home(self, tmp_path: Path) -> Path:
+        pytest.importorskip("torch")
+        import torch
+
+        from training.config import make_config
+        from training.model.base import load_base, resolve_base
+        from training.model.lora import attach_lora
+
+        home = tmp_path / "home"
+        base = resolve_base("tiny", models_dir=home / "models")
+        model, _ = load_base(base, quantised=False, compute_dtype=torch.float32, device="cpu")
+        adapted, _ = attach_lora(model, make_config("default", {"lora": {"r": 4}}).lora, seed=1)
+        with AdapterShelf(home / "adapters").write(Manifest(id="one", base="tiny", created_at="2026-01-05")) as folder:
+            adapted.save_pretrained(folder)
+        return home
+
+    def test_folder_gguf_and_merged_weights_are_written_and_nothing_twice(self, home: Path, tmp_path: Path) -> None:
+        pytest.importorskip("gguf")
+        clone = Clone(home)
+        for name, flags in (("folder", ()), ("one.gguf", ("--gguf",)), ("merged", ("--merged",))):
+            assert "keep it private" in clone("adapters", "export", "one", "--to", str(tmp_path / name), *flags)
+        assert (tmp_path / "folder" / "adapter_config.json").is_file()
+        assert (tmp_path / "one.gguf").read_bytes().startswith(b"GGUF")
+        assert (tmp_path / "merged" / "model.safetensors").is_file()
+        with pytest.raises(ConfigError, match="exists already"):
+            clone("adapters", "export", "one", "--to", str(tmp_path / "folder"))
+
+    def test_two_forms_at_once_are_refused(self, home: Path) -> None:
+        with pytest.raises(ConfigError, match="choose one"):
+            Clone(home)("adapters", "export", "one", "--gguf", "--merged")

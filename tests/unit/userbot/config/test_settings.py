@@ -30,7 +30,7 @@ def test_environment_wins_over_the_file_of_the_home_folder(tmp_path: Path, monke
 
 def test_file_of_the_current_folder_is_not_read(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("CLONE_GENERATOR__KIND=remote\nCLONE_GENERATOR__URL=http://elsewhere/v1\n", "utf-8")
-    assert load_settings(tmp_path / "home").generator.kind == "local"
+    assert load_settings(tmp_path / "home").generator.kind == "auto"
 
 
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

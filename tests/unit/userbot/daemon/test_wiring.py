@@ -17,6 +17,9 @@ from userbot.domain.errors import AdapterDamagedError
 from userbot.domain.hours import Hours
 from userbot.domain.messages import Turn
 from userbot.generator import Prompt
+from userbot.generator.failover import FailoverGenerator
+from userbot.generator.llama_cpp import LlamaCppGenerator
+from userbot.generator.local import LocalGenerator
 from userbot.generator.remote import RemoteGenerator
 from userbot.store.adapters import AdapterShelf
 
@@ -79,6 +82,37 @@ async def test_remote_generator_sends_token_ids_where_the_tokenizer_is_here(tmp_
         await generator.generate(Prompt(turns=(Turn(False, ("hi",)),)))
         await generator.close()
     assert server.paths == ["completions"]
+
+
+async def test_several_servers_stand_in_for_each_other(tmp_path: Path) -> None:
+    async with FakeOpenAI(lambda _asked: ("ok", "stop", 0.0), ["a1"]).running() as server:
+        chosen = {
+            "kind": "remote",
+            "url": "http://127.0.0.1:9/v1",
+            "fallback_urls": f"{server.url}, http://127.0.0.1:9",
+        }
+        settings = _settings(tmp_path, generator=chosen)
+        shelf = make_shelf(settings.paths.adapters, a1={})
+        shelf.activate("a1")
+        generator = await load_generator(settings, shelf)
+        assert isinstance(generator, FailoverGenerator)
+        assert (await generator.generate(Prompt(turns=(Turn(False, ("hi",)),)))).bubbles == ("ok",)
+        await generator.close()
+
+
+@pytest.mark.parametrize(("kind", "made"), [("auto", LlamaCppGenerator), ("local", LocalGenerator)])
+async def test_llama_cpp_writes_where_it_is_installed_and_there_is_no_gpu(
+    tmp_path: Path, kind: str, made: type[object]
+) -> None:
+    pytest.importorskip("xllamacpp")
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("a GPU is here")
+    settings = _settings(tmp_path, base="tiny", generator={"kind": kind}, reply={"max_new_tokens": 3})
+    generator = await load_generator(settings, AdapterShelf(settings.paths.adapters))
+    assert isinstance(generator, made)
+    assert (await generator.generate(Prompt(turns=(Turn(False, ("hi",)),)))).new_tokens > 0
+    await generator.close()
 
 
 async def test_damaged_adapter_is_not_loaded(tmp_path: Path) -> None:

@@ -22,6 +22,15 @@ OPENAI = {
     "max_tokens": SAMPLING.max_new_tokens,
 }
 
+DRAWING = {
+    "repetition_penalty": SAMPLING.repetition_penalty,
+    "repeat_penalty": SAMPLING.repetition_penalty,
+    "repeat_last_n": -1,
+    "top_k": -1,
+    "min_p": 0.0,
+}
+"""Fields outside OpenAI's API."""
+
 
 def test_messages_alternate_and_the_first_holds_the_system_line() -> None:
     turns = (Turn(True, ("hi",)), Turn(False, ("two\nlines", "more")), Turn(True, ("ok",)), Turn(False, ("and?",)))
@@ -53,7 +62,7 @@ def test_token_ids_are_held_to_the_longest_prompt_and_say_what_ends_the_turn() -
     body = RequestForm(encoder=CharacterEncoder("\nUser:")).write(PROMPT, model="a1", sampling=SAMPLING)
     assert body == {
         **OPENAI,
-        "repetition_penalty": SAMPLING.repetition_penalty,
+        **DRAWING,
         "prompt": [ord(letter) for letter in "a.\nhi"],
         "stop": ["\nUser:"],
         "stop_token_ids": [0],
