@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Self
 
 
 class FakeOpenAI:
@@ -45,7 +45,7 @@ class FakeOpenAI:
         self.url = ""
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[FakeOpenAI]:
+    async def running(self) -> AsyncIterator[Self]:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         try:
