@@ -55,6 +55,7 @@ def test_chats_messages_and_replies_are_there(old_store: Store) -> None:
     friend = old_store.chats.get(FRIEND)
     assert friend is not None
     assert (friend.mode, friend.consent_by) == (Mode.AUTO, "an invented person")
+    assert [named.name for named in friend.prompt_names] == [friend.title] and old_store.chats.renamed() == []
     assert [message.origin for message in old_store.messages.window(FRIEND, limit=2)] == [Origin.CLONE, Origin.CLONE]
     [newest] = old_store.replies.newest()
     assert (newest.chat_id, newest.state) == (FRIEND, ReplyState.SENT)

@@ -31,7 +31,8 @@ def prepare_data(
         parent: Adapter to continue from: the run trains on what is new to it, and on a replayed part of the rest.
 
     Returns:
-        The manifest's `data`: text format, counts, and for each chat the range of message ids that were supervised.
+        The manifest's `data`: text format, the time whose names the samples have, counts, and for each chat the range
+        of message ids that were supervised.
 
     Raises:
         TooLittleDataError: There is too little to learn from, or nothing new to the parent.
@@ -39,6 +40,7 @@ def prepare_data(
         ConfigError: The tokenizer or the file of instruction data can't be used.
     """
     renderer = Renderer(tokenizer, config.text_format)
+    names_at = store.clock().isoformat()
     data_set = build(store, config.data, count_tokens=renderer.count, seed=config.seed)
     continuation: dict[str, Any] = {}
     if parent is not None:
@@ -50,7 +52,7 @@ def prepare_data(
     counts = describe_data(data_set, arrays)
     if parent is not None:
         continuation["known"] = merge_ranges([list_known(parent.data), counts[TRAIN]["chats"]])
-    return {"text_format": renderer.text_format, **counts, **continuation}
+    return {"text_format": renderer.text_format, "names_at": names_at, **counts, **continuation}
 
 
 def keep_new(data_set: DataSet, parent: Manifest, *, replay: float, seed: int) -> tuple[DataSet, dict[str, Any]]:

@@ -12,7 +12,7 @@ from userbot.cli.screen import console, errors, session_of
 from userbot.cli.whom import find_chat
 from userbot.config.settings import Settings
 from userbot.domain.errors import NoAdapterError
-from userbot.domain.messages import Turn, system_line
+from userbot.domain.messages import Chat, Turn, system_line
 from userbot.generator import Generator, Prompt
 from userbot.store.adapters import AdapterShelf
 
@@ -34,15 +34,14 @@ def chat(
 ) -> None:
     """Chat with your clone here, before anybody else does. Nothing is stored or sent."""
     session = session_of(context)
-    system = None
-    if contact is not None:
-        system = system_line(find_chat(session, contact))
-    asyncio.run(_converse(session.settings, system, bare=bare))
+    contact_chat = find_chat(session, contact) if contact is not None else None
+    asyncio.run(_converse(session.settings, contact_chat, bare=bare))
 
 
-async def _converse(settings: Settings, system: str | None, *, bare: bool) -> None:
+async def _converse(settings: Settings, contact: Chat | None, *, bare: bool) -> None:
     generator = await open_generator(settings, bare=bare)
     try:
+        system = system_line(contact, at=generator.rules.names_at) if contact is not None else None
         console.print(f"[dim]{HELP}[/]")
         turns: list[Turn] = []
         while True:

@@ -17,6 +17,7 @@ from userbot.daemon.heartbeat import Heartbeat
 from userbot.daemon.jobs import ScheduledJobs
 from userbot.daemon.owner_commands import OwnerCommands
 from userbot.daemon.pulling import BackgroundPull
+from userbot.daemon.renames import RenameNotices
 from userbot.daemon.wiring import load_generator, make_reply_config, make_telegram_options
 from userbot.domain.errors import CloneError, LoginError, SessionLostError
 from userbot.domain.messages import Chat
@@ -157,6 +158,7 @@ class Daemon:
         self._adapter_switch = AdapterSwitch(generator, self._shelf, self.thread)
         context = CommandContext(store=self._store, thread=self.thread, shelf=self._shelf, daemon=self)
         self._commands = OwnerCommands(context, notify_owner=account.messenger.notify_owner)
+        self._renames = RenameNotices(self._store, self.thread, notify_owner=account.messenger.notify_owner)
         self._outbox = Outbox(**parts, messenger=account.messenger, stale_s=config.rules.stale_s)
         answering = Answering(
             **parts,
@@ -228,6 +230,7 @@ class Daemon:
                 await self._commands.run_waiting()
                 await self._heartbeat.beat()
                 await self._adapter_switch.activate()
+                await self._renames.check()
                 logged = None
             except CloneError as exc:
                 if str(exc) != logged:  # it may last, and comes up every second

@@ -43,6 +43,21 @@ class Deleted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Renamed:
+    """A contact changed their name or username.
+
+    Args:
+        chat_id: The private chat.
+        title: What they are called now.
+        username: Without `@`; None where they have none any more.
+    """
+
+    chat_id: int
+    title: str
+    username: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContactTyping:
     """The contact is typing in a chat; it holds for about six seconds."""
 
@@ -64,4 +79,4 @@ class OwnerOnline:
     online: bool
 
 
-Event = Arrived | Edited | Deleted | ContactTyping | OwnerActive | OwnerOnline
+Event = Arrived | Edited | Deleted | Renamed | ContactTyping | OwnerActive | OwnerOnline

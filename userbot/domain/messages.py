@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from userbot.domain.names import clean_name, member_name
+
 SESSION_GAP = timedelta(hours=6)
 """Silence that ends a session, unless training was configured otherwise."""
 
@@ -232,18 +234,34 @@ def fold_turns(messages: Iterable[Message], *, names: bool = False) -> list[Turn
     return turns
 
 
-def system_line(chat: Chat) -> str | None:
-    """Say who the contact is, in one line; the same in training and when answering. None where nothing is known."""
-    title = " ".join(chat.title.split())
+def system_line(chat: Chat, *, at: datetime | None = None) -> str | None:
+    """Say who the contact is, in one line; the same in training and when answering. None where nothing is known.
+
+    Args:
+        chat: The chat.
+        at: When the adapter was trained that is going to read the line; None for one that is going to be trained.
+    """
+    name = prompt_name(chat, at=at)
     relationship = " ".join((chat.relationship or "").split())
-    if not title:
+    if not name:
         return relationship or None
     kind = "Group chat" if chat.kind is ChatKind.GROUP else "Chat with"
-    return f"{kind} {title} ({relationship})." if relationship else f"{kind} {title}."
+    return f"{kind} {name} ({relationship})." if relationship else f"{kind} {name}."
+
+
+def prompt_name(chat: Chat, *, at: datetime | None = None) -> str:
+    """Return what prompts call a chat: the name that the owner accepted, and never what it calls itself since.
+
+    Args:
+        chat: The chat.
+        at: The name of that time; None for the newest. A chat that was accepted later has its first name.
+    """
+    accepted = [named for named in chat.prompt_names if at is None or named.since <= at] or chat.prompt_names[:1]
+    return clean_name(accepted[-1].name if accepted else chat.title)
 
 
 def _bubble(message: Message, names: bool) -> str:
     text = message.content.strip()
     if names and message.origin is Origin.CONTACT and message.sender_name:
-        return f"{message.sender_name}: {text}"
+        return f"{member_name(message.sender_name)}: {text}"
     return text

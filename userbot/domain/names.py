@@ -12,6 +12,9 @@ import unicodedata
 NAME_CHARS = 64
 """Longest name in a prompt or an answer to the owner; Telegram allows 128 characters."""
 
+MEMBER_NAME_CHARS = 40
+"""Longest name before each message of a group's member, which nobody but the member chose."""
+
 _EMOJI_JOINERS = frozenset("\u200d\ufe0f")
 # Letters and marks without a shape: Hangul fillers, Braille blank, variation selectors.
 _FILLERS = re.compile(
@@ -48,6 +51,11 @@ def clean_name(text: str, *, limit: int = NAME_CHARS) -> str:
     while kept != before:  # what is left of one frame may make another
         before, kept = kept, " ".join(_ROLES.sub(r"\1 ", _FRAMES.sub(" ", kept)).split())
     return kept[:limit].strip()
+
+
+def member_name(text: str) -> str:
+    """Return a name that can stand before a member's words, as `Vera: hello`; never empty."""
+    return clean_name(text.replace(":", " ").replace("\uff1a", " "), limit=MEMBER_NAME_CHARS) or "somebody"
 
 
 def name_key(text: str) -> str:

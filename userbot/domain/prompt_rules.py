@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from userbot.domain.messages import SESSION_GAP
@@ -19,19 +19,22 @@ class PromptRules:
         system_line: Whether the prompt says who the contact is.
         text_format: `chat` for the base's chat template, `text` for `User:` / `Clone:` lines, `auto` for the first
             where the base has a template.
+        names_at: When the samples were written, aware: prompts call chats what they were called then. None for now.
     """
 
     session_gap: timedelta = SESSION_GAP
     system_line: bool = True
     text_format: str = "auto"
+    names_at: datetime | None = None
 
     @classmethod
-    def read(cls, config: Mapping[str, Any], *, text_format: str) -> Self:
+    def read(cls, config: Mapping[str, Any], *, text_format: str, names_at: datetime | None = None) -> Self:
         """Read the rules from the training configuration in an adapter's manifest.
 
         Args:
             config: The whole configuration; what it lacks has its default.
             text_format: The manifest's, in which `auto` is resolved.
+            names_at: When the samples were written, aware.
 
         Returns:
             The rules.
@@ -45,7 +48,7 @@ class PromptRules:
             given["session_gap"] = timedelta(hours=data["session_gap_h"])
         if "system_line" in data:
             given["system_line"] = bool(data["system_line"])
-        return cls(**given, text_format=text_format)
+        return cls(**given, text_format=text_format, names_at=names_at)
 
 
 DEFAULT_RULES = PromptRules()

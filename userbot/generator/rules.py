@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from userbot.domain.errors import AdapterDamagedError
 from userbot.domain.prompt_rules import DEFAULT_RULES, PromptRules
@@ -25,7 +26,8 @@ def read_rules(shelf: AdapterShelf, adapter_id: str | None) -> PromptRules:
         return DEFAULT_RULES
     manifest = shelf.get(adapter_id)
     try:
-        return PromptRules.read(manifest.config, text_format=manifest.text_format)
+        names_at = _read_time(manifest.data.get("names_at") or manifest.created_at)
+        return PromptRules.read(manifest.config, text_format=manifest.text_format, names_at=names_at)
     except (ValueError, TypeError, AttributeError, OverflowError) as exc:
         raise AdapterDamagedError(
             f"The manifest of the adapter {adapter_id} holds no training configuration that can be read ({exc}). "
@@ -36,3 +38,11 @@ def read_rules(shelf: AdapterShelf, adapter_id: str | None) -> PromptRules:
 def apply_rules(rules: PromptRules, prompt: Prompt) -> Prompt:
     """Return a prompt as the rules want it: without the system line where training had none."""
     return prompt if rules.system_line else replace(prompt, system=None)
+
+
+def _read_time(text: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:  # not our own manifest; prompts then have the names of now
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -150,9 +150,11 @@ class Stage:
         else:
             self._actions.delete(actor, message_ids, revoke=revoke)
 
-    async def forward(self, actor: User, chat: Target, message_ids: list[int], *, to: Target) -> list[SeenMessage]:
-        """Forward messages, for example to oneself."""
-        copies = self._actions.forward(actor, id_of(chat), message_ids, to_id=id_of(to))
+    async def forward(
+        self, actor: User, chat: Target, message_ids: list[int], *, to: Target, hidden: bool = False
+    ) -> list[SeenMessage]:
+        """Forward messages, for example to oneself; with `hidden`, their authors' accounts are not named."""
+        copies = self._actions.forward(actor, id_of(chat), message_ids, to_id=id_of(to), hidden=hidden)
         return [self._seen(stored, actor) for stored, _ in copies]
 
     async def typing(self, sender: User, chat: Target, *, stop: bool = False) -> None:
@@ -167,6 +169,22 @@ class Stage:
     async def save_draft(self, owner: User, chat: Target, text: str) -> None:
         """Leave a draft, or clear it with an empty text."""
         self._actions.save_draft(owner, id_of(chat), text)
+
+    async def rename(
+        self, user: User, *, first_name: str | None = None, last_name: str = "", username: str | None = None
+    ) -> None:
+        """Take another name and username; who leaves the username out has none afterwards.
+
+        Args:
+            user: Who.
+            first_name: Shown name; the present one when omitted.
+            last_name: Second half of the shown name.
+            username: Public name, without the @; None gives it up.
+
+        Raises:
+            RPCError: Somebody else has the username.
+        """
+        self._actions.rename(user, first_name=first_name or user.first_name, last_name=last_name, username=username)
 
     async def appear(self, user: User, *, online: bool) -> None:
         """Come online, or go offline."""

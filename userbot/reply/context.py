@@ -53,7 +53,7 @@ def build_context(chat: Chat, window: Sequence[Message], burst: Sequence[Message
     ordered = [m for m in window if m.id not in waiting and m.topic_id == burst[-1].topic_id] + list(burst)
     session = list(split_sessions(ordered, gap=rules.session_gap))[-1]
     turns = fold_turns(session, names=chat.kind is ChatKind.GROUP)
-    prompt = Prompt(turns=tuple(turns), system=system_line(chat) if rules.system_line else None)
+    prompt = Prompt(turns=tuple(turns), system=system_line(chat, at=rules.names_at) if rules.system_line else None)
     return Context(prompt, tuple(message.id for message in session))
 
 

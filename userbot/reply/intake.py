@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from userbot.domain.events import Arrived, Deleted, Edited
+from userbot.domain.events import Arrived, Deleted, Edited, Renamed
 from userbot.domain.messages import Chat, Mode, Origin
 from userbot.domain.telegram_ids import SERVICE_IDS
 from userbot.reply.echo import settle_echo
@@ -72,6 +72,13 @@ def pause_chat(store: Store, chat_id: int, until: datetime) -> None:
         store.chats.pause(chat_id, until)
 
 
+def store_name(store: Store, event: Renamed) -> None:
+    """Store what a contact of a kept chat is called now; prompts keep the name that the owner accepted."""
+    chat = store.chats.get(event.chat_id)
+    if chat is not None and is_kept(chat):
+        store.chats.save([replace(chat, title=event.title or chat.title, username=event.username)])
+
+
 def store_edit(store: Store, event: Edited) -> bool:
     """Store an edit of a message that is kept; tell whether there was one."""
     if store.messages.get(event.message.chat_id, event.message.id) is None:
@@ -98,7 +105,8 @@ def _refresh(store: Store, known: Chat, seen: Chat) -> None:
         known,
         title=seen.title or known.title,
         kind=seen.kind,
-        username=seen.username or known.username,
+        # Who has an access hash is described in full, so that a missing username is one that was given up.
+        username=seen.username if seen.access_hash is not None else seen.username or known.username,
         access_hash=seen.access_hash or known.access_hash,
     )
     if fresh != known:

@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from userbot.domain.errors import SessionLostError
-from userbot.domain.events import Arrived, ContactTyping, Deleted, Edited, Event, OwnerActive, OwnerOnline
+from userbot.domain.events import Arrived, ContactTyping, Deleted, Edited, Event, OwnerActive, OwnerOnline, Renamed
 from userbot.domain.messages import ChatKind, Message, Origin
 from userbot.domain.metrics import Metrics
 from userbot.reply.answering import FAILURE_RETRY_S, Answering, ReplyConfig
 from userbot.reply.conversation import Conversation
 from userbot.reply.debounce import Debounce
 from userbot.reply.echo import may_be_on_its_way
-from userbot.reply.intake import Intake, store_deletion, store_edit, store_message
+from userbot.reply.intake import Intake, store_deletion, store_edit, store_message, store_name
 from userbot.reply.outbox import Outbox
 from userbot.reply.takeover import Takeover
 from userbot.reply.timer import Timer, sleep_until
@@ -145,6 +145,8 @@ class Responder:
             case Deleted():
                 for chat_id in await self._thread.run(store_deletion, self._store, event):
                     self._restart_debounce(chat_id)
+            case Renamed():
+                await self._thread.run(store_name, self._store, event)
             case ContactTyping(chat_id=chat_id):
                 if chat_id in self._conversations:
                     self._conversations[chat_id].debounce.add_typing(self._timer.now())

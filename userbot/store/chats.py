@@ -19,7 +19,7 @@ from userbot.store.schema import chats, messages
 MANY = 500
 """From so many chats on, one query reads all that are stored."""
 
-_COLUMNS = frozenset(column.name for column in chats.c)
+_COLUMNS = frozenset(column.name for column in chats.c) - {"told_title"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +197,22 @@ class ChatRepository:
         name = clean_name(chat.title)
         if not chat.prompt_names or chat.prompt_names[-1].name != name:
             self._update(chat_id, prompt_names=(*chat.prompt_names, PromptName(name, self._clock())))
+        self.note_told(chat_id, chat.title)
         return name
+
+    def renamed(self) -> list[tuple[Chat, str]]:
+        """Return the chats that are called something else than the owner was told, each with the title of before.
+
+        Only chats that are answered or trained on.
+        """
+        used = or_(chats.c.mode != Mode.OFF, chats.c.consent_at.is_not(None))
+        query = select(chats).where(used, chats.c.told_title.is_not(None), chats.c.told_title != chats.c.title)
+        with self._engine.connect() as connection:
+            return [(_chat(row), row.told_title) for row in connection.execute(query.order_by(chats.c.id))]
+
+    def note_told(self, chat_id: int, title: str) -> None:
+        """Remember that the owner was told what a chat is called."""
+        self._update(chat_id, told_title=title)
 
     def _keep_name(self, chat: Chat) -> None:
         if not chat.prompt_names:

@@ -13,11 +13,18 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from userbot.domain.messages import Message, Origin
 from userbot.domain.telegram_ids import CHANNEL_MARK, FIRST_DERIVED_ID
-from userbot.store.schema import chats, messages
+from userbot.store.members import keep_names, list_members
+from userbot.store.schema import chats, members, messages
 
 BATCH = 5000
 
 _VALUES = [column for column in messages.c if column.name not in ("deleted_at", "stored_at")]
+# A member is called what they were called first; see `userbot.store.members`.
+_NAME = func.coalesce(members.c.name, messages.c.sender_name).label("sender_name")
+_READ = [_NAME if column is messages.c.sender_name else column for column in _VALUES]
+_WITH_MEMBERS = messages.outerjoin(
+    members, (members.c.chat_id == messages.c.chat_id) & (members.c.sender_id == messages.c.sender_id)
+)
 _STORED = [*(column.name for column in _VALUES), "stored_at"]
 _DIALECT = sqlite.dialect(paramstyle="qmark")
 
@@ -74,6 +81,7 @@ class MessageRepository:
                 added += connection.exec_driver_sql(_INSERT, values).rowcount
                 if edits:
                     connection.exec_driver_sql(_EDIT, edits)
+                keep_names(connection, list_members(batch))
         return added
 
     def get(self, chat_id: int, message_id: int) -> Message | None:
@@ -196,7 +204,7 @@ class MessageRepository:
 
 
 def _select() -> Select[Any]:
-    return select(*_VALUES).where(messages.c.deleted_at.is_(None))
+    return select(*_READ).select_from(_WITH_MEMBERS).where(messages.c.deleted_at.is_(None))
 
 
 def _message(row: Row[Any]) -> Message:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import floor
 from typing import Any
 
 from sqlalchemy import (
@@ -66,7 +67,7 @@ class PromptNames(TypeDecorator[tuple[PromptName, ...]]):
 
     def process_bind_param(self, value: Sequence[PromptName] | None, dialect: Dialect) -> list[list[Any]]:
         """Turn names into pairs of a text and milliseconds since 1970."""
-        return [[named.name, round(named.since.timestamp() * 1000)] for named in value or ()]
+        return [[named.name, floor(named.since.timestamp() * 1000)] for named in value or ()]
 
     def process_result_value(self, value: list[list[Any]] | None, dialect: Dialect) -> tuple[PromptName, ...]:
         """Turn pairs back into names."""
@@ -83,6 +84,7 @@ chats = Table(
     Column("username", String),
     Column("former_usernames", JSON, nullable=False, default=list, server_default="[]"),
     Column("prompt_names", PromptNames, nullable=False, default=tuple, server_default="[]"),
+    Column("told_title", String),
     Column("access_hash", BigInteger),
     Column("own_only", Boolean, nullable=False, default=False),
     Column("relationship", String),
@@ -112,6 +114,15 @@ messages = Table(
     Column("deleted_at", UtcTime),
     Column("stored_at", UtcTime, nullable=False),
     Index(None, "chat_id", "sent_at", "id"),
+    sqlite_with_rowid=False,
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("chat_id", ForeignKey("chats.id", ondelete="CASCADE"), primary_key=True),
+    Column("sender_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", String, nullable=False),
     sqlite_with_rowid=False,
 )
 

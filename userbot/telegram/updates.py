@@ -14,7 +14,7 @@ from telethon.tl import types
 from telethon.utils import get_peer_id
 
 from userbot.domain.errors import CloneError
-from userbot.domain.events import Arrived, ContactTyping, Deleted, Edited, Event, OwnerActive, OwnerOnline
+from userbot.domain.events import Arrived, ContactTyping, Deleted, Edited, Event, OwnerActive, OwnerOnline, Renamed
 from userbot.domain.messages import Chat, Message, Origin
 from userbot.telegram.client import PatientClient
 from userbot.telegram.convert import is_automatic, read_chat, read_message
@@ -79,6 +79,7 @@ class UpdateReader:
             types.UpdateReadChannelInbox: self._read_reading,
             types.UpdateDraftMessage: self._read_draft,
             types.UpdateUserStatus: self._read_status,
+            types.UpdateUserName: self._read_name,
         }
 
     def attach(self) -> None:
@@ -194,6 +195,15 @@ class UpdateReader:
             self._traces.note_draft(chat_id, "")
         elif not _is_replay(update) and not self._traces.is_draft(chat_id, text):
             self._emit(OwnerActive(chat_id=chat_id, action="draft"))
+
+    def _read_name(self, update: Any) -> None:
+        title = " ".join(part for part in (update.first_name, update.last_name) if part)
+        username = next((name.username for name in update.usernames if name.active), None)
+        known = self._chats.get(update.user_id)
+        if known is not None:
+            self._chats[known.id] = replace(known, title=title or known.title, username=username)
+        if update.user_id != self._me_id:
+            self._emit(Renamed(chat_id=update.user_id, title=title, username=username))
 
     def _read_status(self, update: Any) -> None:
         if update.user_id == self._me_id:

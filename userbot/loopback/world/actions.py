@@ -15,9 +15,10 @@ from telethon.utils import resolve_id
 from userbot.loopback.mtproto.session import Session
 from userbot.loopback.world import render
 from userbot.loopback.world.delivery import Delivery
-from userbot.loopback.world.state import Box, Event, EventKind, StoredMessage, User, World
+from userbot.loopback.world.state import Box, Channel, Event, EventKind, StoredMessage, User, World
 
 _MENTION = re.compile(r"@(\w{3,32})")
+_LINK = re.compile(r"https?://\S+")
 _MESSAGE_CHARS_MAX = 4096
 
 
@@ -74,15 +75,34 @@ class Actions:
         return results[0]
 
     def forward(
-        self, actor: User, from_id: int, message_ids: list[int], *, to_id: int, origin: Session | None = None
+        self,
+        actor: User,
+        from_id: int,
+        message_ids: list[int],
+        *,
+        to_id: int,
+        hidden: bool = False,
+        origin: Session | None = None,
     ) -> list[tuple[StoredMessage, Event]]:
-        """Copy messages to another chat with a note of where they come from; return the actor's copies."""
+        """Copy messages to another chat with a note of where they come from; return the actor's copies.
+
+        Args:
+            actor: Who forwards.
+            from_id: Where the messages are.
+            message_ids: Their ids in the actor's box.
+            to_id: Where they go.
+            hidden: Their authors forbid a link to their accounts, so that the note has a name only.
+            origin: The session that asked.
+        """
         source = self._world.box(actor, from_id).messages
         if not all(number in source and source[number].chat_id == from_id for number in message_ids):
             raise RPCError(None, "MESSAGE_ID_INVALID", 400)
         copies = []
         for original in [source[number] for number in message_ids]:
             header = _forward_header(original, to_self=to_id == actor.user_id)
+            if hidden:
+                author = self._world.users[original.sender_id].first_name
+                header = types.MessageFwdHeader(original.date, from_name=author)
             outgoing = Outgoing(original.text, forward=header, media=original.media, entities=tuple(original.entities))
             copies.append(self.send(actor, to_id, outgoing, origin=origin))
         return copies
@@ -196,6 +216,19 @@ class Actions:
                 update = types.UpdateChatUserTyping(number, types.PeerUser(sender.user_id), action)
             self._delivery.short(member, update)
 
+    def rename(self, user: User, *, first_name: str, last_name: str, username: str | None) -> None:
+        """Change an account's name and username, and show them to those who have a chat with it."""
+        others: list[User | Channel] = [*self._world.users.values(), *self._world.channels.values()]
+        taken = {(one.username or "").lower() for one in others if one is not user}
+        if username and username.lower() in taken:
+            raise RPCError(None, "USERNAME_OCCUPIED", 400)
+        user.first_name, user.last_name, user.username = first_name, last_name, username
+        names = [types.Username(username, editable=True, active=True)] if username else []
+        update = types.UpdateUserName(user.user_id, first_name, last_name, names)
+        for other in self._world.users.values():
+            if other is user or user.user_id in other.box.chats:
+                self._delivery.update(other, update, [user.user_id])
+
     def appear(self, user: User, *, online: bool) -> None:
         """Show an account as online or offline to those who have a chat with it."""
         self._world.appear(user, online=online)
@@ -267,9 +300,10 @@ def _forward_header(original: StoredMessage, *, to_self: bool) -> Any:
 
 
 def _entities(text: str) -> list[Any]:
-    """Return the mentions that the server itself finds in a text; offsets count UTF-16 units."""
-    entities = []
-    for match in _MENTION.finditer(text):
-        offset = len(text[: match.start()].encode("utf-16-le")) // 2
-        entities.append(types.MessageEntityMention(offset, match.end() - match.start()))
+    """Return the mentions and links that the server itself finds in a text; offsets count UTF-16 units."""
+    entities: list[Any] = []
+    for pattern, kind in ((_MENTION, types.MessageEntityMention), (_LINK, types.MessageEntityUrl)):
+        for match in pattern.finditer(text):
+            offset, length = (len(part.encode("utf-16-le")) // 2 for part in (text[: match.start()], match[0]))
+            entities.append(kind(offset, length))
     return entities

@@ -56,6 +56,7 @@ def test_the_arrays_are_what_the_manifest_counts(store: Store, friend: Chat, tmp
 
     data = prepare(store, tmp_path / "run", tokenizer)
 
+    assert data["names_at"] == store.clock().isoformat()
     for name in (TRAIN, HELD_OUT):
         tokens = Tokens.open(tmp_path / "run" / name)
         assert data[name]["samples"] == len(tokens) > 0

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,9 @@ from userbot.generator.remote import RemoteGenerator
 from userbot.generator.suspendable import SuspendableGenerator
 
 ADAPTERS = ["first", "second"]
-FIRST_RULES = PromptRules(text_format="chat")
-SECOND_RULES = PromptRules(session_gap=timedelta(hours=1), system_line=False, text_format="chat")
+MADE_AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
+FIRST_RULES = PromptRules(text_format="chat", names_at=MADE_AT)
+SECOND_RULES = PromptRules(session_gap=timedelta(hours=1), system_line=False, text_format="chat", names_at=MADE_AT)
 GENERATORS = ["local", "remote, messages", "remote, token ids", "suspendable", "fake"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,13 +13,33 @@ from userbot.domain.messages import Turn
 from userbot.domain.prompt_rules import DEFAULT_RULES, PromptRules
 from userbot.generator import Prompt
 from userbot.generator.rules import apply_rules, read_rules
+from userbot.store.adapters import AdapterShelf, Manifest
 
 
 def test_rules_are_the_ones_in_the_manifest(tmp_path: Path) -> None:
     shelf = make_shelf(tmp_path, a1={"session_gap_h": 1.5, "system_line": False, "text_format": "text"})
     assert read_rules(shelf, "a1") == PromptRules(
-        session_gap=timedelta(minutes=90), system_line=False, text_format="text"
+        session_gap=timedelta(minutes=90),
+        system_line=False,
+        text_format="text",
+        names_at=datetime(2026, 1, 5, 12, tzinfo=UTC),
     )
+
+
+@pytest.mark.parametrize("told", ["2026-01-04T09:00:00+00:00", "2026-01-04T09:00:00", "2026-01-04T10:00:00+01:00"])
+def test_names_are_those_of_the_time_when_the_samples_were_written(tmp_path: Path, told: str) -> None:
+    shelf = AdapterShelf(tmp_path)
+    data = {"names_at": told}
+    with shelf.write(Manifest(id="a1", base="tiny", created_at="2026-01-05T12:00:00+00:00", data=data)):
+        pass
+    assert read_rules(shelf, "a1").names_at == datetime(2026, 1, 4, 9, tzinfo=UTC)
+
+
+def test_manifest_without_a_time_means_the_names_of_now(tmp_path: Path) -> None:
+    shelf = AdapterShelf(tmp_path)
+    with shelf.write(Manifest(id="a1", base="tiny", created_at="")):
+        pass
+    assert read_rules(shelf, "a1").names_at is None
 
 
 def test_bare_base_has_the_defaults(tmp_path: Path) -> None:

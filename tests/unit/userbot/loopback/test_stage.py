@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from loopback_bench import START, Bench
+from telethon.errors import RPCError
 
 from userbot.loopback import media
 from userbot.loopback.stage import Stage
@@ -80,3 +81,20 @@ async def test_waiting_ends_when_the_condition_is_true_or_the_time_is_over(bench
     assert [message.text for message in await waiting] == ["hi"]
     with pytest.raises(TimeoutError):
         await stage.wait_for(lambda: False, timeout_s=0.01)
+
+
+async def test_account_takes_another_name_and_username_and_nobody_takes_a_used_one(bench: Bench, stage: Stage) -> None:
+    await stage.rename(bench.vera, first_name="Mama", last_name="M", username="mama")
+    assert (bench.vera.first_name, bench.vera.last_name, bench.vera.username) == ("Mama", "M", "mama")
+    with pytest.raises(RPCError, match="USERNAME_OCCUPIED"):
+        await stage.rename(bench.owner, username="MAMA")
+    await stage.rename(bench.vera)
+    assert (bench.vera.first_name, bench.vera.username) == ("Mama", None)
+
+
+async def test_forward_of_a_hidden_author_names_no_account(bench: Bench, stage: Stage) -> None:
+    sent = await stage.send(bench.vera, bench.owner, "hi")
+    number = stage.conversation(bench.owner, bench.vera)[-1].id
+    [copy] = await stage.forward(bench.owner, bench.vera, [number], to=bench.owner, hidden=True)
+    header = bench.owner.box.messages[copy.id].forward
+    assert (header.from_id, header.from_name, sent.text) == (None, "Vera", copy.text)

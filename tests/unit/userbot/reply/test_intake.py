@@ -9,9 +9,9 @@ import pytest
 from fakes import START, FakeClock, bubble
 from fakes_reply import Core, contact_says
 
-from userbot.domain.events import Arrived, Deleted, Edited
+from userbot.domain.events import Arrived, Deleted, Edited, Renamed
 from userbot.domain.messages import Chat, ChatKind, Message, Mode, Origin
-from userbot.reply.intake import Intake, is_kept, pause_chat, store_deletion, store_edit, store_message
+from userbot.reply.intake import Intake, is_kept, pause_chat, store_deletion, store_edit, store_message, store_name
 from userbot.store import Store
 
 STRANGER = Chat(id=202, kind=ChatKind.PRIVATE, title="Stranger")
@@ -118,3 +118,24 @@ def test_deletion_without_a_chat_finds_it_by_the_message(store: Store, ally: Cha
     assert store_deletion(store, Deleted(message_ids=(1, 99))) == {101}
     assert store_deletion(store, Deleted(message_ids=(2,), chat_id=101)) == {101}
     assert store.messages.count() == 0
+
+
+def test_new_name_of_a_kept_chat_is_stored_and_of_another_is_not(store: Store, ally: Chat) -> None:
+    store_name(store, Renamed(chat_id=ally.id, title="Mama", username="mama"))
+    store_name(store, Renamed(chat_id=202, title="Stranger", username=None))
+    chat = store.chats.get(ally.id)
+    assert chat is not None and (chat.title, chat.username, chat.former_usernames) == ("Mama", "mama", ("vera",))
+    assert [named.name for named in chat.prompt_names] == ["Vera"]
+    assert store.chats.get(202) is None
+    store_name(store, Renamed(chat_id=ally.id, title="", username=None))
+    chat = store.chats.get(ally.id)
+    assert chat is not None and (chat.title, chat.username) == ("Mama", None)
+
+
+def test_username_that_a_contact_gave_up_is_forgotten_at_their_next_message(store: Store, ally: Chat) -> None:
+    _store(store, replace(ally, username=None, access_hash=None), bubble(1, "hi"))
+    chat = store.chats.get(ally.id)
+    assert chat is not None and chat.username == "vera"
+    _store(store, replace(ally, username=None), bubble(2, "hi"))
+    chat = store.chats.get(ally.id)
+    assert chat is not None and (chat.username, chat.former_usernames) == (None, ("vera",))

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from telethon.tl import types
 
-from userbot.domain.events import Arrived, Edited, Event, OwnerActive
+from userbot.domain.events import Arrived, Edited, Event, OwnerActive, Renamed
 from userbot.domain.messages import Origin
 from userbot.telegram.client import PatientClient
 from userbot.telegram.traces import OwnTraces
@@ -129,3 +129,23 @@ async def test_what_is_scheduled_comes_as_automatic(reading: Reading) -> None:
     (event,) = await reading.read(new(out=True, from_scheduled=True), vera())
     assert isinstance(event, Arrived)
     assert (event.automatic, event.message.origin) == (True, Origin.OWNER)
+
+
+async def test_new_name_and_lost_username_are_told() -> None:
+    reading = Reading()
+    names = [types.Username("old", active=False), types.Username("mama", active=True)]
+    await reading.client.handle(types.UpdateUserName(VERA, "Mama", "", names))
+    await reading.client.handle(types.UpdateUserName(VERA, "Mama", "M", []))
+    await reading.client.handle(types.UpdateUserName(ME, "Me", "", []))
+    assert reading.events == [
+        Renamed(chat_id=VERA, title="Mama", username="mama"), Renamed(chat_id=VERA, title="Mama M", username=None),
+    ]  # fmt: skip
+
+
+async def test_username_belongs_to_whoever_was_seen_with_it_last() -> None:
+    reading = Reading()
+    learn = reading.reader.learn
+    assert learn(types.User(VERA, first_name="Vera", username="vera", access_hash=1)).username == "vera"
+    assert learn(types.User(VERA, first_name="Vera", min=True, access_hash=2)).username == "vera"
+    assert learn(types.User(102, first_name="Thief", username="VERA", access_hash=1)).username == "VERA"
+    assert learn(types.User(VERA, first_name="Vera", min=True, access_hash=2)).username is None

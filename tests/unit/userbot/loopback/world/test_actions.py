@@ -140,3 +140,9 @@ def test_who_has_a_chat_with_somebody_sees_them_come_online(bench: Bench, veras:
 def test_mentions_count_in_utf16_units(bench: Bench) -> None:
     sent, _ = bench.actions.send(bench.owner, bench.vera.user_id, Outgoing("😀 @vera"))
     assert [(entity.offset, entity.length) for entity in sent.entities] == [(3, 5)]
+
+
+def test_links_are_marked_by_the_server_in_utf_16_units(bench: Bench) -> None:
+    stored, _ = bench.actions.send(bench.vera, bench.owner.user_id, Outgoing("🌷 see https://example.org/a now"))
+    [link] = stored.entities
+    assert (type(link), link.offset, link.length) == (types.MessageEntityUrl, 7, 21)
