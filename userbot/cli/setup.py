@@ -156,8 +156,12 @@ def _examine(session: Session) -> list[tuple[str, bool, str]]:
     try:
         with Store.open(settings.paths.database) as store:
             status = read_status(store, AdapterShelf(settings.paths.adapters))
+            shuffled = [store.chats.get(chat_id) for chat_id in store.messages.shuffled_chats()]
     except CloneError as exc:
         return [*checks, ("database", False, str(exc))]
+    if shuffled:
+        names = ", ".join(f"{chat.title} ({chat.source})" for chat in shuffled if chat is not None)
+        checks.append(("order", False, f"messages of one minute are out of order: {names}. Import these files again"))
     adapter = status.adapter_id
     checks.append(("adapter", adapter is not None, adapter or "none; `clone train` makes one"))
     checks.append(("daemon", True, status.state))

@@ -11,16 +11,18 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
 from userbot.importers.reading.items import Hints, Item, Notice, Owner, Truncated, gather
 from userbot.importers.reading.names import MessageIds, choose_by_name, derive_chat_id
+from userbot.importers.reading.order import FileOrder
 from userbot.importers.reading.source import Source
 from userbot.importers.whatsapp_media import describe_attachment, is_deleted_mark
 
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 _HALF = r"(?P<half>[ap]\.?[\s\u00a0\u202f]?m\.?|[ap]|午前|午後|上午|下午|오전|오후|ص|م)"
 LINE = re.compile(
     r"^[\u200e\u200f\ufeff]*(?P<open>\[)?"
@@ -127,7 +129,7 @@ def _take_survey(source: Source, part: str) -> _Survey:
 def _convert(
     source: Source, part: str, chat: Chat, owner: str | None, order: str
 ) -> Iterator[Message | str | Notice | Truncated]:
-    ids = MessageIds()
+    ids, clock = MessageIds(), FileOrder()
     for line in _read_lines(source, part):
         if line.is_truncated:
             yield Truncated(source.size(part), part)
@@ -152,7 +154,7 @@ def _convert(
             chat_id=chat.id,
             id=ids.derive(at.isoformat(), sender, raw),
             origin=Origin.OWNER if sender == owner else Origin.CONTACT,
-            sent_at=at.astimezone(UTC),
+            sent_at=clock.place(at.astimezone(UTC), unit=SECOND if line.match["second"] else MINUTE),
             text=text,
             media=media,
             sender_name=sender if chat.kind is ChatKind.GROUP else None,

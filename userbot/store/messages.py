@@ -18,6 +18,9 @@ from userbot.store.schema import chats, members, messages
 
 BATCH = 5000
 
+SAME_TIME_MS = 60_000
+"""Messengers that write the minute alone tell times no closer than this."""
+
 _VALUES = [column for column in messages.c if column.name not in ("deleted_at", "stored_at")]
 # A member is called what they were called first; see `userbot.store.members`.
 _NAME = func.coalesce(members.c.name, messages.c.sender_name).label("sender_name")
@@ -34,6 +37,10 @@ _INSERT = str(
     .on_conflict_do_nothing(index_elements=["chat_id", "id"])
     .compile(dialect=_DIALECT, column_keys=_STORED)
 )
+# Derived ids say nothing of the order in the file. Where several messages have one time, their reader tells them apart
+# by milliseconds. A row that was stored before it did so takes its place; one is never moved back, as an export that
+# begins within the minute counts from there.
+_PLACE = "UPDATE messages SET sent_at = ? WHERE chat_id = ? AND id = ? AND sent_at < ? AND sent_at > ?"
 _EDIT = (
     "UPDATE messages SET text = ?, media = ?, edited_at = ? "
     "WHERE chat_id = ? AND id = ? AND deleted_at IS NULL AND (edited_at IS NULL OR edited_at < ?)"
@@ -55,7 +62,8 @@ class MessageRepository:
     def add(self, received: Iterable[Message]) -> int:
         """Store messages; their chats must be stored before them.
 
-        What is known already stays, except that a later edit replaces the text. The origin of a stored message never
+        What is known already stays, except that a later edit replaces the text, and that messages of other messengers
+        take the place that they have in the file among those of the same time. The origin of a stored message never
         changes here: an export can't tell the clone's messages from the owner's (see `userbot.reply.echo`).
 
         Args:
@@ -78,7 +86,10 @@ class MessageRepository:
                 if m.edited_at is not None and (edited := _milliseconds(m.edited_at))
             ]
             with self._engine.begin() as connection:
-                added += connection.exec_driver_sql(_INSERT, values).rowcount
+                new = connection.exec_driver_sql(_INSERT, values).rowcount
+                added += new
+                if new < len(batch) and batch[0].chat_id >= FIRST_DERIVED_ID:
+                    connection.exec_driver_sql(_PLACE, [_place(message) for message in batch])
                 if edits:
                     connection.exec_driver_sql(_EDIT, edits)
                 keep_names(connection, list_members(batch))
@@ -121,6 +132,16 @@ class MessageRepository:
         with self._engine.connect() as connection:
             newest = query.order_by(messages.c.sent_at.desc(), messages.c.id.desc()).limit(1)
             return connection.execute(newest).scalar_one_or_none()
+
+    def shuffled_chats(self) -> list[int]:
+        """Return the chats of other messengers in which messages have one time and so no order; ids, ascending.
+
+        They were stored before readers kept the order of the file; importing them again puts them in order.
+        """
+        same = select(messages.c.chat_id).where(messages.c.chat_id >= FIRST_DERIVED_ID)
+        same = same.group_by(messages.c.chat_id, messages.c.sent_at).having(func.count() > 1)
+        with self._engine.connect() as connection:
+            return list(connection.scalars(select(same.subquery().c.chat_id).distinct().order_by("chat_id")))
 
     def texts_of_clone(self, message_ids: Sequence[int]) -> set[tuple[int, str]]:
         """Return (message id, text) of the clone's messages with these ids, in whatever chat.
@@ -229,6 +250,11 @@ def _values(message: Message, stored_at: int) -> tuple[Any, ...]:
         None if message.edited_at is None else _milliseconds(message.edited_at),
         stored_at,
     )
+
+
+def _place(message: Message) -> tuple[int, int, int, int, int]:
+    at = _milliseconds(message.sent_at)
+    return at, message.chat_id, message.id, at, at - SAME_TIME_MS
 
 
 def _milliseconds(time: datetime) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from command_line import Clone
 from userbot.cli.setup import save_settings
 from userbot.config.settings import load_settings
 from userbot.domain.errors import ConfigError
+from userbot.domain.messages import Chat, ChatKind, Message, Origin
+from userbot.domain.telegram_ids import FIRST_DERIVED_ID
 from userbot.store import Store
 
 
@@ -26,6 +29,16 @@ def test_doctor_names_what_is_missing_and_how_to_repair_it(clone: Clone, home: P
     assert lines["database"] == "ok  database: private"
     assert lines["allow-list"] == "ok  allow-list: empty, so nobody is answered"
     assert clone.err == "3 problems to repair.\n"
+
+
+def test_doctor_names_chats_whose_messages_have_no_order(clone: Clone, store: Store) -> None:
+    at = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
+    chat = Chat(id=FIRST_DERIVED_ID + 1, kind=ChatKind.PRIVATE, title="Nora", source="whatsapp")
+    store.chats.save([chat])
+    store.messages.add(
+        Message(chat_id=chat.id, id=number, origin=Origin.CONTACT, sent_at=at, text="hi") for number in (5, 6)
+    )
+    assert "no  order: messages of one minute are out of order: Nora (whatsapp)" in clone("doctor")
 
 
 def test_doctor_explains_wrong_settings(clone: Clone, home: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.exports.loading import WHATSAPP, load
+from sqlalchemy import text
 
 from userbot.domain.errors import OwnerUnknownError
 from userbot.domain.messages import ChatKind, Origin
@@ -166,3 +167,39 @@ def test_folder_of_whatsapp_chats_leaves_other_texts_out(store: Store, tmp_path:
     summary, messages = load(store, tmp_path)
     assert [row.chat.title for row in summary.chats] == ["Anna", "Boris"]
     assert len(messages) == 4
+
+
+SAID = ("are you home", "yes", "did you eat", "soup", "any left", "half a pot", "coming")
+
+
+def _write_minute(folder: Path, *texts: str, name: str = "WhatsApp Chat with Nora.txt") -> Path:
+    """Write a chat in which everything was said within one minute, the contact first."""
+    folder.mkdir(exist_ok=True)
+    sides = ("Nora", "Tom")
+    lines = [f"15/01/2024, 10:30 - {sides[SAID.index(said) % 2]}: {said}" for said in texts]
+    (folder / name).write_text("\n".join(lines) + "\n", "utf-8")
+    return folder / name
+
+
+def test_messages_of_one_minute_keep_the_order_of_the_file(store: Store, tmp_path: Path) -> None:
+    _, messages = load(store, _write_minute(tmp_path / "all", *SAID))
+    assert [m.text for m in messages] == list(SAID)
+    assert {m.sent_at.replace(second=0, microsecond=0) for m in messages} == {local(2024, 1, 15, 10, 30)}
+
+
+def test_export_that_begins_within_the_minute_adds_to_the_order_and_changes_none(store: Store, tmp_path: Path) -> None:
+    load(store, _write_minute(tmp_path / "all", *SAID[:5]))
+    summary, messages = load(store, _write_minute(tmp_path / "rest", *SAID[2:]))
+    assert (summary.added, summary.known) == (2, 3)
+    assert [m.text for m in messages if m.text in SAID[:5]] == list(SAID[:5])
+
+
+def test_store_filled_without_an_order_is_mended_by_importing_again(store: Store, tmp_path: Path) -> None:
+    path = _write_minute(tmp_path / "all", *SAID)
+    _, messages = load(store, path)
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE messages SET sent_at = sent_at - sent_at % 60000"))
+    assert store.messages.shuffled_chats() == [messages[0].chat_id]
+    summary, messages = load(store, path)
+    assert (summary.added, [m.text for m in messages]) == (0, list(SAID))
+    assert store.messages.shuffled_chats() == []
