@@ -1,4 +1,4 @@
-"""Placeholders, which stand for attachments: the one module that writes them and the one that recognises them.
+"""Placeholders, which stand for attachments and for private values: the one module that writes and recognises them.
 
 A placeholder is compact, on one line, and holds no phone number: `[photo]`, `[voice 0:07]`, `[poll: Who comes?]`. A
 model learns from these words what was sent, so live messages use the very words of imported ones, and stored messages
@@ -44,6 +44,30 @@ class Kind(StrEnum):
     VOICE = "voice"
 
 
+class Masked(StrEnum):
+    """A kind of private value; masking writes its word in brackets in the value's place."""
+
+    PHONE = "phone"
+    EMAIL = "email"
+    CARD = "card"
+    IBAN = "iban"
+    ACCOUNT = "account"
+    PASSPORT = "passport"
+    SNILS = "snils"
+    INN = "inn"
+    FOREIGN_ID = "foreign_id"
+    ADDRESS = "address"
+    BIRTH_DATE = "birth_date"
+    PASSWORD = "password"  # noqa: S105 - a kind, no password
+    CODE = "code"
+    SECRET_KEY = "secret_key"  # noqa: S105 - a kind, no key
+    SECRET_URL = "secret_url"  # noqa: S105 - a kind, no link
+    WALLET = "wallet"
+    PLATE = "plate"
+    NAME = "name"
+    CUSTOM = "private"
+
+
 # Between these and their detail, which is a title or a question, stands a colon.
 _TITLED = frozenset({Kind.POLL, Kind.TO_DO})
 
@@ -59,6 +83,18 @@ _KIND_OF_SUFFIX = {suffix: kind for kind, suffixes in _SUFFIXES.items() for suff
 
 # A detail may hold brackets itself, so the first closing one is enough.
 _WRITTEN = re.compile(rf"^\s*(\[(?:{'|'.join(re.escape(kind) for kind in Kind)})(?:[ :][^\]\n]*)?\])", re.MULTILINE)
+
+_MASKED = re.compile(rf"\[(?:{'|'.join(kind.replace('_', ' ') for kind in Masked)})\]", re.IGNORECASE)
+
+
+def write_masked(kind: Masked) -> str:
+    """Write what stands in the place of a private value: `[phone]`, `[birth date]`."""
+    return f"[{kind.replace('_', ' ')}]"
+
+
+def find_masked(text: str) -> tuple[str, ...]:
+    """Return what stands in the places of private values, anywhere in a text, in order."""
+    return tuple(_MASKED.findall(text))
 
 
 def write_placeholder(kind: Kind, detail: str | None = None) -> str:

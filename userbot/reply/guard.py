@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from userbot.domain.messages import Reply
-from userbot.domain.placeholders import find_placeholder
+from userbot.domain.placeholders import find_masked, find_placeholder
 from userbot.domain.text import MAX_MESSAGE_CHARS
 
 MAX_BUBBLES = 8
@@ -63,7 +63,9 @@ def _check_roles(draft: Draft) -> str | None:
 
 
 def _check_placeholders(draft: Draft) -> str | None:
-    # The model has read placeholders of media; it can't attach any.
+    # The model has read placeholders of media and of private values; it can't attach the first, nor know the others.
+    if any(find_masked(bubble) for bubble in draft.reply.bubbles):
+        return "a placeholder of private data instead of words"
     shown = any(find_placeholder(bubble) is not None for bubble in draft.reply.bubbles)
     return "a placeholder of media instead of words" if shown else None
 

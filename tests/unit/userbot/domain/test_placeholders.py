@@ -15,7 +15,17 @@ import pytest
 from telethon.tl import types
 
 from userbot.domain.messages import Chat, ChatKind, Message, Reply
-from userbot.domain.placeholders import DETAIL_CHARS, Kind, find_placeholder, write_file, write_placeholder, write_timed
+from userbot.domain.placeholders import (
+    DETAIL_CHARS,
+    Kind,
+    Masked,
+    find_masked,
+    find_placeholder,
+    write_file,
+    write_masked,
+    write_placeholder,
+    write_timed,
+)
 from userbot.importers.discord import read_discord
 from userbot.importers.meta_rows import convert_row
 from userbot.importers.reading.items import Hints
@@ -256,3 +266,8 @@ def test_a_duration_is_minutes_and_seconds_unless_it_is_nonsense(seconds: int | 
 )
 def test_a_file_is_written_by_the_kind_that_its_suffix_tells(name: str | None, expected: str) -> None:
     assert write_file(name) == expected
+
+
+def test_what_stands_for_private_values_is_written_and_recognised_anywhere() -> None:
+    text = f"мой номер {write_masked(Masked.PHONE)}, др {write_masked(Masked.BIRTH_DATE)} [phone call]"
+    assert find_masked(text) == ("[phone]", "[birth date]")

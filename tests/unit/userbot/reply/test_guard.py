@@ -22,6 +22,7 @@ GROUP = Chat(id=-55, kind=ChatKind.GROUP, title="Hike")
         (("ok", "long words " * 400), "a bubble that is too long for Telegram"),
         (("[voice 0:07]",), "a placeholder of media instead of words"),
         (("look", "[file a b.pdf]"), "a placeholder of media instead of words"),
+        (("пиши на [phone] лучше",), "a placeholder of private data instead of words"),
         (("no",) * 3, "the same bubble again and again"),
         (("see you at the station", "ok", "see you at the station"), "the same bubble again and again"),
         (tuple("abcdefghi"), "more than 8 bubbles"),
