@@ -132,7 +132,7 @@ def test_init_writes_private_settings_logs_in_and_takes_the_chosen_chats(
     person = Person(**keys, phone=[PHONE], code=[code], quiet=["22:30-07:00"], numbers=["1"], have=["yes"])
     assert _run(monkeypatch, person, "init") == 0
     out = capsys.readouterr().out
-    assert "That is no api_id" in out and "Vera: drafts" in out
+    assert "That is no api_id" in out and f"Vera (id {vera.user_id}, last message " in out and "): drafts" in out
     env = tmp_path / "home" / ".env"
     assert stat.S_IMODE(env.stat().st_mode) == 0o600
     assert env.read_text("utf-8").splitlines() == [

@@ -13,7 +13,7 @@ from rich.table import Table
 from training.run.consent import forget_runs
 from userbot.cli.dispatch import send_command
 from userbot.cli.screen import byte_progress, console, errors, session_of
-from userbot.cli.whom import Yes, confirm_chats, find_chat, find_chats
+from userbot.cli.whom import NEGATIVE_IDS, Yes, confirm_chats, find_chat, find_chats
 from userbot.daemon.pauses import format_pause
 from userbot.domain.errors import ConfigError, ExportTruncatedError
 from userbot.domain.messages import Chat, ChatKind, Mode, Origin
@@ -126,7 +126,7 @@ def list_chats(
     console.print(table)
 
 
-@chats.command("allow")
+@chats.command("allow", context_settings=NEGATIVE_IDS)
 def allow(context: typer.Context, names: ChatNames, yes: Yes = False) -> None:
     """Let the clone answer these chats. Asks whether they are the right ones, unless you give ids or --yes.
 
@@ -135,19 +135,19 @@ def allow(context: typer.Context, names: ChatNames, yes: Yes = False) -> None:
     _send(context, "allow", names, what="Answer automatically", yes=yes)
 
 
-@chats.command("draft")
+@chats.command("draft", context_settings=NEGATIVE_IDS)
 def draft(context: typer.Context, names: ChatNames, yes: Yes = False) -> None:
     """Let the clone write its answers into the drafts of these chats; you send them, or not. Asks as `allow` does."""
     _send(context, "draft", names, what="Write drafts", yes=yes)
 
 
-@chats.command("deny")
+@chats.command("deny", context_settings=NEGATIVE_IDS)
 def deny(context: typer.Context, names: ChatNames) -> None:
     """Leave these chats alone again."""
     _send(context, "off", names)
 
 
-@chats.command("rename")
+@chats.command("rename", context_settings=NEGATIVE_IDS)
 def rename(context: typer.Context, names: ChatNames, yes: Yes = False) -> None:
     """Let prompts call these chats what they are called now.
 
@@ -157,14 +157,14 @@ def rename(context: typer.Context, names: ChatNames, yes: Yes = False) -> None:
     _send(context, "rename", names, what="Take over the present name", yes=yes)
 
 
-@chats.command("who")
+@chats.command("who", context_settings=NEGATIVE_IDS)
 def who(context: typer.Context, name: Annotated[str, typer.Argument(metavar="CHAT")]) -> None:
     """Show which chat a name means: its title, id, @username and last message. Changes nothing."""
     session = session_of(context)
     console.print(escape(send_command(session, "who", str(find_chat(session, name).id))))
 
 
-@chats.command("consent")
+@chats.command("consent", context_settings=NEGATIVE_IDS)
 def consent(
     context: typer.Context,
     names: ChatNames,
@@ -183,7 +183,7 @@ def consent(
             console.print(f"Consent for {escape(store.chats.describe(chat))} recorded.")
 
 
-@chats.command("withdraw")
+@chats.command("withdraw", context_settings=NEGATIVE_IDS)
 def withdraw(context: typer.Context, names: ChatNames) -> None:
     """Take a consent back: no training uses these chats from now on. Adapters trained before still know them."""
     session = session_of(context)
@@ -202,7 +202,7 @@ def withdraw(context: typer.Context, names: ChatNames) -> None:
     )
 
 
-@chats.command("about")
+@chats.command("about", context_settings=NEGATIVE_IDS)
 def about(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="CHAT")],

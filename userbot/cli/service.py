@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from userbot.cli.dispatch import send_command
 from userbot.cli.screen import Session, console, errors, session_of
+from userbot.cli.whom import NEGATIVE_IDS
 from userbot.config.settings import Settings
 from userbot.daemon.heartbeat import is_running
 from userbot.daemon.pauses import format_time
@@ -29,10 +30,11 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("login")(login)
     app.command("logout")(logout)
-    app.command("pull")(pull)
     app.command("run")(run)
-    for command in (status, schedule, pause, resume, why, undo, retrain):
+    for command in (status, schedule, retrain):
         app.command(command.__name__)(command)
+    for on_chat in (pull, pause, resume, why, undo):
+        app.command(on_chat.__name__, context_settings=NEGATIVE_IDS)(on_chat)
 
 
 def login(

@@ -24,6 +24,7 @@ from userbot.domain.messages import Chat, Mode
 from userbot.domain.plural import format_count
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
+from userbot.store.chat_names import describe_chat
 
 APPS = "https://my.telegram.org/apps"
 SHOWN_DIALOGS = 40
@@ -109,7 +110,7 @@ def _choose_chats(store: Store, dialogs: list[Chat]) -> None:
         table.add_column(title)
     shown = dialogs[:SHOWN_DIALOGS]
     for number, chat in enumerate(shown, 1):
-        table.add_row(str(number), escape(chat.title), chat.kind)
+        table.add_row(str(number), escape(describe_chat(chat)), chat.kind)
     console.print(table)
     text = typer.prompt("Numbers of the chats that the clone may write drafts for (1 4 7; empty: none)", default="")
     numbers = [int(word) for word in text.replace(",", " ").split() if word.isdigit() and 0 < int(word) <= len(shown)]
@@ -120,7 +121,7 @@ def _choose_chats(store: Store, dialogs: list[Chat]) -> None:
         chat = shown[number - 1]
         store.chats.save([chat])
         store.chats.set_mode(chat.id, Mode.AUTO if auto else Mode.DRAFT)
-        console.print(f"{escape(chat.title)}: {'answers' if auto else 'drafts'}")
+        console.print(f"{escape(describe_chat(chat))}: {'answers' if auto else 'drafts'}")
 
 
 def doctor(context: typer.Context) -> None:

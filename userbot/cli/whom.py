@@ -15,6 +15,9 @@ from userbot.domain.messages import Chat
 from userbot.domain.names import read_id
 from userbot.store import Store
 
+NEGATIVE_IDS = {"ignore_unknown_options": True}
+"""Settings of commands that take a chat: the id of a group, such as -1001234567890, is no option."""
+
 Yes = Annotated[
     bool,
     typer.Option("--yes", "-y", help="Don't ask whether the chats are the right ones; an id is never asked about."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from userbot.domain.errors import ChatNotFoundError, TelegramError
@@ -98,10 +98,11 @@ class CommandContext:
         await self.thread.run(self.store.chats.refresh, dialogs)
         chat = await self.thread.run(self.store.chats.find, name, dialogs=dialogs)
         known = await self.thread.run(self.store.chats.get, chat.id)
-        if known is not None:
-            return known
-        await self.thread.run(self.store.chats.save, [chat])
-        return chat
+        if known is None:
+            await self.thread.run(self.store.chats.save, [chat])
+            return chat
+        seen_at = {dialog.id: dialog.last_message_at for dialog in dialogs}
+        return replace(known, last_message_at=seen_at.get(chat.id))
 
     async def describe(self, chat: Chat) -> str:
         """Say which chat is meant: its title, id, username and last message."""

@@ -82,13 +82,8 @@ class Confirmations:
         )
 
     def note_question(self, message_id: int | None) -> None:
-        """Remember the message that asks, so that a plain `yes` in answer to it counts."""
+        """Remember the message that asks, so that a yes in answer to another one does not count."""
         self._question_id = message_id
-
-    def is_answer(self, text: str, *, reply_to_id: int | None) -> bool:
-        """Tell whether a text is a plain yes or no in answer to the question."""
-        asked = self._question_id is not None and reply_to_id == self._question_id
-        return asked and _read_word(text) in YES | NO
 
     def take(self, *, reply_to_id: int | None = None) -> Order:
         """Return the order that is confirmed, once.
@@ -125,10 +120,9 @@ class Confirmations:
         self._order = self._until = self._question_id = None
 
 
-def says_no(text: str) -> bool:
-    """Tell whether a plain answer is a no."""
-    return _read_word(text) in NO
-
-
-def _read_word(text: str) -> str:
-    return text.strip().strip(".!").casefold()
+def read_answer(text: str) -> str | None:
+    """Read a plain answer to a question as the command that it stands for, `yes` or `no`; None for anything else."""
+    word = text.strip().strip(".!").casefold()
+    if word in YES:
+        return "yes"
+    return "no" if word in NO else None

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 from userbot.daemon.command_context import CommandContext
 from userbot.daemon.commands import CONFIRMED, answer_command, parse_command, run_command
-from userbot.daemon.confirmation import Confirmations, says_no
+from userbot.daemon.confirmation import Confirmations, read_answer
 from userbot.domain.errors import CloneError
 from userbot.domain.messages import Message
 from userbot.store.commands import Command
 from userbot.store.decisions import Decision
-from userbot.store.facts import COMMAND_ID
+from userbot.store.facts import COMMAND_ID, QUESTION_ID
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class OwnerCommands:
             await self._remember_forwarded(message)
         if not typed:
             return
-        command = parse_command(message) or self._read_answer(message)
+        command = parse_command(message) or await self._read_answer(message)
         if command is None or not await self._thread.run(self._accept, message):
             return
         verb, argument = command
@@ -81,11 +81,13 @@ class OwnerCommands:
         else:
             await self._notify_owner(await answer_command(verb, argument, context))
 
-    def _read_answer(self, message: Message) -> tuple[str, str] | None:
-        """Read a plain yes or no in answer to the question as the command that it stands for."""
-        if not self._confirmations.is_answer(message.text, reply_to_id=message.reply_to_id):
+    async def _read_answer(self, message: Message) -> tuple[str, str] | None:
+        """Read a plain yes or no in answer to the newest question, which an earlier daemon may have asked."""
+        verb = read_answer(message.text)
+        if verb is None or message.reply_to_id is None:
             return None
-        return ("no" if says_no(message.text) else "yes"), ""
+        asked = await self._thread.run(self._store.facts.get, QUESTION_ID)
+        return (verb, "") if message.reply_to_id == asked else None
 
     async def _ask(self, verb: str, argument: str, context: CommandContext) -> None:
         try:
@@ -93,7 +95,9 @@ class OwnerCommands:
         except CloneError as exc:
             await self._notify_owner(str(exc))
             return
-        self._confirmations.note_question(await self._notify_owner(self._confirmations.ask(order)))
+        question_id = await self._notify_owner(self._confirmations.ask(order))
+        self._confirmations.note_question(question_id)
+        await self._thread.run(self._store.facts.set, QUESTION_ID, question_id)
 
     async def _settle(self, verb: str, message: Message, context: CommandContext) -> str:
         if verb == "no":

@@ -84,6 +84,7 @@ class Chat:
         consent_by: Who gave it, in the owner's words.
         paused_until: No replies before this time.
         handled_id: Newest message that the reply path has dealt with.
+        last_message_at: Time of its newest message as Telegram's list of chats has it, aware; not stored.
     """
 
     id: int
@@ -101,6 +102,7 @@ class Chat:
     consent_by: str | None = None
     paused_until: datetime | None = None
     handled_id: int = 0
+    last_message_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,9 +29,10 @@ _ID = re.compile(r"[-+]?\d+", re.ASCII)
 _DASHES = re.compile("[\u2010-\u2015\u2212\uff0d\ufe63]")
 # What each letter is mistaken for, in capitals or small letters; accents are gone before this is looked up.
 _LOOK_ALIKES = {
-    "a": "аα", "b": "вьβ6", "c": "сϲ", "d": "ԁđ", "e": "еєε", "h": "нһħη", "i": "іӏιıl1|!", "j": "јϳ", "k": "кκ",
-    "m": "мμ", "n": "пŋ", "o": "оοσ0ø", "p": "рρ", "q": "ԛ", "r": "гґ", "s": "ѕ5", "t": "тτ", "u": "υ", "v": "ѵν",
-    "w": "ԝω", "x": "хχ", "y": "уүγ", "3": "зэ", "4": "ч",
+    "a": "аαᴀɑ", "b": "вьβ6ʙ", "c": "сϲᴄ", "d": "ԁđᴅ", "e": "еєεᴇ", "f": "ꜰ", "g": "ɢɡ", "h": "нһħηʜ",
+    "i": "іӏιıl1|!ɪʟ", "j": "јϳᴊ", "k": "кκᴋ", "m": "мμᴍ", "n": "пŋɴո", "o": "оοσ0øᴏօ", "p": "рρᴘ", "q": "ԛ",
+    "r": "гґʀ", "s": "ѕ5ꜱ", "t": "тτᴛ", "u": "υᴜս", "v": "ѵνᴠ", "w": "ԝωᴡ", "x": "хχ", "y": "уүγʏ", "z": "ᴢ",
+    "3": "зэ", "4": "ч",
 }  # fmt: skip
 _SHOWN_AS = str.maketrans({letter: shown for shown, letters in _LOOK_ALIKES.items() for letter in letters})
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from userbot.domain.events import Arrived, Deleted, Edited, Renamed
-from userbot.domain.messages import Chat, Mode, Origin
+from userbot.domain.messages import Chat, ChatKind, Mode, Origin
 from userbot.domain.telegram_ids import SERVICE_IDS
 from userbot.reply.echo import settle_echo
 from userbot.store import Store
@@ -48,6 +48,7 @@ def store_message(store: Store, event: Arrived, *, pause: timedelta) -> Intake:
     """
     chat = store.chats.get(event.chat.id)
     if chat is None or not is_kept(chat):
+        store.chats.release_usernames([event.chat])
         return Intake.IGNORED
     _refresh(store, chat, event.chat)
     message = event.message
@@ -77,6 +78,9 @@ def store_name(store: Store, event: Renamed) -> None:
     chat = store.chats.get(event.chat_id)
     if chat is not None and is_kept(chat):
         store.chats.save([replace(chat, title=event.title or chat.title, username=event.username)])
+    else:
+        seen = Chat(id=event.chat_id, kind=ChatKind.PRIVATE, title=event.title, username=event.username)
+        store.chats.release_usernames([seen])
 
 
 def store_edit(store: Store, event: Edited) -> bool:

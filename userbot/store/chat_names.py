@@ -63,8 +63,9 @@ def describe_chat(chat: Chat, *, newest_at: datetime | None = None) -> str:
 
     Args:
         chat: The chat.
-        newest_at: Time of its newest message, aware; None leaves it out.
+        newest_at: Time of its newest message, aware; None for the one that Telegram's list of chats has, if any.
     """
+    newest_at = newest_at or chat.last_message_at
     parts = [f"id {chat.id}"]
     if chat.username:
         parts.append(f"@{chat.username}")

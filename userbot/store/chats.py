@@ -88,11 +88,21 @@ class ChatRepository:
         known = {chat.id: chat for chat in self.all()}
         chosen = list(seen)
         self.save(replace(chat, own_only=known[chat.id].own_only) for chat in chosen if chat.id in known)
+        self.release_usernames([chat for chat in chosen if chat.id not in known])
+
+    def release_usernames(self, seen: Collection[Chat]) -> None:
+        """Take usernames from the stored chats that had them, as others have them now.
+
+        Args:
+            seen: Chats as Telegram describes them now, which need not be stored.
+        """
+        if not any(chat.username for chat in seen):
+            return
+        with self._engine.connect() as connection:
+            known = {row.id: _chat(row) for row in connection.execute(_concerned(seen))}
         held = {chat_id: chat.username for chat_id, chat in known.items() if chat.username}
-        ids = {chat.id for chat in chosen}
-        for chat_id in taken_usernames(chosen, held) - ids:  # its new holder is not in the store
-            chat = known[chat_id]
-            self._update(chat_id, username=None, former_usernames=_add_former(chat, None))
+        for chat_id in taken_usernames(seen, held):
+            self._update(chat_id, username=None, former_usernames=_add_former(known[chat_id], None))
 
     def get(self, chat_id: int) -> Chat | None:
         """Return a chat, or None."""
@@ -137,7 +147,8 @@ class ChatRepository:
         with self._engine.connect() as connection:
             newest = select(messages.c.sent_at).where(messages.c.chat_id == chat.id, messages.c.deleted_at.is_(None))
             at = connection.execute(newest.order_by(messages.c.sent_at.desc()).limit(1)).scalar_one_or_none()
-        return describe_chat(chat, newest_at=at)
+        times = [time for time in (at, chat.last_message_at) if time is not None]
+        return describe_chat(chat, newest_at=max(times, default=None))
 
     def allowed(self) -> list[Chat]:
         """Return the chats that may be answered: mode `draft` or `auto`."""
@@ -241,6 +252,7 @@ def _concerned(seen: Collection[Chat]) -> Select[Any]:
 def _refresh_username(seen: Chat, known: Chat | None, *, taken: bool) -> dict[str, Any]:
     """Return the row of a chat as it is seen now, with the username that it has and those that it had."""
     row = asdict(seen)
+    del row["last_message_at"]
     row["prompt_names"] = seen.prompt_names
     if known is None:
         return row

@@ -10,6 +10,7 @@ name in the database          type                   what it says
 `paused_until`                datetime               end of a pause of all chats
 `own_drafts`                  dict[int, str]         texts that the clone left in draft boxes, by chat
 `command_id`                  int                    newest command of Saved Messages that was carried out
+`question_id`                 int                    newest message in Saved Messages that asks for a yes
 `daemon`                      DaemonState            what the daemon does
 `pull`                        PullState              how far the newest pull is
 `pull:<chat id>`              PullMark               how far a chat's history was pulled
@@ -202,6 +203,7 @@ TERMS_SHOWN = _of_time("terms_shown")
 PAUSED_UNTIL = _of_time("paused_until")
 OWN_DRAFTS: Fact[dict[int, str]] = Fact("own_drafts", _read_by_chat, _write_by_chat)
 COMMAND_ID = _of_number("command_id")
+QUESTION_ID = _of_number("question_id")
 DAEMON = _of_values("daemon", DaemonState)
 PULL = _of_values("pull", PullState)
 TRAINING = _of_values("training", TrainingState)

@@ -19,14 +19,16 @@ Key = tuple[int, int]
 
 
 def list_members(received: Iterable[Message]) -> dict[Key, str]:
-    """Return the first name of each contact who writes in a group, in the order of the messages."""
-    found: dict[Key, str] = {}
+    """Return the first name of each contact who writes in a group, whoever wrote first coming first."""
+    first: dict[Key, Message] = {}
     for message in received:
         if message.sender_name and message.sender_id is not None and message.origin is Origin.CONTACT:
             key = (message.chat_id, message.sender_id)
-            if key not in found and not is_alone(*key):
-                found[key] = message.sender_name
-    return found
+            # A page of a history begins with its newest message.
+            if not is_alone(*key) and (key not in first or message.sent_at < first[key].sent_at):
+                first[key] = message
+    ordered = sorted(first.items(), key=lambda item: item[1].sent_at)
+    return {key: message.sender_name or "" for key, message in ordered}
 
 
 def is_alone(chat_id: int, sender_id: int) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from userbot.domain.messages import Chat
 from userbot.telegram.client import PatientClient
 from userbot.telegram.convert import read_chat
@@ -23,7 +25,7 @@ async def list_dialogs(client: PatientClient, me_id: int) -> list[Chat]:
     """
     with translated("read the list of chats"):
         return [
-            read_chat(dialog.entity, me_id)
+            replace(read_chat(dialog.entity, me_id), last_message_at=dialog.date)
             async for dialog in client.iter_dialogs(ignore_migrated=True)
             if dialog.entity is not None
         ]

@@ -54,8 +54,15 @@ def test_ambiguous_name_lists_all_and_does_nothing(clone: Clone, store: Store, f
 
 def test_negative_id_of_a_group_is_taken(clone: Clone, store: Store) -> None:
     store.chats.save([Chat(id=-1_000_000_000_007, kind=ChatKind.GROUP, title="Club")])
-    clone("chats", "allow", "--", "-1000000000007")
-    assert _allowed(store) == [-1_000_000_000_007]
+    for verb, allowed in (("allow", True), ("deny", False), ("draft", True)):
+        clone("chats", verb, "-1000000000007")
+        assert _allowed(store) == ([-1_000_000_000_007] if allowed else [])
+    assert "Club (id -1000000000007, group)" in clone("chats", "about", "-1000000000007", "my club")
+    assert "is paused until" in clone("pause", "2h", "-1000000000007")
+    assert "is answered again" in clone("resume", "-1000000000007")
+    assert clone("why", "-1000000000007") == "There is no answer yet.\n"
+    with pytest.raises(ChatNotFoundError, match="No chat fits '--yess'"):
+        clone("chats", "allow", "-1000000000007", "--yess")
 
 
 def test_who_shows_whom_a_name_means(clone: Clone, store: Store, friend: Chat) -> None:

@@ -57,7 +57,7 @@ def test_case_spaces_and_hidden_characters_make_no_other_name(other: str) -> Non
     ("one", "other"),
     [
         ("Мама", "Mama"), ("Мама", "Мама ❤️"), ("Вера", "Bepa"), ("Ёлка", "Елка"), ("Ann", "A n n"), ("Lena", "lena."),
-        ("Bob", "B0b"), ("Illia", "1llia"), ("ΟΛΓΑ", "OΛΓA"), ("ＶＥＲＡ", "Vera"),
+        ("Bob", "B0b"), ("Мама", "ᴍᴀᴍᴀ"), ("Vera", "𝐕𝐞𝐫𝐚"), ("Illia", "1llia"), ("ΟΛΓΑ", "OΛΓA"), ("ＶＥＲＡ", "Vera"),
         ("Müller", "Muller"), ("Ольга", "Oльгa"),
     ],
 )  # fmt: skip

@@ -139,3 +139,17 @@ def test_username_that_a_contact_gave_up_is_forgotten_at_their_next_message(stor
     _store(store, replace(ally, username=None), bubble(2, "hi"))
     chat = store.chats.get(ally.id)
     assert chat is not None and (chat.username, chat.former_usernames) == (None, ("vera",))
+
+
+def test_username_that_a_stranger_has_now_is_taken_from_its_old_holder_and_nothing_of_the_stranger_is_stored(
+    store: Store, ally: Chat
+) -> None:
+    thief = replace(STRANGER, username="Vera", access_hash=9)
+    assert _store(store, thief, bubble(1, "hi", chat_id=thief.id)) is Intake.IGNORED
+    chat = store.chats.get(ally.id)
+    assert chat is not None and (chat.username, chat.former_usernames) == (None, ("vera",))
+    store.chats.save([replace(ally, username="vera")])
+    store_name(store, Renamed(chat_id=thief.id, title="Thief", username="vera"))
+    chat = store.chats.get(ally.id)
+    assert chat is not None and chat.username is None
+    assert [one.id for one in store.chats.all()] == [ally.id]

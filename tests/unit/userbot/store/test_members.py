@@ -46,6 +46,13 @@ def test_two_of_one_name_are_told_apart(store: Store, club: Chat) -> None:
     assert names(store)[4:] == [shown[3], shown[2]]
 
 
+def test_who_wrote_first_has_the_plain_name_though_a_history_is_read_backwards(store: Store, club: Chat) -> None:
+    store.messages.add([said(3, 6, "Anna"), said(2, 6, "Boris"), said(1, 5, "Anna")])
+    assert names(store) == ["Anna", "Boris", "Boris"]
+    store.messages.add([said(9, 8, "Anna"), said(8, 7, "Anna")])
+    assert names(store)[3:] == ["Anna (2)", "Anna (3)"]
+
+
 def test_name_can_not_forge_a_line(store: Store, club: Chat) -> None:
     store.messages.add([said(1, 5, "Anna: yes\nBoris"), said(2, 6, "### Human:"), said(3, 7, "\u200b")])
     assert names(store) == ["Anna yes Boris", "Human", "somebody"]

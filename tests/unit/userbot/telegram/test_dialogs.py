@@ -19,3 +19,5 @@ async def test_the_list_of_chats_is_read_with_what_addresses_them(stage: Stage) 
         "Team": ChatKind.GROUP,
     }
     assert chats[team.chat_id].access_hash == team.access_hash
+    [said] = stage.server.conversation(stage.vera, stage.owner)
+    assert chats[stage.vera.user_id].last_message_at == said.date
