@@ -128,16 +128,17 @@ def _write(turn: Turn) -> str:
 def _read_chats(path: Path, user: str | None) -> Iterator[Sequence[Message]]:
     """Yield the texts of each chat with people, oldest first."""
     # Imported here, because training from the store needs no parser.
-    from userbot.importers.detection import choose_reader
     from userbot.importers.reading.items import Hints, Truncated
     from userbot.importers.reading.source import Source
+    from userbot.importers.units import list_units
 
     source = Source(path.expanduser())
     try:
-        _, reader = choose_reader(source, None)
+        units = list_units(source, None).units
+        items = (item for unit in units for item in unit.reader(source.restrict(unit.parts, None), Hints(me=user)))
         messages: list[Message] = []
         chat: Chat | None = None
-        for item in reader(source, Hints(me=user)):
+        for item in items:
             if isinstance(item, Chat):
                 yield sorted(messages, key=_age)
                 chat, messages = item, []

@@ -15,7 +15,7 @@ from userbot.cli.dispatch import send_command
 from userbot.cli.screen import byte_progress, console, errors, session_of
 from userbot.cli.whom import NEGATIVE_IDS, Yes, confirm_chats, find_chat, find_chats
 from userbot.daemon.pauses import format_pause
-from userbot.domain.errors import ConfigError, ExportTruncatedError
+from userbot.domain.errors import ConfigError, ExportFormatError, ExportTruncatedError
 from userbot.domain.messages import Chat, ChatKind, Mode, Origin
 from userbot.domain.plural import format_count
 from userbot.importers import FORMATS, ImportSummary, import_file
@@ -60,6 +60,11 @@ def import_export(
                 progress=progress,
             )
         show_summary(summary, dry_run=dry_run)
+    if summary.failed:
+        raise ExportFormatError(
+            f"{format_count(len(summary.failed), 'export')} in {path} could not be read, the others are done: "
+            f"{' '.join(summary.failed)}"
+        )
     if summary.truncated_after:
         stored = "can be stored" if dry_run else "is stored"
         raise ExportTruncatedError(

@@ -28,49 +28,60 @@ READERS: dict[str, Reader] = {
 
 _HEAD_BYTES = 256 << 10
 _SHOWN = 6
-_TRIED_PARTS = 300
 _TRIED_LINES = 50
 _TELEGRAM_KEYS = {"personal_information", "chats", "left_chats", "frequent_contacts", "profile_pictures"}
 
 
-def choose_reader(source: Source, format_name: str | None) -> tuple[str, Reader]:
-    """Return the name and the reader of a format.
+def find_reader(format_name: str) -> Reader:
+    """Return the reader of a format.
 
     Args:
-        source: The export.
-        format_name: The format that the user named; None detects it from the content.
+        format_name: One of `FORMATS`.
 
     Raises:
         ConfigError: There is no format of that name.
-        ExportFormatError: The content is of no known format; the text names what was seen.
     """
-    name = format_name or _detect(source)
-    if name not in READERS:
-        raise ConfigError(f"There is no format {name!r}. Use --format with one of {', '.join(FORMATS)}.")
-    return name, READERS[name]
+    if format_name not in READERS:
+        raise ConfigError(f"There is no format {format_name!r}. Use --format with one of {', '.join(FORMATS)}.")
+    return READERS[format_name]
 
 
-def _detect(source: Source) -> str:
-    if source.is_folder or source.is_archive:
-        return _detect_parts(source)
-    (part,) = source.parts()
+def detect_part(source: Source, part: str, *, required: bool) -> str | None:
+    """Return the name of the format of one file.
+
+    Args:
+        source: The export.
+        part: The file.
+        required: Whether it has to be of a known one.
+
+    Returns:
+        A name of `FORMATS`, or None.
+
+    Raises:
+        ExportFormatError: It has to be of a known format and is not; the text names what was seen.
+    """
     name, seen = _detect_content(source, part)
-    return name or _refuse(source.where(part), seen)
+    return _refuse(source.where(part), seen) if required and name is None else name
 
 
-def _detect_parts(source: Source) -> str:
-    """Return the format of the first part of a folder or an archive that shows one."""
+def list_likely(source: Source) -> list[str]:
+    """Return the files of a folder or an archive that may belong to an export, the likeliest first."""
+    names = source.parts()
+    likely = [name for name in names if name.lower().endswith((".json", ".html", ".txt")) and "/." not in f"/{name}"]
+    return sorted(likely, key=lambda name: (not name.endswith("result.json"), name.count("/")))
+
+
+def refuse_folder(source: Source) -> NoReturn:
+    """Raise the error for a folder or an archive without an export.
+
+    Raises:
+        ExportFormatError: Always; the text names what is there.
+    """
     names = source.parts()
     if not names:
         _refuse(str(source.path), "it is empty")
-    likely = [name for name in names if name.lower().endswith((".json", ".html", ".txt")) and "/." not in f"/{name}"]
-    likely.sort(key=lambda name: (not name.endswith("result.json"), name.count("/")))
-    for part in likely[:_TRIED_PARTS]:
-        format_name, _ = _detect_content(source, part)
-        if format_name is not None:
-            return format_name
     shown = ", ".join(names[:_SHOWN])
-    return _refuse(str(source.path), f"its files are {shown}{' and more' if len(names) > _SHOWN else ''}")
+    _refuse(str(source.path), f"its files are {shown}{' and more' if len(names) > _SHOWN else ''}")
 
 
 def _detect_content(source: Source, part: str) -> tuple[str | None, str]:

@@ -7,21 +7,28 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from userbot.domain.errors import ExportFormatError
+from userbot.domain.errors import CloneError, ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
 from userbot.domain.plural import format_count
-from userbot.importers.detection import choose_reader
 from userbot.importers.duplicates import describe_duplicates
 from userbot.importers.reading.items import Hints, Item, Notice, Owner, Skipped, Truncated
 from userbot.importers.reading.source import Progress, Source
-from userbot.importers.summary import ChatRow, ImportSummary
+from userbot.importers.summary import ChatRow, ImportSummary, join_summaries
 from userbot.importers.telegram.html import SOURCE, is_page
+from userbot.importers.units import Contents, Unit, list_units, share_progress
 from userbot.store import Store
 from userbot.store.facts import OWNER_ID, OWNER_NAME
 
 BATCH = 5000
+
+EARLIEST = datetime(1996, 1, 1, tzinfo=UTC)
+"""The year of ICQ; no messenger that is read here is older."""
+
+AHEAD = timedelta(days=2)
+"""A message may come from a zone that is ahead, or from a clock that is somewhat wrong."""
 
 
 def run_import(
@@ -54,19 +61,41 @@ def run_import(
         owner_id = store.facts.get(OWNER_ID) if owner_id is None else owner_id
     hints = Hints(me=me, owner_id=owner_id, owner_name=known_name)
     try:
-        name, reader = choose_reader(source, format_name)
-        ingestion = _Ingestion(store)
-        with _paused_collection():
-            ingestion.take(reader(source, hints))
+        contents = list_units(source, format_name)
+        return _import_all(store, source, contents, hints, progress)
     finally:
         source.close()
+
+
+def _import_all(
+    store: Store | None, source: Source, contents: Contents, hints: Hints, progress: Progress | None
+) -> ImportSummary:
+    """Import each export; one that can't be read is named, and does not keep the others out."""
+    summaries: list[ImportSummary] = []
+    failures: list[tuple[Unit, CloneError]] = []
+    for number, unit in enumerate(contents.units):
+        part = source.restrict(unit.parts, share_progress(progress, number, len(contents.units)))
+        try:
+            summaries.append(_import_one(store, part, unit, hints))
+        except CloneError as exc:
+            failures.append((unit, exc))
+    if not summaries:
+        raise failures[0][1]
+    failed = tuple(f"{unit.name or unit.format}: {exc}" for unit, exc in failures)
+    return join_summaries(summaries, warnings=contents.left_out, failed=failed)
+
+
+def _import_one(store: Store | None, source: Source, unit: Unit, hints: Hints) -> ImportSummary:
+    ingestion = _Ingestion(store)
+    with _paused_collection():
+        ingestion.take(unit.reader(source, hints))
     if not ingestion.rows:
-        raise ExportFormatError(f"{path} holds no messages. Export again with the chats that you want ticked.")
-    if name == "telegram":
-        ingestion.remember_owner(owner_id)
+        raise ExportFormatError(f"{source.path} holds no messages. Export again with the chats that you want ticked.")
+    if unit.format == "telegram":
+        ingestion.remember_owner(hints.owner_id)
     if store is not None:
         ingestion.warnings += describe_duplicates(store, set(ingestion.rows))
-    return ingestion.summarise(name, alone=path.name)
+    return ingestion.summarise(unit.format, alone=source.path.name)
 
 
 @contextmanager
@@ -93,6 +122,8 @@ class _Ingestion:
     warnings: list[str] = field(default_factory=list)
     truncated: list[Truncated] = field(default_factory=list)
     _known: dict[int, Chat] = field(default_factory=dict)
+    _years: set[int] = field(default_factory=set)
+    _latest: datetime = field(default_factory=lambda: datetime.now(UTC) + AHEAD)
 
     def take(self, items: Iterable[Item]) -> None:
         """Store everything, in batches; what came before an error stays stored."""
@@ -100,6 +131,7 @@ class _Ingestion:
         chat: Chat | None = None
         for item in items:
             if isinstance(item, list):
+                item = self._drop_implausible(item)
                 if item and chat is not None:
                     rows = self._mark_clone(chat, item)
                     self._count(chat, rows)
@@ -114,6 +146,21 @@ class _Ingestion:
                 self._note(item)
         self._store(batch)
         self._mark_own_only()
+        if self._years:
+            years = ", ".join(map(str, sorted(self._years)[:5]))
+            self.warnings.append(
+                f"Rows of the years {years} were left out: nobody wrote then. Where the phone counts years by another "
+                f"calendar, set it to the Gregorian one, and export again."
+            )
+
+    def _drop_implausible(self, messages: list[Message]) -> list[Message]:
+        """Leave out messages of times in which nobody wrote: they would stand first or last for ever."""
+        kept = [message for message in messages if EARLIEST <= message.sent_at <= self._latest]
+        if len(kept) < len(messages):
+            dropped = [message for message in messages if not EARLIEST <= message.sent_at <= self._latest]
+            self.skipped["row of an implausible time"] += len(dropped)
+            self._years.update(message.sent_at.year for message in dropped)
+        return kept
 
     def remember_owner(self, owner_id: int | None) -> None:
         """Tell the store who the owner is; warn where the export belongs to somebody else.

@@ -10,6 +10,9 @@ from userbot.domain.placeholders import Kind, write_file, write_placeholder, wri
 from userbot.importers.reading.names import MessageIds
 
 _MEDIA = {"photos": Kind.PHOTO, "videos": Kind.VIDEO, "gifs": Kind.GIF, "sticker": Kind.STICKER}
+_FIRST_MILLISECONDS = 10**11
+"""1973 in milliseconds, the year 5138 in seconds."""
+
 _CALLS = ("call", "subscribe", "unsubscribe")
 # What the app writes in the sender's name, in English exports; nobody typed it.
 _SHARED = (
@@ -89,8 +92,10 @@ def convert_row(row: Any, chat: Chat, owner: str | None, ids: MessageIds) -> Mes
 def _read_time(value: Any) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
+    # Exports before 2019 have seconds, today's milliseconds; as milliseconds, the former would all lie in 1970.
+    unit = 1 if abs(value) < _FIRST_MILLISECONDS else 1000
     try:
-        return datetime.fromtimestamp(value / 1000, UTC)
+        return datetime.fromtimestamp(value / unit, UTC)
     except (ValueError, OverflowError, OSError):
         return None
 

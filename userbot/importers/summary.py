@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from userbot.domain.messages import Chat, Origin
@@ -35,6 +36,7 @@ class ImportSummary:
         warnings: Sentences for the user.
         truncated_after: Where the export ends too early ("after 12 messages, at byte 3456", with the file's name where
             there are several), else None.
+        failed: Exports of a folder that could not be read, each with the reason; what the others hold is stored.
     """
 
     format: str
@@ -45,6 +47,7 @@ class ImportSummary:
     skipped: Mapping[str, int]
     warnings: tuple[str, ...]
     truncated_after: str | None
+    failed: tuple[str, ...] = ()
 
     @property
     def totals(self) -> Mapping[Origin, int]:
@@ -55,3 +58,34 @@ class ImportSummary:
     def messages(self) -> int:
         """Number of messages."""
         return sum(row.total for row in self.chats)
+
+
+def join_summaries(
+    summaries: Sequence[ImportSummary], *, warnings: Sequence[str] = (), failed: Sequence[str] = ()
+) -> ImportSummary:
+    """Return one summary of several exports that were read side by side.
+
+    Args:
+        summaries: One at least, in the order of reading.
+        warnings: Further sentences for the user.
+        failed: Exports that could not be read, with the reasons.
+    """
+    chats: dict[int, ChatRow] = {}
+    skipped: Counter[str] = Counter()
+    for summary in summaries:
+        skipped.update(summary.skipped)
+        for row in summary.chats:
+            known = chats.get(row.chat.id)
+            counts = Counter(row.counts) + Counter(known.counts if known else {})
+            chats[row.chat.id] = ChatRow(row.chat, dict(counts))
+    return ImportSummary(
+        format=", ".join(dict.fromkeys(summary.format for summary in summaries)),
+        owner_name=next((summary.owner_name for summary in summaries if summary.owner_name), None),
+        chats=tuple(sorted(chats.values(), key=lambda row: (-row.counts.get(Origin.OWNER, 0), row.chat.title))),
+        added=sum(summary.added for summary in summaries),
+        known=sum(summary.known for summary in summaries),
+        skipped=dict(skipped.most_common()),
+        warnings=(*(line for summary in summaries for line in summary.warnings), *warnings),
+        truncated_after=next((s.truncated_after for s in summaries if s.truncated_after), None),
+        failed=tuple(failed),
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +19,7 @@ Progress = Callable[[int, int], None]
 
 # A folder full of pictures is no reason to walk for minutes.
 MAX_PARTS = 200_000
+_TRANSCODED_BYTES = 1 << 16
 
 
 class Source:
@@ -66,6 +69,19 @@ class Source:
             Names relative to the export, with `/` between folders.
         """
         return sorted((name for name in self._sizes if name.lower().endswith(suffix)), key=_natural)
+
+    def restrict(self, parts: Iterable[str], progress: Progress | None) -> Source:
+        """Return a view of this export that holds some of its parts only; it is closed with the whole.
+
+        Args:
+            parts: Their names.
+            progress: As of a new source.
+        """
+        view = copy(self)
+        view._sizes = {part: self._sizes[part] for part in parts}
+        view._progress = progress
+        view._done = view._total = 0
+        return view
 
     def size(self, part: str) -> int:
         """Return the unpacked size of a part in bytes."""
@@ -142,13 +158,15 @@ class Source:
 class MeteredFile(io.RawIOBase):
     """A file open for reading that counts its bytes; damage below it becomes an `ExportFormatError`.
 
+    What a byte order mark announces is read as plain UTF-8: some editors and shells save UTF-16, or put the mark first.
+
     Args:
         stream: The file below.
         where: Its path, for error texts.
         advance: Called with the number of bytes of each piece that was read.
 
     Attributes:
-        position: Bytes read so far.
+        position: Bytes of the file read so far.
     """
 
     def __init__(self, stream: IO[bytes], where: str, advance: Callable[[int], None]) -> None:
@@ -157,6 +175,12 @@ class MeteredFile(io.RawIOBase):
         self._advance = advance
         self.where = where
         self.position = 0
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._held = self._read_raw(len(codecs.BOM_UTF8))
+        if self._held.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+            self._held = self._transcode(self._held)
+        self._held = self._held.removeprefix(codecs.BOM_UTF8)
 
     def readable(self) -> bool:
         """Return True: it can be read."""
@@ -174,6 +198,28 @@ class MeteredFile(io.RawIOBase):
         Raises:
             ExportFormatError: The disk or the archive is damaged.
         """
+        held, self._held = self._held, b""
+        if self._decoder is None:
+            if 0 <= size <= len(held):
+                return self._keep(held, size)
+            return held + self._read_raw(size if size < 0 else size - len(held))
+        while size < 0 or len(held) < size:
+            raw = self._read_raw(_TRANSCODED_BYTES)
+            held += self._transcode(raw)
+            if not raw:
+                break
+        return held if size < 0 else self._keep(held, size)
+
+    def _keep(self, held: bytes, size: int) -> bytes:
+        """Return the first bytes, and keep the rest for the next reading."""
+        self._held = held[size:]
+        return held[:size]
+
+    def _transcode(self, raw: bytes) -> bytes:
+        assert self._decoder is not None  # noqa: S101  # asked where there is one
+        return self._decoder.decode(raw, final=not raw).encode("utf-8", "replace")
+
+    def _read_raw(self, size: int) -> bytes:
         try:
             piece = self._stream.read(size)
         except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as exc:

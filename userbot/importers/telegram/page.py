@@ -15,6 +15,7 @@ from userbot.domain.placeholders import Kind, write_file, write_placeholder, wri
 from userbot.importers.reading.items import Truncated
 from userbot.importers.reading.source import MeteredFile
 
+_LAYOUT = re.compile(r"^[ \t]*\r?\n\s*|\s*\n[ \t]*$")
 _CHUNK_BYTES = 64 << 10
 _GO_TO = re.compile(r"go_to_message(-?\d{1,18})$")
 _ROW_ID = re.compile(r"message(-?\d{1,18})$")
@@ -204,7 +205,8 @@ class _Page(HTMLParser):
             if not self._in("forwarded") and not self._in("reply_to"):
                 self._row.sender = f"{self._row.sender} {' '.join(data.split())}".strip()
         elif self._in("text"):
-            self._row.text += data.strip("\n") if data.strip() else ""
+            # A line break here is the page's own layout, as the text's are <br>; every other blank was written.
+            self._row.text += _LAYOUT.sub("", data)
         elif self._in("question"):
             self._row.question += data
         elif self._in("media") and self._in("title"):

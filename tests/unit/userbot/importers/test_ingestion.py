@@ -84,3 +84,14 @@ def test_last_edit_wins_over_what_is_stored(store: Store, tmp_path: Path) -> Non
     load_rows(store, tmp_path, row(1, "first"))
     (message,) = load_rows(store, tmp_path, row(1, "last", edited="x", edited_unixtime="1700009999"))
     assert message.text == "last"
+
+
+@pytest.mark.parametrize("year", [1402, 1970, 2566])
+def test_rows_of_years_in_which_nobody_wrote_are_left_out_and_named(store: Store, tmp_path: Path, year: int) -> None:
+    path = tmp_path / "WhatsApp Chat with Nora.txt"
+    lines = [f"{year}/01/15, 10:30 - Nora: then", "2024/01/15, 10:31 - Tom: now"]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    summary = import_file(store, path)
+    assert [m.text for m in store.messages.history(summary.chats[0].chat.id)] == ["now"]
+    assert summary.skipped["row of an implausible time"] == 1
+    assert any(f"the years {year} were left out" in line for line in summary.warnings)

@@ -19,6 +19,15 @@ def row(**fields: Any) -> dict[str, Any]:
     return {"sender_name": "Anna", "timestamp_ms": 1_700_000_000_000, "content": "hi", **fields}
 
 
+@pytest.mark.parametrize("field", ["timestamp_ms", "timestamp"])
+@pytest.mark.parametrize("value", [1_518_000_000, 1_518_000_000_000])
+def test_seconds_are_told_from_milliseconds(field: str, value: int) -> None:
+    values = {name: entry for name, entry in row().items() if name != "timestamp_ms"}
+    message = convert_row({**values, field: value}, CHAT, "Olga", MessageIds())
+    assert isinstance(message, Message)
+    assert message.sent_at == datetime(2018, 2, 7, 10, 40, tzinfo=UTC)
+
+
 def test_a_row_is_a_message_of_its_sender() -> None:
     message = convert_row(row(), CHAT, "Olga", MessageIds())
     assert isinstance(message, Message)

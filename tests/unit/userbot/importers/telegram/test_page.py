@@ -49,6 +49,27 @@ def test_rows_links_and_the_title_are_read_in_pieces_of_any_size(
     assert (service.id, service.is_service) == (9, True)
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("<strong>Good</strong> <em>morning</em> <a href=''>Tom</a>", "Good morning Tom"),
+        ("<a href=''>#one</a> <a href=''>#two</a><br><br>&nbsp;<br>end", "#one #two\n\n\xa0\nend"),
+        ("a <b>b</b>, c", "a b, c"),
+        ("a<i>b</i>c", "abc"),
+        ("one<br> two", "one\n two"),
+    ],
+)
+@pytest.mark.parametrize("chunk_bytes", [1, 5, 1 << 16])
+def test_blanks_between_links_and_styles_are_kept(
+    monkeypatch: pytest.MonkeyPatch, written: str, read: str, chunk_bytes: int
+) -> None:
+    monkeypatch.setattr(page, "_CHUNK_BYTES", chunk_bytes)
+    body = f'<div class="text">\n{written}\n       </div>'
+    [row] = parse(f'<html><div class="message default" id="message1">{body}</div></html>')
+    assert isinstance(row, HtmlRow)
+    assert row.text == read
+
+
 def test_a_page_that_ends_early_leaves_its_last_row_out() -> None:
     raw = PAGE[: PAGE.index("theirs")]
     *_, first, end = parse(raw)
