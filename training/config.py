@@ -7,15 +7,16 @@ import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from userbot.config.explain import explain, list_fields, suggest
 from userbot.config.former_names import FormerNameWarning
 from userbot.domain.errors import ConfigError
-from userbot.domain.prompt_rules import DEFAULT_RULES
+from userbot.domain.prompt_rules import DEFAULT_RULES, CustomPattern
 from userbot.domain.sampling import Sampling
+from userbot.trust.detectors.custom import check_patterns
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.3"
 TINY = "tiny"
@@ -41,11 +42,22 @@ class DataConfig(BaseModel):
     half_life_days: float | None = Field(None, gt=0, description="Age at which a session counts half; empty: all alike")
     repeats: int = Field(3, ge=1, description="How often one and the same turn of yours may be trained on")
     system_line: bool = Field(DEFAULT_RULES.system_line, description="Begin with a line that says who the contact is")
+    mask: bool = Field(True, description="Replace phones, cards, passwords, addresses and the like by placeholders")
+    mask_names: bool = Field(False, description="Mask names of people too; needs the extra `names`")
+    patterns: dict[str, str] = Field(
+        default_factory=dict, description="Your own patterns to mask: regular expressions by name"
+    )
     instruct_mix: Path | None = Field(None, description="JSONL of instruction data (messages format) to mix in")
     instruct_ratio: float = Field(0.1, ge=0, lt=1, description="Share of mixed-in samples")
     replay: float = Field(
         0.5, ge=0, lt=1, description="When continuing from an adapter: share of samples that it was trained on before"
     )
+
+    @model_validator(mode="after")
+    def _check_patterns(self) -> Self:
+        if self.patterns:
+            check_patterns(CustomPattern(name, pattern) for name, pattern in self.patterns.items())
+        return self
 
 
 class LoraSettings(BaseModel):

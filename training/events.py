@@ -102,6 +102,7 @@ class DataCounted(_Reportable):
         tokens: Tokens of one pass over them.
         supervised_tokens: Tokens that the loss is computed on; `learned_tokens` in JSON.
         held_out_turns: Turns of the owner that are kept for evaluation.
+        masked: Private values that were replaced by placeholders, by kind.
     """
 
     KIND: ClassVar[str] = "data"
@@ -110,6 +111,7 @@ class DataCounted(_Reportable):
     tokens: int
     supervised_tokens: int = field(metadata={"key": "learned_tokens"})
     held_out_turns: int
+    masked: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,15 +10,19 @@ from datetime import timedelta
 from training.config import DataConfig
 from training.data.balance import SENSIBLE_TURNS, cap_chats, split_held_out, thin_by_age, thin_repeats
 from training.data.instruct import mix_instructions
+from training.data.masked import mask_sessions
 from training.data.report import make_report
 from training.data.samples import ChatReport, DataReport, DataSet, Reason, Sample
 from training.data.sessions import Session, read_sessions
 from training.data.windows import CountTokens, Measured, cut_windows
 from userbot.domain.errors import ConsentError, TooLittleDataError
+from userbot.domain.exclusions import Exclusion
 from userbot.domain.messages import Chat, Message, system_line
 from userbot.domain.plural import format_count
+from userbot.domain.prompt_rules import Masking
 from userbot.domain.text import CONTACT_MARK, OWNER_MARK, join_bubbles
 from userbot.store import Store
+from userbot.store.facts import EXCLUSIONS
 
 __all__ = ["ChatReport", "CountTokens", "DataReport", "DataSet", "Reason", "Sample", "build", "describe", "preview"]
 
@@ -42,8 +46,11 @@ def build(store: Store, config: DataConfig, *, count_tokens: CountTokens, seed: 
     """
     rng = random.Random(seed)  # noqa: S311 - a choice of samples, no secret
     left_out: Counter[Reason] = Counter()
+    masked: Counter[str] = Counter()
+    masking = Masking.read(config.model_dump())
+    exclusions = store.facts.get(EXCLUSIONS) or ()
     chats = store.chats.all()
-    refused = {chat.id: reason for chat in chats if (reason := _refusal(chat)) is not None}
+    refused = {chat.id: reason for chat in chats if (reason := _refusal(chat, exclusions)) is not None}
     left_out.update(refused.values())
     used = [chat for chat in chats if chat.id not in refused]
     _require_consent(used, refused.values())
@@ -51,7 +58,10 @@ def build(store: Store, config: DataConfig, *, count_tokens: CountTokens, seed: 
     n_messages: dict[int, int] = {}
     for chat in used:
         history = _Counted(store.messages.history(chat.id))
-        sessions += read_sessions(chat, history, gap=timedelta(hours=config.session_gap_h), left_out=left_out)
+        found = read_sessions(
+            chat, history, gap=timedelta(hours=config.session_gap_h), exclusions=exclusions, left_out=left_out
+        )
+        sessions += found if masking is None else mask_sessions(found, masking, counts=masked, left_out=left_out)
         n_messages[chat.id] = history.count
     train, held_out = _balance(sessions, config, rng=rng, left_out=left_out)
     systems = {chat.id: system_line(chat) if config.system_line else None for chat in used}
@@ -67,6 +77,7 @@ def build(store: Store, config: DataConfig, *, count_tokens: CountTokens, seed: 
         train=[*trained, *mixed],
         held_out=evaluated,
         left_out=left_out,
+        masked=masked,
         count_tokens=count_tokens,
     )
     return DataSet(tuple(sample for sample, _ in (*trained, *mixed)), tuple(sample for sample, _ in evaluated), report)
@@ -90,11 +101,13 @@ def _show(sample: Sample) -> str:
     return "\n".join(lines)
 
 
-def _refusal(chat: Chat) -> Reason | None:
+def _refusal(chat: Chat, exclusions: Sequence[Exclusion]) -> Reason | None:
     if not chat.kind.is_conversation:
         return Reason.NO_CONVERSATION
     if chat.own_only:
         return Reason.OWN_ONLY
+    if any(exclusion.is_whole_chat and exclusion.chat_id == chat.id for exclusion in exclusions):
+        return Reason.EXCLUDED_CHAT
     return Reason.NO_CONSENT if chat.consent_at is None else None
 
 

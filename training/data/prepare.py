@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from training.config import TrainConfig
-from training.data.dataset import DataSet, Sample, build
+from training.data.dataset import DataReport, DataSet, Reason, Sample, build
 from training.data.render import Renderer
 from training.data.replay import choose_samples, is_unseen, list_known, merge_ranges
 from training.data.tokens import Tokens, flatten
@@ -52,7 +52,14 @@ def prepare_data(
     counts = describe_data(data_set, arrays)
     if parent is not None:
         continuation["known"] = merge_ranges([list_known(parent.data), counts[TRAIN]["chats"]])
-    return {"text_format": renderer.text_format, "names_at": names_at, **counts, **continuation}
+    kept_out = {"masked": dict(data_set.report.masked), "excluded": _count_excluded(data_set.report)}
+    return {"text_format": renderer.text_format, "names_at": names_at, **counts, **continuation, **kept_out}
+
+
+def _count_excluded(report: DataReport) -> dict[str, int]:
+    """Return how many chats and messages the owner kept out; what they are is nobody's but the owner's to know."""
+    left_out = report.left_out
+    return {"chats": left_out.get(Reason.EXCLUDED_CHAT, 0), "messages": left_out.get(Reason.EXCLUDED, 0)}
 
 
 def keep_new(data_set: DataSet, parent: Manifest, *, replay: float, seed: int) -> tuple[DataSet, dict[str, Any]]:

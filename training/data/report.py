@@ -21,6 +21,7 @@ def make_report(
     train: Sequence[Measured],
     held_out: Sequence[Measured],
     left_out: Mapping[Reason, int],
+    masked: Mapping[str, int],
     count_tokens: CountTokens,
 ) -> DataReport:
     """Count what a data set holds.
@@ -33,6 +34,7 @@ def make_report(
         train: Training samples with their lengths in tokens, mixed-in ones included.
         held_out: Held-out samples with their lengths in tokens.
         left_out: Counts by reason.
+        masked: Counts of masked values by kind.
         count_tokens: Counts the tokens of turns.
 
     Returns:
@@ -52,6 +54,7 @@ def make_report(
     return DataReport(
         chats=tuple(sorted(reports, key=lambda report: (-report.supervised, -report.own_turns, report.title))),
         left_out={reason: left_out[reason] for reason in Reason if left_out.get(reason)},
+        masked=dict(sorted(masked.items())),
         train_samples=len(train),
         mixed_samples=sum(sample.chat_id == INSTRUCTION_CHAT_ID for sample, _ in train),
         held_out_samples=len(held_out),

@@ -21,6 +21,10 @@ class Reason(StrEnum):
     OWN_ONLY = "chats exported without the other side"
     CLONE = "messages written by the clone"
     NO_OWN_WORDS = "your turns without own words: media, forwards, inline bots"
+    MASKED = "your turns that are mostly private data"
+    EXCLUDED_CHAT = "chats that you excluded"
+    EXCLUDED = "messages that you excluded"
+    AFTER_EXCLUDED = "your turns right after an excluded message"
     AFTER_CLONE = "your turns right after the clone's"
     REPEATED = "your turns said many times"
     NEAR_EMPTY = "your turns with next to nothing in them"
@@ -79,6 +83,7 @@ class DataReport:
     Args:
         chats: All chats of the store; those with most supervised turns first.
         left_out: Counts by reason; the reason names the unit.
+        masked: Private values that were replaced by placeholders, by kind.
         train_samples: Training samples, mixed-in ones included.
         mixed_samples: Samples of instruction data among them.
         held_out_samples: Samples for evaluation.
@@ -92,6 +97,7 @@ class DataReport:
 
     chats: tuple[ChatReport, ...] = ()
     left_out: Mapping[Reason, int] = field(default_factory=dict)
+    masked: Mapping[str, int] = field(default_factory=dict)
     train_samples: int = 0
     mixed_samples: int = 0
     held_out_samples: int = 0

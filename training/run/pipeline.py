@@ -200,6 +200,7 @@ def count_data(data: Mapping[str, Any]) -> DataCounted:
         tokens=train["tokens"],
         supervised_tokens=train["learned_tokens"],
         held_out_turns=data[HELD_OUT]["turns"],
+        masked=data.get("masked", {}),
     )
 
 

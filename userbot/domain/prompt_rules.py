@@ -10,6 +10,40 @@ from typing import Any, Self
 from userbot.domain.messages import SESSION_GAP
 
 
+@dataclass(frozen=True, slots=True)
+class CustomPattern:
+    """A pattern of the owner's own private values.
+
+    Args:
+        name: What errors call it.
+        pattern: A regular expression of the package `regex`; letters match in either case.
+    """
+
+    name: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Masking:
+    """How private values are replaced by placeholders.
+
+    Args:
+        names: Names of people are replaced too; needs the extra `names`.
+        patterns: The owner's own patterns.
+    """
+
+    names: bool = False
+    patterns: tuple[CustomPattern, ...] = ()
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Self | None:
+        """Read it from a configuration of data; None where nothing is masked, as before there was masking."""
+        if not data.get("mask"):
+            return None
+        patterns = tuple(CustomPattern(name, pattern) for name, pattern in (data.get("patterns") or {}).items())
+        return cls(bool(data.get("mask_names")), patterns)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptRules:
     """Rules that training and serving share. The defaults are training's, and the bare base's.
@@ -20,12 +54,14 @@ class PromptRules:
         text_format: `chat` for the base's chat template, `text` for `User:` / `Clone:` lines, `auto` for the first
             where the base has a template.
         names_at: When the samples were written, aware: prompts call chats what they were called then. None for now.
+        masking: How private values were masked in the samples, and are in prompts; None where they were not.
     """
 
     session_gap: timedelta = SESSION_GAP
     system_line: bool = True
     text_format: str = "auto"
     names_at: datetime | None = None
+    masking: Masking | None = None
 
     @classmethod
     def read(cls, config: Mapping[str, Any], *, text_format: str, names_at: datetime | None = None) -> Self:
@@ -48,7 +84,7 @@ class PromptRules:
             given["session_gap"] = timedelta(hours=data["session_gap_h"])
         if "system_line" in data:
             given["system_line"] = bool(data["system_line"])
-        return cls(**given, text_format=text_format, names_at=names_at)
+        return cls(**given, text_format=text_format, names_at=names_at, masking=Masking.read(data))
 
 
 DEFAULT_RULES = PromptRules()

@@ -19,6 +19,7 @@ name in the database          type                   what it says
 `retrain_wanted`              RetrainWish            a training that waits for its conditions
 `retrain_seen_at`             datetime               messages stored before it started a training already
 `rollback_proposed`           str                    adapter whose rollback was proposed
+`exclusions`                  tuple[Exclusion, ...]  what the owner keeps out of training
 ============================  =====================  ==================================================================
 
 Values are JSON in the table `facts`: numbers and texts as they are, times as ISO texts, dataclasses as objects without
@@ -37,6 +38,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from userbot.domain.exclusions import Exclusion
 from userbot.store.schema import facts
 
 T = TypeVar("T")
@@ -210,6 +212,13 @@ TRAINING = _of_values("training", TrainingState)
 RETRAIN_WISH = _of_values("retrain_wanted", RetrainWish)
 RETRAIN_SEEN_AT = _of_time("retrain_seen_at")
 ROLLBACK_PROPOSED = _of_text("rollback_proposed")
+
+
+EXCLUSIONS: Fact[tuple[Exclusion, ...]] = Fact(
+    "exclusions",
+    lambda stored: tuple(_read_values(Exclusion, values) for values in stored),
+    lambda value: [_write_values(exclusion) for exclusion in value],
+)
 
 
 def pull_mark(chat_id: int) -> Fact[PullMark]:

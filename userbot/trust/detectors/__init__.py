@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from userbot.domain.prompt_rules import CustomPattern
 from userbot.trust.detectors.addresses import find_addresses
 from userbot.trust.detectors.credentials import find_codes, find_passwords
-from userbot.trust.detectors.custom import CustomPattern, find_custom
+from userbot.trust.detectors.custom import find_custom
 from userbot.trust.detectors.dates import find_birth_dates
 from userbot.trust.detectors.finding import Detector, Finding, Source, keep_apart
 from userbot.trust.detectors.identifiers import find_identifiers
@@ -20,7 +21,7 @@ from userbot.trust.detectors.links import find_emails, find_secret_urls
 from userbot.trust.detectors.numbers import find_numbers
 from userbot.trust.detectors.tokens import find_secret_keys, find_wallets
 
-__all__ = ["CustomPattern", "Finding", "detect", "detect_in_thread"]
+__all__ = ["CustomPattern", "Finding", "detect", "detect_in_thread", "is_worth_a_look"]
 
 _DETECTORS: tuple[Detector, ...] = (
     find_secret_urls,
@@ -90,6 +91,11 @@ def detect_in_thread(bubbles: Iterable[str], patterns: Sequence[CustomPattern] =
         )
         start = end + 1
     return tuple(found)
+
+
+def is_worth_a_look(text: str) -> bool:
+    """Return whether a text may hold a private value at all, or ask for one; a few microseconds."""
+    return _is_worth_a_look(text.lower())
 
 
 def _is_worth_a_look(low: str) -> bool:

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from userbot.domain.errors import ConfigError
 from userbot.domain.placeholders import Masked
+from userbot.domain.prompt_rules import CustomPattern
 from userbot.trust.detectors.finding import Finding
 
 TIMEOUT_S = 0.05
 """Longest search of one pattern in one message, seconds: some patterns take for ever on some texts."""
-
-
-@dataclass(frozen=True, slots=True)
-class CustomPattern:
-    """A pattern of the owner.
-
-    Args:
-        name: What errors call it.
-        pattern: A regular expression of the package `regex`; letters match in either case.
-    """
-
-    name: str
-    pattern: str
 
 
 def check_patterns(patterns: Iterable[CustomPattern]) -> None:
