@@ -106,15 +106,21 @@ def _refusal(chat: Chat, exclusions: Sequence[Exclusion]) -> Reason | None:
         return Reason.NO_CONVERSATION
     if chat.own_only:
         return Reason.OWN_ONLY
-    if any(exclusion.is_whole_chat and exclusion.chat_id == chat.id for exclusion in exclusions):
-        return Reason.EXCLUDED_CHAT
-    return Reason.NO_CONSENT if chat.consent_at is None else None
+    if chat.consent_at is None:
+        return Reason.NO_CONSENT
+    return Reason.EXCLUDED_CHAT if Exclusion(chat_id=chat.id) in exclusions else None
 
 
 def _require_consent(used: Sequence[Chat], refusals: Iterable[Reason]) -> None:
     if used:
         return
-    waiting = sum(reason is Reason.NO_CONSENT for reason in refusals)
+    counts = Counter(refusals)
+    if excluded := counts[Reason.EXCLUDED_CHAT]:
+        raise TooLittleDataError(
+            f"Nothing is left to learn from: {format_count(excluded, 'chat')} with consent you keep out. "
+            f"`clone dataset excluded` shows it, `clone dataset include N` takes one in again."
+        )
+    waiting = counts[Reason.NO_CONSENT]
     if waiting == 0:
         raise TooLittleDataError(
             "The store holds no chat with people to learn from. Bring some in with `clone import result.json` or "

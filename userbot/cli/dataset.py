@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
+from userbot.cli import exclusions
 from userbot.cli.screen import console, errors, session_of
+from userbot.domain.placeholders import Masked, find_masked, write_masked
 from userbot.domain.plural import format_count
 
 if TYPE_CHECKING:
@@ -19,9 +22,13 @@ dataset = typer.Typer(no_args_is_help=True, help="What a training would learn fr
 
 Base = Annotated[str | None, typer.Option(help="Base model whose tokens are counted; default: the one of training.")]
 
+EXAMPLES = 5
+"""Lines with placeholders that are shown."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    exclusions.register(dataset)
     app.add_typer(dataset, name="dataset")
 
 
@@ -31,19 +38,13 @@ def show_stats(context: typer.Context, base: Base = None) -> None:
     data_set, needed = _build(context, base)
     report = data_set.report
     console.print(_chat_table(report))
-    console.print(
-        f"For training: {report.train_turns:,} of your turns in {format_count(report.train_samples, 'sample')}, "
-        f"{format_count(report.train_tokens, 'token')}, {report.supervised_tokens:,} of them yours. "
-        f"Held out: {format_count(report.held_out_turns, 'turn')}, the newest."
-    )
+    console.print(_describe_amounts(report))
     if report.train_turns + report.held_out_turns < needed:
         console.print(f"[yellow]Too little to train on:[/] at least {needed} turns are needed (data.min_turns).")
     lengths = ", ".join(f"{share} %: {tokens:,}" for share, tokens in report.lengths.items())
     console.print(f"Tokens of a sample, by percentile: {lengths}.")
-    if report.left_out:
-        console.print("Left out:")
-    for reason, count in report.left_out.items():
-        console.print(f"  {reason}: {count:,}")
+    _print_left_out(report)
+    _print_masked(data_set)
 
 
 @dataset.command("preview")
@@ -51,14 +52,54 @@ def preview(
     context: typer.Context,
     count: Annotated[int, typer.Option("-n", min=1, help="How many samples.")] = 3,
     base: Base = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Counts only, as JSON: no message, no name.")] = False,
 ) -> None:
-    """Show samples as the model reads them; the supervised tokens, which it learns to write, are between ⟦ and ⟧."""
+    """Show what would be trained and why the rest is left out: samples, then counts by reason, and what was masked.
+
+    Samples are shown as the model reads them; the supervised tokens, which it learns to write, are between ⟦ and ⟧.
+    """
     from training.data.dataset import preview as show
 
     data_set, _ = _build(context, base)
+    report = data_set.report
+    if as_json:
+        console.print_json(data=summarise(report))
+        return
     for text in show(data_set, count):
         console.print(escape(text))
         console.print("[dim]────[/]")
+    console.print(_describe_amounts(report))
+    _print_left_out(report)
+    _print_masked(data_set)
+
+
+def summarise(report: DataReport) -> dict[str, Any]:
+    """Return counts of what would be trained and of what is left out; chats by id, no titles, no texts.
+
+    Args:
+        report: Of a data set.
+    """
+    return {
+        "train": {
+            "samples": report.train_samples,
+            "turns": report.train_turns,
+            "tokens": report.train_tokens,
+            "supervised_tokens": report.supervised_tokens,
+        },
+        "held_out": {"samples": report.held_out_samples, "turns": report.held_out_turns},
+        "chats": [
+            {
+                "id": chat.chat_id,
+                "messages": chat.messages,
+                "turns": chat.supervised,
+                "held_out_turns": chat.held_out,
+                "left_out": chat.left_out,
+            }
+            for chat in report.chats
+        ],
+        "left_out": {str(reason): count for reason, count in report.left_out.items()},
+        "masked": dict(report.masked),
+    }
 
 
 @dataset.command("export")
@@ -83,6 +124,32 @@ def export(
 
         disable_progress_bars()
         _show_written(export_datasets(_build(context, base)[0], path))
+
+
+def _describe_amounts(report: DataReport) -> str:
+    return (
+        f"For training: {report.train_turns:,} of your turns in {format_count(report.train_samples, 'sample')}, "
+        f"{format_count(report.train_tokens, 'token')}, {report.supervised_tokens:,} of them yours. "
+        f"Held out: {format_count(report.held_out_turns, 'turn')}, the newest."
+    )
+
+
+def _print_left_out(report: DataReport) -> None:
+    if report.left_out:
+        console.print("Left out:")
+    for reason, count in report.left_out.items():
+        console.print(f"  {reason}: {count:,}")
+
+
+def _print_masked(data_set: DataSet) -> None:
+    """Print what was masked, and lines in which it was, as they are after masking."""
+    if not data_set.report.masked:
+        return
+    counts = ", ".join(f"{write_masked(Masked(kind))} {n:,}" for kind, n in data_set.report.masked.items())
+    console.print("Masked: " + escape(counts))
+    bubbles = (bubble for sample in data_set.train for turn in sample.turns for bubble in turn.bubbles)
+    for bubble in islice((bubble for bubble in bubbles if find_masked(bubble)), EXAMPLES):
+        console.print(f"  [dim]{escape(bubble)}[/]")
 
 
 def _show_written(*paths: Path) -> None:

@@ -129,6 +129,8 @@ def describe_data(event: DataCounted) -> str:
         "supervised tokens": event.supervised_tokens,
         "held-out turns": event.held_out_turns,
     }
+    if event.masked:
+        counts["masked"] = sum(event.masked.values())
     return "  ".join(f"{name}: {count:,}" for name, count in counts.items())
 
 

@@ -14,7 +14,7 @@ from itertools import chain
 from userbot.domain.messages import Turn
 from userbot.domain.placeholders import Masked, write_masked
 from userbot.domain.prompt_rules import Masking
-from userbot.trust.detectors import Finding, detect_in_thread, is_worth_a_look
+from userbot.trust.detectors import Finding, detect_in_thread, is_worth_a_look, names_a_value
 from userbot.trust.detectors.custom import find_custom
 from userbot.trust.detectors.finding import keep_apart
 
@@ -78,9 +78,9 @@ def find_in_bubbles(bubbles: Iterable[str], masking: Masking) -> Iterator[tuple[
     """
     before: deque[tuple[str, bool]] = deque(maxlen=CONTEXT_BUBBLES)
     for bubble in bubbles:
-        telling = is_worth_a_look(bubble)
         found: tuple[Finding, ...] = ()
-        if telling or any(tells for _, tells in before):
+        # Without a digit or a telling word of its own, a message can only be the password that one before it names.
+        if is_worth_a_look(bubble) or any(tells for _, tells in before):
             found = detect_in_thread([*(text for text, _ in before), bubble], masking.patterns)[-1]
         elif masking.patterns:
             found = keep_apart(find_custom(bubble, masking.patterns))
@@ -88,7 +88,7 @@ def find_in_bubbles(bubbles: Iterable[str], masking: Masking) -> Iterator[tuple[
             from userbot.trust.names import find_names
 
             found = keep_apart((*found, *find_names(bubble)))
-        before.append((bubble, telling))
+        before.append((bubble, names_a_value(bubble)))
         yield found
 
 

@@ -35,8 +35,11 @@ ON_THE_WIRE: list[tuple[Event, str]] = [
         '{"event": "config", "run": "r1", "base": "tiny", "parent": null, "config": {"epochs": 3.0}}',
     ),
     (
-        DataCounted(samples=9, turns=40, tokens=700, supervised_tokens=300, held_out_turns=4),
-        '{"event": "data", "samples": 9, "turns": 40, "tokens": 700, "learned_tokens": 300, "held_out_turns": 4}',
+        DataCounted(samples=9, turns=40, tokens=700, supervised_tokens=300, held_out_turns=4, masked={"phone": 2}),
+        (
+            '{"event": "data", "samples": 9, "turns": 40, "tokens": 700, "learned_tokens": 300, "held_out_turns": 4, '
+            '"masked": {"phone": 2}}'
+        ),
     ),
     (
         Estimated(memory_gib={"total": 1.5}, max_pack_tokens=64, checkpointing=False, updates=2, tokens=9),

@@ -21,7 +21,7 @@ from userbot.trust.detectors.links import find_emails, find_secret_urls
 from userbot.trust.detectors.numbers import find_numbers
 from userbot.trust.detectors.tokens import find_secret_keys, find_wallets
 
-__all__ = ["CustomPattern", "Finding", "detect", "detect_in_thread", "is_worth_a_look"]
+__all__ = ["CustomPattern", "Finding", "detect", "detect_in_thread", "is_worth_a_look", "names_a_value"]
 
 _DETECTORS: tuple[Detector, ...] = (
     find_secret_urls,
@@ -96,6 +96,12 @@ def detect_in_thread(bubbles: Iterable[str], patterns: Sequence[CustomPattern] =
 def is_worth_a_look(text: str) -> bool:
     """Return whether a text may hold a private value at all, or ask for one; a few microseconds."""
     return _is_worth_a_look(text.lower())
+
+
+def names_a_value(text: str) -> bool:
+    """Return whether a text has a word after which a value without a digit may stand, such as `password`."""
+    low = text.lower()
+    return any(word in low for word in _TELLING)
 
 
 def _is_worth_a_look(low: str) -> bool:

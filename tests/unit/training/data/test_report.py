@@ -29,7 +29,7 @@ def sample(chat_id: int, *texts: str, day: int = 0) -> Measured:
 
 
 def report(train: Sequence[Measured], held_out: Sequence[Measured] = (), **changes: object) -> DataReport:
-    values: dict[str, object] = {"own_turns": {}, "left_out": {}, "count_tokens": count_words, **changes}
+    values: dict[str, object] = {"own_turns": {}, "left_out": {}, "masked": {}, "count_tokens": count_words, **changes}
     return make_report(CHATS, {3: Reason.NO_CONSENT}, {1: 20, 2: 8}, train=train, held_out=held_out, **values)  # type: ignore[arg-type]  # by name
 
 

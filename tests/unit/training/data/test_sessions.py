@@ -12,6 +12,7 @@ from fakes import START, bubble
 
 from training.data.samples import Reason
 from training.data.sessions import Session, read_sessions
+from userbot.domain.exclusions import Exclusion
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
 
 CONTACT, OWNER, CLONE = Origin.CONTACT, Origin.OWNER, Origin.CLONE
@@ -120,3 +121,14 @@ def test_topics_of_a_forum_are_conversations_of_their_own_oldest_first() -> None
     ]
     sessions, _ = read(messages)
     assert [texts(session) for session in sessions] == [[("x",), ("y",)], [("a",), ("b",)]]
+
+
+def test_excluded_message_is_cut_out_and_the_turn_after_it_is_not_supervised() -> None:
+    messages = say((CONTACT, "a"), (OWNER, "b"), (CONTACT, "the hospital"), (OWNER, "c"), (CONTACT, "d"), (OWNER, "e"))
+    left_out: Counter[Reason] = Counter()
+    chat = Chat(id=101, kind=ChatKind.PRIVATE, title="Vera")
+    rules = [Exclusion(word="hospital")]
+    sessions = read_sessions(chat, messages, gap=GAP, exclusions=rules, left_out=left_out)
+    assert [texts(session) for session in sessions] == [[("a",), ("b",)], [("c",), ("d",), ("e",)]]
+    assert [session.supervised for session in sessions] == [(False, True), (False, False, True)]
+    assert left_out == {Reason.EXCLUDED: 1, Reason.AFTER_EXCLUDED: 1}

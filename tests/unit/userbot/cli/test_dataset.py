@@ -9,7 +9,7 @@ import pytest
 from command_line import Clone
 from fakes import START, bubble
 
-from userbot.domain.errors import ConfigError, ConsentError
+from userbot.domain.errors import ConfigError, ConsentError, TooLittleDataError
 from userbot.domain.messages import Chat, ChatKind, Origin
 from userbot.store import Store
 
@@ -66,4 +66,30 @@ def test_export_to_another_kind_of_file_is_refused_at_once(clone: Clone, tmp_pat
 
 def test_without_any_consent_there_is_no_data_set(clone: Clone, store: Store, friend: Chat) -> None:
     with pytest.raises(ConsentError):
+        clone("dataset", "stats", "--base", "tiny")
+
+
+@pytest.mark.usefixtures("chats")
+def test_preview_says_what_is_left_out_and_masked_and_shows_only_placeholders(clone: Clone, store: Store) -> None:
+    store.messages.add(
+        [
+            bubble(100, "дай номер сантехника и скажи когда он сможет прийти", at_s=3600.0),
+            bubble(101, "вот его номер 89161234567, приходит по вечерам в будни", origin=Origin.OWNER, at_s=3660.0),
+            bubble(102, "in the hospital", at_s=3720.0),
+        ]
+    )
+    clone("dataset", "exclude", "--word", "hospital")
+    out = clone("dataset", "preview", "--base", "tiny")
+    assert "Masked: [phone] 1" in out and "вот его номер [phone]" in out and "89161234567" not in out
+    assert "messages that you excluded: 1" in out
+    counts = json.loads(clone("dataset", "preview", "--base", "tiny", "--json"))
+    assert counts["masked"] == {"phone": 1}
+    assert counts["left_out"]["messages that you excluded"] == 1
+    assert "answer" not in json.dumps(counts) and "Ann" not in json.dumps(counts)
+
+
+@pytest.mark.usefixtures("chats")
+def test_excluded_chat_is_left_out_whole(clone: Clone, friend: Chat) -> None:
+    clone("dataset", "exclude", "--chat", str(friend.id))
+    with pytest.raises(TooLittleDataError):
         clone("dataset", "stats", "--base", "tiny")

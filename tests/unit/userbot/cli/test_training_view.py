@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,7 @@ def test_the_data_is_counted_in_a_line() -> None:
     assert describe_data(event) == (
         "samples: 9  turns: 1,400  tokens: 70,000  supervised tokens: 30,000  held-out turns: 4"
     )
+    assert describe_data(replace(event, masked={"phone": 2, "card": 1})).endswith("held-out turns: 4  masked: 3")
 
 
 @pytest.mark.parametrize(

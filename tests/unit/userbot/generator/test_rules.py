@@ -10,7 +10,7 @@ from adapter_shelf import make_shelf
 
 from userbot.domain.errors import AdapterDamagedError, NoAdapterError
 from userbot.domain.messages import Turn
-from userbot.domain.prompt_rules import DEFAULT_RULES, PromptRules
+from userbot.domain.prompt_rules import DEFAULT_RULES, Masking, PromptRules
 from userbot.generator import Prompt
 from userbot.generator.rules import apply_rules, read_rules
 from userbot.store.adapters import AdapterShelf, Manifest
@@ -61,3 +61,9 @@ def test_system_line_is_left_out_where_training_had_none() -> None:
     prompt = Prompt(turns=(Turn(False, ("hi",)),), system="Chat with Vera.")
     assert apply_rules(DEFAULT_RULES, prompt) == prompt
     assert apply_rules(PromptRules(system_line=False), prompt) == Prompt(turns=prompt.turns)
+
+
+def test_prompt_is_masked_where_training_was_and_not_where_it_was_not() -> None:
+    prompt = Prompt(turns=(Turn(False, ("мой номер 89161234567",)),), system=None)
+    assert apply_rules(PromptRules(masking=Masking()), prompt).turns[0].bubbles == ("мой номер [phone]",)
+    assert apply_rules(PromptRules(), prompt) == prompt

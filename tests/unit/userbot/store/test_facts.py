@@ -11,10 +11,12 @@ import pytest
 from fakes import START
 from sqlalchemy import text
 
+from userbot.domain.exclusions import Exclusion
 from userbot.store import Store, facts
 from userbot.store.facts import (
     COMMAND_ID,
     DAEMON,
+    EXCLUSIONS,
     OWN_DRAFTS,
     OWNER_ID,
     OWNER_NAME,
@@ -54,6 +56,7 @@ VALUES: list[tuple[Fact[Any], Any]] = [
     (RETRAIN_WISH, RetrainWish(reason="due", waits="mains power", resume=True)),
     (RETRAIN_SEEN_AT, START),
     (ROLLBACK_PROPOSED, "a2"),
+    (EXCLUSIONS, (Exclusion(chat_id=101, since=START), Exclusion(word="hospital"))),
 ]
 
 
