@@ -21,7 +21,9 @@ from userbot.domain.metrics import Metrics
 from userbot.domain.prompt_rules import DEFAULT_RULES, PromptRules
 from userbot.generator import Generator, Prompt
 from userbot.reply.answering import Answering, ReplyConfig
+from userbot.reply.guard import PrivacyCheck, PrivacyFinding
 from userbot.reply.outbox import Outbox
+from userbot.reply.policy import PolicyInput
 from userbot.reply.responder import Responder
 from userbot.store import Store
 from userbot.store.thread import StoreThread
@@ -163,6 +165,17 @@ class ScriptedGenerator:
         pass
 
 
+class FakePrivacyCheck:
+    """Finds each of its words in a reply, and says which kind that is."""
+
+    def __init__(self, **kinds: str) -> None:
+        self.kinds = kinds
+
+    def inspect(self, reply: Reply, situation: PolicyInput) -> PrivacyFinding | None:
+        text = " ".join(reply.bubbles)
+        return next((PrivacyFinding(kind) for word, kind in self.kinds.items() if word in text), None)
+
+
 def reply_config(*, zone: str | None = None, **settings: Any) -> ReplyConfig:
     """Make the configuration of the reply path from its settings, each the default unless given."""
     return make_reply_config(Settings.model_validate({"zone": zone, "reply": settings}))
@@ -190,6 +203,7 @@ class Core:
     clock: FakeClock
     generator: Generator = field(default_factory=ScriptedGenerator)
     config: ReplyConfig = INSTANT
+    privacy: PrivacyCheck | None = None
     failures: list[BaseException] = field(default_factory=list)
 
     async def __aenter__(self) -> Core:
@@ -218,6 +232,7 @@ class Core:
             timer=self.timer,
             random=Random(1),  # noqa: S311  # jitter, no secret
             metrics=metrics,
+            privacy=self.privacy,
         )
         self.responder = Responder(
             store=self.store,

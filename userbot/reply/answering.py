@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 
 from userbot.domain.errors import (
@@ -16,13 +17,14 @@ from userbot.domain.errors import (
     SessionLostError,
     TelegramError,
 )
-from userbot.domain.messages import Mode
+from userbot.domain.messages import Mode, Reply
 from userbot.domain.metrics import Metrics
 from userbot.generator import Generator
 from userbot.reply.context import build_context, last_own_text
 from userbot.reply.conversation import Conversation
-from userbot.reply.guard import Check
+from userbot.reply.guard import Check, PrivacyCheck, PrivacyFinding
 from userbot.reply.messenger import Messenger
+from userbot.reply.notices import Notices
 from userbot.reply.outbox import Outbox
 from userbot.reply.pacing import Habits, Pace, learn_habits, plan_bubbles
 from userbot.reply.policy import PolicyInput, Rules, Ruling, Verdict, judge
@@ -77,6 +79,7 @@ class Answering:
         random: Jitter.
         metrics: Counts.
         checks: Further checks on each reply, after those on quality.
+        privacy: Looks for what must stay private; None looks for nothing.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Answering:
         random: Random,
         metrics: Metrics,
         checks: Sequence[Check] = (),
+        privacy: PrivacyCheck | None = None,
     ) -> None:
         self._store = store
         self._thread = thread
@@ -103,6 +107,8 @@ class Answering:
         self._random = random
         self._metrics = metrics
         self._checks = checks
+        self._privacy = privacy
+        self.notices = Notices(messenger)
         # When the owner was last online is not known at first, so they count as seen just now.
         self.owner_seen_at: datetime | None = timer.now()
 
@@ -142,11 +148,14 @@ class Answering:
                 last_own=last_own_text(situation.window),
                 checks=self._checks,
                 metrics=self._metrics,
+                privacy=partial(self._look_for_secrets, situation),
             )
         except GeneratorError as exc:
             wait_s = UNAVAILABLE_RETRY_S if isinstance(exc, GeneratorUnavailableError) else FAILURE_RETRY_S
             retry_at = self._timer.now() + timedelta(seconds=wait_s)
             return await self._turn_down(conversation, situation, Verdict(Ruling.HOLD, str(exc), retry_at))
+        if written.finding is not None:
+            return await self._withhold(situation, self._describe(situation, context.message_ids, written), written)
         if written.reply is None:
             return await self._turn_down(
                 conversation, situation, Verdict(Ruling.HOLD, f"not fit to send: {written.problem}")
@@ -172,6 +181,18 @@ class Answering:
             return None
         stale_at = situation.burst[-1].sent_at + timedelta(seconds=self._config.rules.stale_s + 1)
         return max(min(verdict.retry_at, stale_at), self._timer.now() + timedelta(seconds=1))
+
+    async def _look_for_secrets(self, situation: PolicyInput, reply: Reply) -> PrivacyFinding | None:
+        if self._privacy is None:
+            return None
+        return await self._thread.run(self._privacy.inspect, reply, situation)
+
+    async def _withhold(self, situation: PolicyInput, decision: Decision, written: Written) -> None:
+        kind = written.finding.kind if written.finding else ""
+        await self._decide(replace(decision, state=ReplyState.WITHHELD, reason=f"private: {kind}"))
+        await self.notices.notify_owner(
+            f"An answer to {situation.chat.title} ({situation.chat.id}) was withheld: it held {kind}."
+        )
 
     async def _draft(
         self, conversation: Conversation, situation: PolicyInput, decision: Decision, texts: Sequence[str]

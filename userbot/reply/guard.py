@@ -1,4 +1,4 @@
-"""Nothing broken is sent: checks on a generated reply."""
+"""Nothing broken is sent: checks on a generated reply. What must stay private is another matter: `PrivacyFinding`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Protocol
 
 from userbot.domain.messages import Reply
 from userbot.domain.placeholders import find_masked, find_placeholder
 from userbot.domain.text import MAX_MESSAGE_CHARS
+from userbot.reply.policy import PolicyInput
 
 MAX_BUBBLES = 8
 LOOP_CHARACTERS = 40
@@ -29,6 +31,30 @@ class Draft:
 
     reply: Reply
     last_own: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyFinding:
+    """Why a reply must not leave: not a flaw that another try mends, so the burst ends with it.
+
+    Args:
+        kind: What was found, for the owner, the store and the log; a category, never a word of the reply.
+    """
+
+    kind: str
+
+
+class PrivacyCheck(Protocol):
+    """Looks for what must stay private. Its fake is `fakes_reply.FakePrivacyCheck` of the tests."""
+
+    def inspect(self, reply: Reply, situation: PolicyInput) -> PrivacyFinding | None:
+        """Return what must not leave, or None; blocking, so it runs on the store's thread.
+
+        Args:
+            reply: As the model wrote it.
+            situation: The chat, its newest messages, and the burst that the reply answers.
+        """
+        ...
 
 
 Check = Callable[[Draft], str | None]

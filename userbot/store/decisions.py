@@ -15,6 +15,7 @@ class ReplyState(StrEnum):
     SENT = "sent"
     DRAFTED = "drafted"
     HELD = "held"
+    WITHHELD = "withheld"
     REFUSED = "refused"
     CANCELLED = "cancelled"
     UNDONE = "undone"
@@ -37,8 +38,8 @@ class Decision:
     Args:
         chat_id: Chat of the burst.
         trigger_id: Its newest message.
-        state: `queued` and `drafted` come with bubbles, the others without.
-        reason: Why it was held, refused or cancelled.
+        state: `queued` comes with bubbles, the others without; `held` may be decided again, the others not.
+        reason: Why it was held, withheld, refused or cancelled; holds no words of a message.
         adapter_id: Adapter that wrote the reply.
         context_ids: Messages that the model saw.
         timings: Seconds by step, and `tries`, the number of generations.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from fakes import START, FakeClock
-from fakes_reply import Core, ScriptedGenerator, contact_says, owner_says, reply_config
+from fakes_reply import Core, FakePrivacyCheck, ScriptedGenerator, contact_says, owner_says, reply_config
 
 from userbot.domain.errors import (
     GeneratorError,
@@ -59,6 +60,27 @@ async def test_draft_mode_fills_the_draft_box_and_sends_nothing(store: Store, cl
         assert core.messenger.drafts == {101: "one\ntwo"}
         assert core.messenger.acts == []
     assert store.replies.newest()[0].state is ReplyState.DRAFTED
+
+
+@pytest.mark.parametrize("mode", [Mode.AUTO, Mode.DRAFT])
+async def test_private_answer_ends_the_burst_and_the_owner_is_told_without_its_words(
+    store: Store, clock: FakeClock, ally: Chat, mode: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    store.chats.set_mode(101, mode)
+    generator = ScriptedGenerator("it is 4711", "fine")
+    async with Core(store, clock, generator, privacy=FakePrivacyCheck(**{"4711": "a number"})) as core:
+        await core.receive(ally, contact_says(1, "the code?", clock))
+        await core.advance(600)
+        await core.responder.review()  # as after a restart
+        await core.advance(600)
+        assert (core.messenger.sent, core.messenger.drafts) == ([], {})
+        [told] = core.messenger.notified
+    assert generator.script == ["fine"]
+    assert "Vera" in told and "a number" in told and "4711" not in told
+    decision = store.replies.newest()[0]
+    assert (decision.state, decision.reason) == (ReplyState.WITHHELD, "private: a number")
+    assert "4711" not in caplog.text
 
 
 async def test_owners_draft_is_left_alone(store: Store, clock: FakeClock, ally: Chat) -> None:

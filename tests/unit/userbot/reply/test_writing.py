@@ -9,7 +9,7 @@ from userbot.domain.errors import GeneratorError
 from userbot.domain.messages import Reply, Turn
 from userbot.domain.metrics import Metrics
 from userbot.generator import Prompt
-from userbot.reply.guard import Check
+from userbot.reply.guard import Check, PrivacyFinding
 from userbot.reply.writing import Written, write_reply
 
 PROMPT = Prompt(turns=(Turn(False, ("hi",)),))
@@ -49,6 +49,16 @@ async def test_last_own_words_and_further_checks_count() -> None:
 
 def _find_card(reply: Reply) -> str | None:
     return "private data" if "card" in reply.bubbles[0] else None
+
+
+async def test_what_must_stay_private_is_not_drawn_again() -> None:
+    async def find(reply: Reply) -> PrivacyFinding | None:
+        return PrivacyFinding("a number") if "4711" in reply.bubbles[0] else None
+
+    generator = ScriptedGenerator(CUT, Reply(bubbles=("4711",), finish="length"), "fine")
+    written = await write_reply(generator, PROMPT, last_own=None, checks=(), metrics=Metrics(), privacy=find)
+    assert (written.finding, written.tries) == (PrivacyFinding("a number"), 2)
+    assert generator.script == ["fine"]
 
 
 async def test_failure_of_the_model_is_not_tried_again_here() -> None:

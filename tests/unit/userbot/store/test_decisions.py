@@ -9,7 +9,7 @@ from userbot.store.decisions import Decision, OutboxState, ReplyState
 
 def test_states_keep_the_words_that_databases_hold() -> None:
     assert {state.value for state in ReplyState} == {
-        "queued", "sent", "drafted", "held", "refused", "cancelled", "undone", "failed",
+        "queued", "sent", "drafted", "held", "withheld", "refused", "cancelled", "undone", "failed",
     }  # fmt: skip
     assert {state.value for state in OutboxState} == {"pending", "sent", "cancelled", "failed"}
 
