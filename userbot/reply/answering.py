@@ -155,7 +155,8 @@ class Answering:
             retry_at = self._timer.now() + timedelta(seconds=wait_s)
             return await self._turn_down(conversation, situation, Verdict(Ruling.HOLD, str(exc), retry_at))
         if written.finding is not None:
-            return await self._withhold(situation, self._describe(situation, context.message_ids, written), written)
+            await self._withhold(situation, self._describe(situation, context.message_ids, written), written)
+            return None
         if written.reply is None:
             return await self._turn_down(
                 conversation, situation, Verdict(Ruling.HOLD, f"not fit to send: {written.problem}")
