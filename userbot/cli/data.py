@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,16 @@ chats = typer.Typer(no_args_is_help=True, help="Chats in the store: who may be a
 
 SHOWN_CHATS = 40
 
+
+class DateStyle(StrEnum):
+    """How dates are written."""
+
+    DAY_FIRST = "day-first"
+    MONTH_FIRST = "month-first"
+
+
+_ORDERS = {DateStyle.DAY_FIRST: "dmy", DateStyle.MONTH_FIRST: "mdy"}
+
 ChatNames = Annotated[list[str], typer.Argument(metavar="CHAT...", help="Id, @username, or the whole title.")]
 
 
@@ -41,6 +52,10 @@ def import_export(
         str | None, typer.Option("--format", help=f"Instead of looking at the content: {', '.join(FORMATS)}.")
     ] = None,
     me: Annotated[str | None, typer.Option(help="Your name or id in the export, where it doesn't say.")] = None,
+    dates: Annotated[
+        DateStyle | None,
+        typer.Option(help="How the file writes dates such as 05/06/24, where nothing in it tells (WhatsApp)."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option(help="Read and count only; store nothing.")] = False,
 ) -> None:
     """Read an export into the store. Importing again, or an overlapping export, adds only what is new.
@@ -55,6 +70,7 @@ def import_export(
                 path,
                 format_name=format_name,
                 me=me,
+                date_order=None if dates is None else _ORDERS[dates],
                 owner_id=store.facts.get(OWNER_ID),
                 dry_run=dry_run,
                 progress=progress,

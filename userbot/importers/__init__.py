@@ -21,6 +21,7 @@ def import_file(
     *,
     format_name: str | None = None,
     me: str | None = None,
+    date_order: str | None = None,
     owner_id: int | None = None,
     dry_run: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -55,6 +56,7 @@ def import_file(
         path,
         format_name=format_name,
         me=me,
+        date_order=date_order,
         owner_id=owner_id,
         progress=progress,
     )

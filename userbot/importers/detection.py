@@ -15,7 +15,8 @@ from userbot.importers.reading.json_stream import repair
 from userbot.importers.reading.source import Source
 from userbot.importers.telegram.html import is_page, read_html
 from userbot.importers.telegram.json import read_telegram
-from userbot.importers.whatsapp import LINE, read_whatsapp
+from userbot.importers.whatsapp import read_whatsapp
+from userbot.importers.whatsapp_lines import match_line
 
 READERS: dict[str, Reader] = {
     "telegram": read_telegram,
@@ -89,7 +90,7 @@ def _detect_content(source: Source, part: str) -> tuple[str | None, str]:
     head = source.head(part, _HEAD_BYTES)
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     text = start.decode("utf-8", "replace")
-    if any(LINE.match(line) for line in text.splitlines()[:_TRIED_LINES]):
+    if any(match_line(line) for line in text.splitlines()[:_TRIED_LINES]):
         return "whatsapp", ""
     if start[:1] in (b"{", b"["):
         return _detect_json(start, f"{source.path}/{part}")

@@ -37,6 +37,7 @@ def run_import(
     *,
     format_name: str | None,
     me: str | None,
+    date_order: str | None,
     owner_id: int | None,
     progress: Progress | None,
 ) -> ImportSummary:
@@ -47,6 +48,7 @@ def run_import(
         path: A file, folder or zip archive.
         format_name: One of `FORMATS`; None detects it from the content.
         me: The owner as the user gave it.
+        date_order: `dmy` or `mdy`; None reads it off the dates.
         owner_id: The owner's Telegram id; None asks the store.
         progress: Called with (bytes done, bytes in all).
     """
@@ -59,7 +61,7 @@ def run_import(
     if store is not None:
         known_name = store.facts.get(OWNER_NAME)
         owner_id = store.facts.get(OWNER_ID) if owner_id is None else owner_id
-    hints = Hints(me=me, owner_id=owner_id, owner_name=known_name)
+    hints = Hints(me=me, owner_id=owner_id, owner_name=known_name, date_order=date_order)
     try:
         contents = list_units(source, format_name)
         return _import_all(store, source, contents, hints, progress)

@@ -11,8 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
-from itertools import pairwise
+from datetime import UTC, timedelta
 
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
@@ -20,19 +19,10 @@ from userbot.importers.reading.items import Hints, Item, Notice, Owner, Truncate
 from userbot.importers.reading.names import MessageIds, choose_by_name, derive_chat_id
 from userbot.importers.reading.order import FileOrder
 from userbot.importers.reading.source import Source
+from userbot.importers.whatsapp_lines import DateOrder, Stamp, choose_order, match_line
 from userbot.importers.whatsapp_media import describe_attachment, is_deleted_mark
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
-_HALF = r"(?P<half>[ap]\.?[\s\u00a0\u202f]?m\.?|[ap]|午前|午後|上午|下午|오전|오후|ص|م)"
-LINE = re.compile(
-    r"^[\u200e\u200f\ufeff]*(?P<open>\[)?"
-    r"(?P<a>\d{1,4})(?P<sep>[./\-])[\u200f]?(?P<b>\d{1,2})[./\-][\u200f]?(?P<c>\d{2,4})\.?,?"
-    r"(?:[\s\u00a0\u202f]+[^\W\d]{1,5})?[\s\u00a0\u202f]+"
-    r"(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2}))?"
-    rf"(?:[\s\u00a0\u202f]*{_HALF})?"
-    r"(?(open)\][\s\u00a0]|[\s\u00a0\u202f][-–][\s\u00a0])(?P<rest>.*)$",
-    re.IGNORECASE,
-)
 # A system line may quote a name with a colon; no sender has quotation marks.
 _SENDER = re.compile(r"^[\u200e\u200f]*(?:~[\s\u00a0\u202f]*)?(?P<name>[^:\"“”«»]{1,80}): ?(?P<text>.*)$", re.DOTALL)
 _TITLE = re.compile(
@@ -48,12 +38,12 @@ class _Line:
     """One bubble or system line.
 
     Args:
-        match: The match of `LINE`: date and time.
+        stamp: Date and time.
         text: What follows the time, and the lines that continue it.
         is_open: Whether the file ends within it, without a line break.
     """
 
-    match: re.Match[str]
+    stamp: Stamp
     text: str
     is_open: bool = False
 
@@ -66,9 +56,7 @@ class _Line:
 @dataclass(slots=True)
 class _Survey:
     senders: Counter[str] = field(default_factory=Counter)
-    dates: list[tuple[int, int, int]] = field(default_factory=list)
-    dotted: bool = False
-    halves: bool = False
+    stamps: list[Stamp] = field(default_factory=list)
 
 
 def read_whatsapp(source: Source, hints: Hints) -> Iterator[Item]:
@@ -87,9 +75,9 @@ def read_whatsapp(source: Source, hints: Hints) -> Iterator[Item]:
 def _read_chat(source: Source, part: str, hints: Hints, *, alone: bool) -> Iterator[Item]:
     survey = _take_survey(source, part)
     where = source.where(part)
-    if not survey.dates and not alone:
+    if not survey.stamps and not alone:
         return
-    if not survey.dates:
+    if not survey.stamps:
         raise ExportFormatError(
             f"{where} is not a WhatsApp chat: expected lines such as `31.12.2025, 21:41 - Anna: text`. "
             f"Export the chat again with WhatsApp's own menu."
@@ -109,17 +97,22 @@ def _read_chat(source: Source, part: str, hints: Hints, *, alone: bool) -> Itera
     )
     yield Owner(None, owner)
     yield chat
-    yield from gather(_convert(source, part, chat, owner, _choose_order(survey)))
+    order = choose_order(survey.stamps, given=hints.date_order)
+    if order.guessed is not None:
+        shown = "/".join(map(str, order.guessed))
+        yield Notice(
+            f"{where}: dates such as {shown} were read with the day first, and nothing in the file tells for sure. "
+            f"Say --dates day-first or --dates month-first; with --dry-run you see the days before anything is stored."
+        )
+    yield from gather(_convert(source, part, chat, owner, order))
 
 
 def _take_survey(source: Source, part: str) -> _Survey:
     survey = _Survey()
     for line in _read_lines(source, part):
-        day = _numbers(line.match)
-        if not survey.dates or survey.dates[-1] != day:
-            survey.dates.append(day)
-        survey.dotted |= line.match["sep"] == "."
-        survey.halves |= line.match["half"] is not None
+        stamp, last = line.stamp, survey.stamps[-1] if survey.stamps else None
+        if last is None or (last.style, last.numbers) != (stamp.style, stamp.numbers):
+            survey.stamps.append(stamp)
         said = _split(line)
         if said is not None:
             survey.senders[said[0]] += 1
@@ -127,7 +120,7 @@ def _take_survey(source: Source, part: str) -> _Survey:
 
 
 def _convert(
-    source: Source, part: str, chat: Chat, owner: str | None, order: str
+    source: Source, part: str, chat: Chat, owner: str | None, order: DateOrder
 ) -> Iterator[Message | str | Notice | Truncated]:
     ids, clock = MessageIds(), FileOrder()
     for line in _read_lines(source, part):
@@ -140,7 +133,7 @@ def _convert(
                 f"incomplete, and later ones missing. Compare it with the chat; export again if it is."
             )
         said = _split(line)
-        at = _read_time(line.match, order)
+        at = order.read(line.stamp)
         if said is None or at is None:
             yield "system line" if said is None else "row without a time"
             continue
@@ -154,7 +147,7 @@ def _convert(
             chat_id=chat.id,
             id=ids.derive(at.isoformat(), sender, raw),
             origin=Origin.OWNER if sender == owner else Origin.CONTACT,
-            sent_at=clock.place(at.astimezone(UTC), unit=SECOND if line.match["second"] else MINUTE),
+            sent_at=clock.place(at.astimezone(UTC), unit=MINUTE if line.stamp.second is None else SECOND),
             text=text,
             media=media,
             sender_name=sender if chat.kind is ChatKind.GROUP else None,
@@ -168,11 +161,11 @@ def _read_lines(source: Source, part: str) -> Iterator[_Line]:
         text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="\n")
         for piece in text:
             bare = piece.rstrip("\r\n")
-            match = LINE.match(bare)
-            if match is not None:
+            stamp = match_line(bare)
+            if stamp is not None:
                 if line is not None:
                     yield line
-                line = _Line(match, match["rest"])
+                line = _Line(stamp, stamp.rest)
             elif line is not None:
                 line.text += f"\n{bare}"
     if line is not None:
@@ -199,45 +192,3 @@ def _title(source: Source, part: str) -> str:
     name = _COPY.sub("", name)
     match = _TITLE.match(name)
     return (match["name"] if match else name).strip()
-
-
-def _numbers(match: re.Match[str]) -> tuple[int, int, int]:
-    return int(match["a"]), int(match["b"]), int(match["c"])
-
-
-def _choose_order(survey: _Survey) -> str:
-    """Return the order of day, month and year that all dates of a file allow and that least runs backwards."""
-    orders = ["ymd"] if survey.dates[0][0] > 31 else ["dmy", "mdy"]
-    if survey.halves and not survey.dotted:
-        orders.reverse()
-
-    def faults(order: str) -> int:
-        days = [_day(numbers, order) for numbers in survey.dates]
-        late = sum(later < earlier for earlier, later in pairwise(day for day in days if day is not None))
-        return late + 1000 * days.count(None)
-
-    return min(orders, key=faults)
-
-
-def _day(numbers: tuple[int, int, int], order: str) -> date | None:
-    parts = dict(zip(order, numbers, strict=True))
-    year = parts["y"] + 2000 if parts["y"] < 100 else parts["y"]
-    try:
-        return date(year, parts["m"], parts["d"])
-    except ValueError:
-        return None
-
-
-def _read_time(match: re.Match[str], order: str) -> datetime | None:
-    day = _day(_numbers(match), order)
-    hour = int(match["hour"])
-    half = (match["half"] or "").casefold()
-    if half:
-        hour = hour % 12 + (12 if half[0] in "p下午後오후م" and half not in ("上午", "午前", "오전") else 0)
-    if day is None:
-        return None
-    try:
-        # The local time of the phone, whose zone is not in the file.
-        return datetime.combine(day, time(hour, int(match["minute"]), int(match["second"] or 0)))
-    except ValueError:
-        return None

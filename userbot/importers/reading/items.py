@@ -99,11 +99,13 @@ class Hints:
         me: The owner as the user gave it (`--me`): a name as the export shows it, or an id.
         owner_id: The owner's Telegram id, known from a login or an earlier import.
         owner_name: The owner's name, known in the same way.
+        date_order: `dmy` or `mdy`, where the user said how the file's dates are written.
     """
 
     me: str | None = None
     owner_id: int | None = None
     owner_name: str | None = None
+    date_order: str | None = None
 
 
 class Reader(Protocol):
