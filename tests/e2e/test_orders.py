@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import Clone
 from daemon_stage import DaemonStage
 from fakes_reply import ScriptedGenerator
 from telegram_stage import wait_until
 from telethon.tl import types
 
+from userbot.domain.errors import CloneError, ConfigError
 from userbot.domain.messages import Chat, ChatKind, Mode
 from userbot.domain.text import REPORT_WORD
 from userbot.loopback import LoopbackTelegram, User, media
@@ -246,3 +248,21 @@ async def test_members_of_a_group_keep_their_names_and_never_share_one(stage: Da
     assert generator.prompts[-1].turns[-1].bubbles == (
         "Anna: one", "Boris: two", "Boris: three", "Аnnа (2): @owner four",
     )  # fmt: skip
+
+
+async def test_command_line_asks_about_the_chat_that_the_running_daemon_finds(stage: DaemonStage) -> None:
+    await stage.server.send(stage.stranger, stage.owner, "hello")
+    namesake = stage.server.add_user("Vera")
+    await stage.server.send(namesake, stage.owner, "hello")
+    clone = Clone(stage.home)
+    async with stage.daemon():
+        with pytest.raises(CloneError, match=f"2 chats fit 'Vera': .*id {namesake.user_id}"):
+            await asyncio.to_thread(clone, "chats", "deny", "Vera")
+        with pytest.raises(ConfigError, match="Nothing was done"):
+            await asyncio.to_thread(clone, "chats", "allow", "@nobody")
+        assert list(allowed(stage)) == [stage.vera.user_id]
+        said = await asyncio.to_thread(lambda: clone("chats", "allow", "@nobody", answers="y\n"))
+        assert f"Stranger (id {stage.stranger.user_id}, @nobody) is answered from now on." in said
+        assert set(allowed(stage)) == {stage.vera.user_id, stage.stranger.user_id}
+        await asyncio.to_thread(clone, "chats", "deny", str(stage.vera.user_id))
+        assert list(allowed(stage)) == [stage.stranger.user_id]

@@ -17,7 +17,8 @@ from userbot.cli.screen import byte_progress, console, errors, session_of
 from userbot.cli.whom import NEGATIVE_IDS, Yes, confirm_chats, find_chat, find_chats
 from userbot.daemon.pauses import format_pause
 from userbot.domain.errors import ConfigError, ExportFormatError, ExportTruncatedError
-from userbot.domain.messages import Chat, ChatKind, Mode, Origin
+from userbot.domain.messages import Chat, ChatKind, Mode, Origin, prompt_name
+from userbot.domain.names import clean_name
 from userbot.domain.plural import format_count
 from userbot.importers import FORMATS, ImportSummary, import_file
 from userbot.store.facts import OWNER_ID
@@ -244,11 +245,14 @@ def _send(context: typer.Context, verb: str, names: list[str], *, what: str = ""
         with session.store() as store:
             confirm_chats(store, found, names, what=what, yes=yes)
     for chat in found:
-        console.print(escape(send_command(session, verb, str(chat.id))))
+        agreed = f"{chat.id}\n{chat.title}" if verb == "rename" else str(chat.id)
+        console.print(escape(send_command(session, verb, agreed)))
 
 
 def _name(chat: Chat) -> str:
     name = escape(chat.title) + (f" @{escape(chat.username)}" if chat.username else "")
+    if prompt_name(chat) != clean_name(chat.title):
+        name += f" [dim](in prompts: {escape(prompt_name(chat))})[/]"
     return name if chat.kind is ChatKind.PRIVATE else f"{name} [dim]({chat.kind})[/]"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from userbot.daemon.command_context import PREFIX, CommandContext
 from userbot.daemon.pauses import UNLIMITED, format_pause, parse_span
 from userbot.domain.errors import ConfigError
-from userbot.domain.messages import Mode
+from userbot.domain.messages import Mode, prompt_name
 from userbot.domain.names import clean_name
 from userbot.reply.situation import write_pause
 
@@ -47,8 +47,8 @@ async def show_chat(argument: str, context: CommandContext) -> str:
         raise ConfigError(f"Name a chat: its @username, title or id, as in `{PREFIX} who @vera`.")
     chat = await context.find_chat(argument)
     lines = [f"{await context.describe(chat)} is {chat.mode}."]
-    if chat.prompt_names and chat.prompt_names[-1].name != clean_name(chat.title):
-        name = chat.prompt_names[-1].name
+    name = prompt_name(chat)
+    if name != clean_name(chat.title):
         lines.append(f"Prompts call it {name!r}; `{PREFIX} rename {chat.id}` takes over what it is called now.")
     return "\n".join(lines)
 
@@ -65,13 +65,18 @@ async def resolve_chat(argument: str, context: CommandContext) -> str:
 async def rename(argument: str, context: CommandContext) -> str:
     """Let prompts call a chat what it is called now; adapters trained before keep the name that they learned.
 
+    A second line, where there is one, is the title that the owner has agreed to.
+
     Raises:
-        ConfigError: No chat is named.
+        ConfigError: No chat is named, or it is called something else by now.
         ChatNotFoundError: No chat is meant, or more than one could be.
     """
-    if not argument:
+    named, _, agreed = argument.partition("\n")
+    if not named:
         raise ConfigError(f"Name a chat: its @username, title or id, as in `{PREFIX} rename @vera`.")
-    chat = await context.find_chat(argument)
+    chat = await context.find_chat(named)
+    if agreed and agreed != chat.title:
+        raise ConfigError(f"It is called something else by now: {await context.describe(chat)}. Give the order again.")
     name = await context.thread.run(context.store.chats.accept_name, chat.id)
     return f"Prompts of {await context.describe(chat)} say {name!r} from the next training on."
 

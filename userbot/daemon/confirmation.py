@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from userbot.daemon.command_context import PREFIX, CommandContext
 from userbot.domain.errors import ConfigError
+from userbot.domain.messages import Chat
 
 VALID_FOR = timedelta(minutes=5)
 """How long an order waits for its yes."""
@@ -29,11 +30,13 @@ class Order:
         verb: The command's first word.
         argument: What stands after it, with every chat by its id, so that a yes can't hit another chat.
         effect: What it does and to which chat, for the owner: `answer Vera (id 101, @vera) automatically`.
+        chat: The chat as the owner is shown it; if it is called something else when the yes comes, nothing is done.
     """
 
     verb: str
     argument: str
     effect: str
+    chat: Chat | None = None
 
 
 Prepare = Callable[[str, CommandContext], Awaitable[Order]]
@@ -52,7 +55,8 @@ def order_on_chat(verb: str, effect: str) -> Prepare:
         if not argument:
             raise ConfigError(f"Name a chat: its @username, title or id, as in `{PREFIX} {verb} @vera`.")
         chat = await context.find_chat(argument)
-        return Order(verb=verb, argument=str(chat.id), effect=effect.format(chat=await context.describe(chat)))
+        described = await context.describe(chat)
+        return Order(verb=verb, argument=str(chat.id), effect=effect.replace("{chat}", described), chat=chat)
 
     return prepare
 

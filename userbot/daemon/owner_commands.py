@@ -11,7 +11,7 @@ from userbot.daemon.command_context import CommandContext
 from userbot.daemon.commands import CONFIRMED, answer_command, parse_command, run_command
 from userbot.daemon.confirmation import Confirmations, read_answer
 from userbot.domain.errors import CloneError
-from userbot.domain.messages import Message
+from userbot.domain.messages import Chat, Message
 from userbot.store.commands import Command
 from userbot.store.decisions import Decision
 from userbot.store.facts import COMMAND_ID, QUESTION_ID
@@ -106,7 +106,13 @@ class OwnerCommands:
             order = self._confirmations.take(reply_to_id=message.reply_to_id)
         except CloneError as exc:
             return str(exc)
+        if order.chat is not None and await self._is_renamed(order.chat):
+            return f"Not done: {order.effect}. The chat is called something else by now; give the order again."
         return await answer_command(order.verb, order.argument, context)
+
+    async def _is_renamed(self, shown: Chat) -> bool:
+        now = await self._thread.run(self._store.chats.get, shown.id)
+        return now is None or now.title != shown.title
 
     async def _run_waiting(self, command: Command) -> None:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 
 NAME_CHARS = 64
 """Longest name in a prompt or an answer to the owner; Telegram allows 128 characters."""
@@ -74,6 +75,20 @@ def name_skeleton(text: str) -> str:
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name_key(text)).casefold())
     letters = "".join(one for one in plain if one.isalnum() or one in "|!")
     return letters.translate(_SHOWN_AS) or name_key(text)
+
+
+def choose_free(name: str, taken: Collection[str]) -> str:
+    """Return a name, numbered where it looks like one that is taken: `Vera (2)`.
+
+    Args:
+        name: Cleaned; an empty one is never numbered.
+        taken: Skeletons of the names of others.
+    """
+    free, number = name, 1
+    while name and name_skeleton(free) in taken:
+        number += 1
+        free = f"{name} ({number})"
+    return free
 
 
 def read_id(text: str) -> int | None:

@@ -12,7 +12,8 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from userbot.domain.errors import ChatNotFoundError, ConsentError
 from userbot.domain.messages import Chat, ChatKind, Mode, Origin, PromptName
-from userbot.domain.names import clean_name
+from userbot.domain.names import choose_free, clean_name, name_skeleton
+from userbot.domain.telegram_ids import FIRST_DERIVED_ID
 from userbot.store.chat_names import describe_chat, find_chat, taken_usernames
 from userbot.store.schema import chats, messages
 
@@ -195,7 +196,7 @@ class ChatRepository:
         self._update(chat_id, paused_until=until)
 
     def accept_name(self, chat_id: int) -> str:
-        """Let prompts name a chat as it is titled now; return that name.
+        """Let prompts name a chat as it is titled now; return that name, such as `Vera (2)` for a second Vera.
 
         Prompts of adapters that were trained before keep the name that they learned.
 
@@ -205,7 +206,7 @@ class ChatRepository:
         chat = self.get(chat_id)
         if chat is None:
             raise ChatNotFoundError(f"No chat has the id {chat_id}. `clone chats list` shows the ids.")
-        name = clean_name(chat.title)
+        name = self._choose_name(chat)
         if not chat.prompt_names or chat.prompt_names[-1].name != name:
             self._update(chat_id, prompt_names=(*chat.prompt_names, PromptName(name, self._clock())))
         self.note_told(chat_id, chat.title)
@@ -225,6 +226,15 @@ class ChatRepository:
         """Remember that the owner was told what a chat is called."""
         self._update(chat_id, told_title=title)
 
+    def _choose_name(self, chat: Chat) -> str:
+        """Return what prompts may call a chat, so that nobody is called what another contact of the account is.
+
+        Chats of another messenger, or of an export without ids, may well be with the same person.
+        """
+        name = clean_name(chat.title)
+        others = [one for one in self.all() if one.id != chat.id and one.prompt_names and _same_realm(one, chat)]
+        return choose_free(name, {name_skeleton(one.prompt_names[-1].name) for one in others})
+
     def _keep_name(self, chat: Chat) -> None:
         if not chat.prompt_names:
             self.accept_name(chat.id)
@@ -238,6 +248,11 @@ def _chat(row: Row[Any]) -> Chat:
     values = {name: getattr(row, name) for name in row._fields if name in _COLUMNS}
     former = tuple(row.former_usernames)
     return Chat(**{**values, "kind": ChatKind(row.kind), "mode": Mode(row.mode), "former_usernames": former})
+
+
+def _same_realm(one: Chat, other: Chat) -> bool:
+    known = one.id < FIRST_DERIVED_ID and other.id < FIRST_DERIVED_ID
+    return known and one.source == other.source and one.kind is other.kind
 
 
 def _concerned(seen: Collection[Chat]) -> Select[Any]:

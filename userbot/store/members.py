@@ -6,12 +6,13 @@ told apart. The name is chosen once and never changes, so that training and answ
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, insert, select
 
 from userbot.domain.messages import Message, Origin
-from userbot.domain.names import member_name, name_skeleton
+from userbot.domain.names import choose_free, member_name, name_skeleton
 from userbot.store.schema import members
 
 Key = tuple[int, int]
@@ -63,16 +64,13 @@ def choose_names(found: Mapping[Key, str], known: Mapping[Key, str]) -> dict[Key
     Returns:
         The names of those in `found` that are not in `known`.
     """
-    taken = {(chat_id, name_skeleton(name)) for (chat_id, _), name in known.items()}
+    taken: defaultdict[int, set[str]] = defaultdict(set)
+    for (chat_id, _), name in known.items():
+        taken[chat_id].add(name_skeleton(name))
     chosen: dict[Key, str] = {}
     for (chat_id, sender_id), seen in found.items():
-        if (chat_id, sender_id) in known:
-            continue
-        base = name = member_name(seen)
-        number = 1
-        while (chat_id, name_skeleton(name)) in taken:
-            number += 1
-            name = f"{base} ({number})"
-        taken.add((chat_id, name_skeleton(name)))
-        chosen[chat_id, sender_id] = name
+        if (chat_id, sender_id) not in known:
+            name = choose_free(member_name(seen), taken[chat_id])
+            taken[chat_id].add(name_skeleton(name))
+            chosen[chat_id, sender_id] = name
     return chosen

@@ -72,4 +72,6 @@ def test_who_shows_whom_a_name_means(clone: Clone, store: Store, friend: Chat) -
 def test_renamed_chat_is_called_so_after_an_order(clone: Clone, store: Store, friend: Chat) -> None:
     clone("chats", "allow", "101")
     store.chats.save([Chat(id=101, kind=ChatKind.PRIVATE, title="Mama")])
+    assert "Mama @vera (in prompts: Vera)" in clone("chats", "list")
     assert "say 'Mama' from the next training on" in clone("chats", "rename", "101")
+    assert "in prompts" not in clone("chats", "list")

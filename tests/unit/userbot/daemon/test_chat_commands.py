@@ -114,3 +114,10 @@ async def test_changed_name_is_shown_and_taken_over_only_by_order(
     )
     assert await answer_command("who", "101", context) == "Mama (id 101, @vera) is auto."
     assert "Name a chat" in await answer_command("rename", "", context)
+
+
+async def test_name_is_taken_over_only_if_it_is_the_one_that_was_agreed_to(
+    context: CommandContext, store: Store, friend: Chat
+) -> None:
+    assert "called something else by now" in await answer_command("rename", "101\nVera P.", context)
+    assert "say 'Vera'" in await answer_command("rename", "101\nVera", context)

@@ -196,3 +196,15 @@ async def test_only_plain_new_words_are_commands(
 async def test_report_of_the_daemon_is_no_command(commands: OwnerCommands, inbox: Inbox) -> None:
     await commands.handle_saved_message(_saved(5, f"{REPORT_WORD} /clone retrain"))
     assert inbox == []
+
+
+@pytest.mark.parametrize("verb", ["allow", "draft", "rename"])
+async def test_chat_that_is_called_otherwise_when_the_yes_comes_is_left_as_it_is(
+    commands: OwnerCommands, inbox: Inbox, store: Store, friend: Chat, verb: str
+) -> None:
+    await commands.handle_saved_message(_saved(5, f"/clone {verb} 101"))
+    store.chats.save([replace(friend, title="Mama")])
+    await commands.handle_saved_message(_saved(6, "/clone yes"))
+    assert "called something else by now" in inbox[1]
+    chat = store.chats.get(101)
+    assert chat is not None and (chat.mode, chat.prompt_names) == (Mode.OFF, ())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from userbot.domain.names import NAME_CHARS, clean_name, name_key, name_skeleton, read_id
+from userbot.domain.names import NAME_CHARS, choose_free, clean_name, name_key, name_skeleton, read_id
 
 _texts = st.text(st.sampled_from("Vя <|>[]/#:\n\u200b\u202e\ufe0f❤UserINST_"), max_size=40)
 
@@ -85,3 +85,10 @@ def test_names_that_look_different_do_not(one: str, other: str) -> None:
 )
 def test_id_is_a_whole_number(text: str, number: int | None) -> None:
     assert read_id(text) == number
+
+
+def test_name_that_is_taken_gets_a_number_that_is_free() -> None:
+    taken = {name_skeleton(name) for name in ("Vera", "Vera (2)")}
+    assert choose_free("Anna", taken) == "Anna"
+    assert choose_free("vera", taken) == "vera (3)"
+    assert choose_free("", {""}) == ""

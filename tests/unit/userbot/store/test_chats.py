@@ -162,6 +162,22 @@ def test_name_for_prompts_is_kept_from_the_first_consent_or_allow_on(
     assert chat is not None and [named.name for named in chat.prompt_names] == ["Vera", "Mama"]
 
 
+def test_second_contact_of_one_name_is_called_otherwise_in_prompts(store: Store, friend: Chat) -> None:
+    store.chats.set_mode(friend.id, Mode.AUTO)
+    others = [
+        Chat(id=5, kind=ChatKind.PRIVATE, title="Vеra"),  # another alphabet's е
+        Chat(id=2**61 + 9, kind=ChatKind.PRIVATE, title="Vera", source="whatsapp"),
+        Chat(id=-7, kind=ChatKind.GROUP, title="Vera"),
+    ]
+    store.chats.save(others)
+    for chat in others:
+        store.chats.record_consent(chat.id, by="them")
+    assert {chat.id: chat.prompt_names[-1].name for chat in store.chats.all()} == {
+        friend.id: "Vera", 5: "Vеra (2)", 2**61 + 9: "Vera", -7: "Vera",
+    }  # fmt: skip
+    assert store.chats.accept_name(5) == "Vеra (2)"
+
+
 def test_name_of_an_unknown_chat_is_not_accepted(store: Store) -> None:
     with pytest.raises(ChatNotFoundError, match="No chat has the id 999"):
         store.chats.accept_name(999)
