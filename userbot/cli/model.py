@@ -82,7 +82,7 @@ def _show_settings() -> None:
     from training.config import TrainConfig
 
     for name, field in list_fields(TrainConfig):
-        default = field.get_default()
+        default = field.get_default(call_default_factory=True)
         shown = "" if default is None else default if isinstance(default, str) else json.dumps(default)
         console.print(f"[b]{name}[/] = {escape(shown)}", soft_wrap=True)
         console.print(f"    {escape(field.description or '')} [dim]({escape(describe_form(field))})[/]", soft_wrap=True)
