@@ -24,9 +24,18 @@ def test_own_lines_are_found_and_others_left_alone() -> None:
     benchmark = load_benchmark()
     lines = benchmark.read_own(benchmark.FOLDER / "own.txt")
     counts = {name: by_kind.total() for name, by_kind in benchmark.measure(lines, benchmark.find_ours).items()}
-    assert counts["marked"] > 170
-    assert counts["right"] >= 0.98 * counts["marked"]
+    assert counts["marked"] > 250
+    assert counts["right"] >= 0.95 * counts["marked"]
     assert counts["true"] >= 0.98 * counts["reported"]
+
+
+def test_lines_whose_author_had_not_seen_the_patterns_are_found_as_often_as_is_aimed_at() -> None:
+    benchmark = load_benchmark()
+    lines = benchmark.read_blind(benchmark.FOLDER / "private_lines.jsonl")
+    counts = {name: by_kind.total() for name, by_kind in benchmark.measure(lines, benchmark.find_ours).items()}
+    # Shares alone: a failing assertion must not print a line.
+    assert counts["right"] / counts["marked"] >= 0.80
+    assert counts["true"] / counts["reported"] >= 0.975
 
 
 def test_what_one_message_asks_for_is_found_in_the_next() -> None:

@@ -19,6 +19,7 @@ from userbot.trust.detectors.finding import Detector, Finding, Source, keep_apar
 from userbot.trust.detectors.identifiers import find_identifiers
 from userbot.trust.detectors.links import find_emails, find_secret_urls
 from userbot.trust.detectors.numbers import find_numbers
+from userbot.trust.detectors.spelled import find_spelled
 from userbot.trust.detectors.tokens import find_secret_keys, find_wallets
 
 __all__ = ["CustomPattern", "Finding", "detect", "detect_in_thread", "is_worth_a_look", "names_a_value"]
@@ -30,6 +31,7 @@ _DETECTORS: tuple[Detector, ...] = (
     find_wallets,
     find_identifiers,
     find_numbers,
+    find_spelled,
     find_birth_dates,
     find_addresses,
     find_codes,
@@ -40,7 +42,7 @@ _DETECTORS: tuple[Detector, ...] = (
 _TELLING = (
     "@", "://", ".me/", ".gg/", "собак", " dot ", "dot]", "dot)", "[at", "(at", "парол", "пороль", "парль", "пасс",
     "пасв", "pass", "pwd", "pw", "логин", "login", "сид", "seed", "фраз", "phrase", "mnemonic", "мнемон", "begin",
-    "ключ", "токен", "token", "key", "secret", "секрет",
+    "ключ", "токен", "token", "key", "secret", "секрет", "кодов", "паспор", "семь", "девят", "seven", "nine", "eight",
 )  # fmt: skip
 """What a text without a digit must hold to be looked at: each private value has a digit or stands with such a word."""
 

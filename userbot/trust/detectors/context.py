@@ -17,14 +17,17 @@ _WORDS = {
     r"|\bлицев\w*|\baccounts?\b"
     r"|\bacct?\b|\ba/c\b|\bsort ?code\b|\bsort\b|\brouting\b|\baba\b|\bреквизит\w*|\bbsb\b|\bacc\b(?=[ .:#]*"
     r"(?:no|num|\d))|\bbank details\b|\biban\b",
-    "passport": r"\bпасп\w*|\bпаспрт\w*|\bпаcпорт\w*|\bзагран\w*|\bсерия\b|\bсерии\b|\bpassports?\b|\bpasport\b"
+    "passport": r"\bпасп\w*|\bпас\b\.?|\bпасс?о?п?о?р[тд]\w*|\bпаспо[тд]р\w*|\bпаспрот\w*|"
+    r"\bпоспорт\w*|\bpass?po?r?t\w*|\bвыдан\w?\b|\bовд\b|\bуфмс\b|\bмвд\b|\bву\b|\bв/у\b|"
+    r"\bпаспрт\w*|\bпаcпорт\w*|\bзагран\w*|\bсерия\b|\bсерии\b|\bpassports?\b|\bpasport\b"
     r"|\bвод\w* "
     r"(?:удост|права)\w*"
     r"|\bводительск\w*|\bправа\b|\bdriv\w+ licen[cs]e\b|\bсвидетельств\w+ о рожд\w*|\bвнж\b|\bвид на жит\w*"
     r"|\bудостоверени\w*|\bвоенн?ик\w*",
-    "snils": r"\bснилс\w*|\bсниллс\w*|\bsnils\b|\bстрахово\w+ свид\w*|\bпенсионн\w+ (?:свид|страх|номер)\w*|\bснлс\b",
-    "inn": r"\bинн\b|\binn\b|\bинн(?=\d)|\bналогоплат\w*|\bинэнэн\b",
-    "id": r"\bssn\b|\bsocial(?: security)?\b|\bсоц\w*(?: ?страх\w*)?\b|\bnin?o?\b(?= ?(?:is|number|no|:"
+    "snils": r"\bснилс\w*|\bснил\b|\bстраховой номер\b|\bсниллс\w*|\bsnils\b|\bстрахово\w+ свид\w*|\bпенсионн\w+ "
+    r"(?:свид|страх|номер)\w*|\bснлс\b",
+    "inn": r"\bинн\b|\binn\b|\bинн(?=\d)|\bналого\w*|\bинэнэн\b",
+    "id": r"\bssn\b|\bsocial(?: security)?\b|\bсоц(?:иальн\w+)? (?:номер|страх)\w*|\bnin?o?\b(?= ?(?:is|number|no|:"
     r"|[a-z]{2} ?\d))|\bnational insurance\b"
     r"|\bpesel\w*|\bпесел\w*|\bdni\b|\bnie\b|\bnif\b|\bиин\w*|\biin\b|\bипн\b|\bрнокпп\b|\bідентиф\w*"
     r"|\bидентификац\w+ (?:номер|код)\w*"
@@ -36,7 +39,8 @@ _WORDS = {
     r"|\bteudat\b|\bтеудат\w*|\bsecurity number\b|\bрнн\b|\bегн\b|\boib\b|\bphn\b|\bmedicare\b",
     "wallet": r"\bкошел\w*|\bwallets?\b|\bюмани\w*|\bю ?money\b|\byoomoney\b|\bяндекс.?деньг\w*|\bwebmoney\b"
     r"|\bвебмани\w*",
-    "phone": r"\bтел\b|\bтел(?=\d)|\bтелеф\w*|\bтелефон\w*|\bтлф\b|\bзвон\w*|\bпозвон\w*|\bперезвон\w*|\bнабер\w*"
+    "phone": r"\bтел\b|\bгородск\w*|\bтел(?=\d)|\bтелеф\w*|\bтелефон\w*|\bтлф\b|\bзвон\w*|\bпозвон\w*|\bперезвон\w*"
+    r"|\bнабер\w*"
     r"|\bнабир\w*|\bсотов\w*|\bмобил\w*"
     r"|\bвотсап\w*|\bватсап\w*|\bвацап\w*|\bвайбер\w*|\bсимк\w*|\bwhats ?app\w*|\bviber\b|\bphones?\b"
     r"|\bcalls?\b|\bmobile\b|\bcell\b"

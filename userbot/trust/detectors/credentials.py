@@ -11,14 +11,17 @@ from userbot.trust.detectors.finding import Finding, Source
 # --- passwords
 
 _PASSWORD_WORD = re.compile(
-    r"(?<![а-яa-z0-9])(?:парол[ьяеию]{0,2}|паролем|пороль|порол[яю]|парль|паоль|паролька|пароли|пасс"
+    r"(?<![а-яa-z0-9])(?:парол[ьяеию]{0,2}|паролем|пороль|порол[яю]|парль|паоль|парольк\w|пароли|парольчик\w?"
+    r"|праоль|пароьл|паролл?|паролик\w?|пасс"
     r"(?:ворд)?\w{0,2}|пасворд\w?|пасвор\w?|"
-    r"passwords?|pasword|passwort|passw|passwd|passcode|passphrase|pwd|pword|pw|pass|psw|psswd|пасс"
+    r"passwords?|pasword|passwrod|psswrd|pwrd|pswd|пассв\w+|passwort|passw|passwd|passcode|passphrase|pwd"
+    r"|pword|pw|pass|psw|psswd|пасс"
     r"|кодов\w+ фраз\w+|секретн\w+ фраз\w+)(?![а-яa-z])"
 )
 _LOGIN = re.compile(
     r"(?:логин|login|user(?:name)?|юзер|лог|учетк\w*|учетн\w+ запис\w*|log|акк(?:аунт)?\w{0,2}|account|creds"
-    r"|креды|доступ\w?|вход)(?:\s?[/:=—-]+\s?|\s+(?:is |это )?)(\S{3,})\s?(?:[/|\n:;,—-]\s?|\s+(?:and |и )?)"
+    r"|креды|wi-?fi|вай-?фай|сеть|network|ssid|доступ\w?|вход)(?:\s?[/:=—-]+\s?|\s+(?:is |это )?)(\S{3,})\s?"
+    r"(?:[/|\n:;,—-]\s?|\s+(?:and |и )?)"
     r"(\S{4,})"
 )
 _PAIR = re.compile(r"(?<![\w/:.@-])([\w.+-]+@[\w.-]+\.\w+|[a-z][\w.-]{2,})\s?(?:[:/|;]|\s—\s|\s-\s)\s?(\S{5,40})")
@@ -27,7 +30,9 @@ _LOGIN_WORD = re.compile(
     r"|router"
 )
 _FILLER = re.compile(
-    r"(?:\s*(?:\([^()\n]{1,40}\)|(?:от|для|к|на|у|в|с|из|за|for|to|of|on|the|my|your|our|his|her|new|old|новый"
+    r"(?:\s*(?:\([^()\n]{1,40}\)|(?:от|для|for|to)(?: (?:my|the|your|our|его|ее|моего|нашего|new))? "
+    r"[a-zа-я][a-zа-я.+-]{1,20}(?= )|"
+    r"(?:от|для|к|на|у|в|с|из|за|for|to|of|on|the|my|your|our|his|her|new|old|новый"
     r"|старый|мой|твой|его|ее|наш|там|"
     r"тут|вот|держи|лови|теперь|сейчас|пока|временный|временно|сменил|сменила|поменял|поменяла|поставил\w?"
     r"|запиши|запомни|такой|стоит|"
@@ -47,10 +52,13 @@ _FILLER = re.compile(
     r"|системе?|систем[ыа]|винд\w?|windows|линукс\w?|макбук\w?|macbook|airbnb|keepass|lastpass|битварден\w?))"
     r"(?![а-яa-z0-9_@#!$%*])){0,6}"
 )
-_DELIMITER = re.compile(r"\s*(?P<mark>\?\s*\n|\n|[:=]\s*\n?|\s[—–-]+\s?|[—–-]+\s|\bis\b\s*:?|\bэто\b\s*:?|→|->|=>)\s*")
+_DELIMITER = re.compile(
+    r"\s*(?P<mark>\?\s*\n|\n|[:=]\s*\n?|\s[—–-]+\s?|[—–-]+\s|\bis\b\s*:?|['’]s\b\s*|\bэто\b\s*:?|→|->|=>)\s*"
+)
 _VALUE = re.compile(r"[\"'«“`‘](?P<quoted>[^\"'»”`’\n]{2,60})[\"'»”`’]|(?P<bare>[^\s]{3,64})")
 _REVERSED = re.compile(
-    r"(?<!\S)(\S{5,40})\s*(?:[—–-]+\s*|\(|,\s*)?(?:это |вот |новый |is (?:the|my|our|your)(?: new)? |the |my "
+    r"(?<!\S)(\S{5,40})\s*(?:[—–-]+\s*|\(|\b(?=это |is |as ))(?:это |вот |новый |(?:is|as) (?:the|my|our|your"
+    r"|a)(?: new)? |the |my "
     r"|мой |наш )?(?:wifi |wi-fi )?(?:парол[ья]|пасс|password|pwd|passcode|pass)(?![а-яa-z])"
 )
 _NO_PASSWORD = re.compile(
@@ -72,6 +80,7 @@ _NO_PASSWORD = re.compile(
     r"|good|bad|simple|easy|okay|public|private|empty|shared|hold|thanks|thx|sorry|here|hey|hi|one|just|try"
     r"|let|me|got)$"
 )
+_AFTER_PREPOSITION = re.compile(r"(?:^|\s)(?:от|для|на|к|в|у|за|из|с|со|for|to|of|on|my|your|the|our|его|ее)\s*$")
 _STRIP = ".,;!?)»”\"'…"
 
 # --- codes
@@ -84,8 +93,7 @@ _CODE_WORD = re.compile(
     r"|шлагбаум\w{0,2}|сигнализаци\w+|garage(?: code| door)?|подъезд\w{0,2}|ворот\w{0,3}|padlock|замок"
     r"|замк\w{1,2}|combination|combo|комбинаци\w+|buzzer|разблокировк\w+|блокировк\w+|unlock(?: code)?"
     r"|камер\w+ хранения|ячейк\w+|locker|чемодан\w{0,2}|suitcase|постамат\w{0,2}|пвз)|"
-    r"(?P<code>код\w{0,2}|кодик|кодовое|кодом|смс\w{0,2}|смск\w+|sms|codes?|цифр[ыа]|цифрам?и?|verification"
-    r"|verif|подтверждени\w+|одноразов\w+))(?![а-яa-z])"
+    r"(?P<code>код\w{0,2}|кодик|кодом|смс\w{0,2}|смск\w+|sms|codes?))(?![а-яa-z])"
 )
 _NO_CODE_BEFORE = re.compile(
     r"(?:промо-?|штрих-?|qr-?|кюар-?|zip |дресс-?|dress |error |source |исходн\w+ |morse |promo ?|discount "
@@ -101,13 +109,12 @@ _PROMO = re.compile(
     r"промо|скидк|promo|discount|% off|\boff\b|купон|coupon|voucher|referral|реферал|ошибк|\berror\b|http"
     r"|exit code|статус|артикул|\bsku\b"
 )
-_CODE_FILLER = r"[^\d\n]{0,34}?"
 _CODE_VALUE = re.compile(
-    r"(?P<value>(?<![a-zа-я0-9.,/])(?:\d{1,4}-\d{1,4}-\d{1,4}|[#*№]?[кk]?[#*]?\d[\d#*кkвbключ]{2,11}[#*]?"
+    r"(?P<value>(?<![a-zа-я0-9.,/])(?:\d{1,4}-\d{1,4}-\d{1,4}|\d{2,3} \d{2,3}(?: \d{2,3})?(?![\d ]*\d)"
+    r"|[#*№]?[кk]?[#*]?\d[\d#*кkвbключ]{2,11}[#*]?"
     r"|[a-z]{1,3}-?\d{4,8}|\d{1,4}[#*кkвb-]{1,3}\d{2,6}[#*]?|\d{1,4}(?:ключ|key|к|k)\d{2,6}|\d(?: \d){3,7}"
     r"|\d{2,4}[ -]\d{2,4}(?:[ -]\d{2,4})?|(?=[a-z0-9]*\d)[a-z0-9]{4,10}))(?![a-zа-я0-9]|[.,:]\d|%)"
 )
-_LETTER_CODE_AFTER = re.compile(r"\s*[:=—-]\s*(?P<value>[a-z0-9]{4,10})(?![a-zа-я0-9])")
 _BEFORE_CODE = re.compile(
     r"(?<![\w.,:/-])(?P<value>[a-z]-\d{4,8}|\d{3,8}|\d{3}[ -]\d{3}|\d{1,4}[#*кk]\d{2,6}[#*]?)(?![\w]"
     r"|[.,:]\d)\s*(?:[—–-]+\s*|,\s*|\(|is |это |- это )?(?:your|ваш|твой|мой|the|my|это|его|ее|вот)?\s*"
@@ -116,9 +123,23 @@ _BEFORE_CODE = re.compile(
 )
 _NOT_A_CODE_UNIT = re.compile(
     r"^\s?(?:руб|р\b|₽|\$|€|тыс|мин|час|лет|год|г\b|гг|сек|%|шт|км|кв\b|раз|строк|lines?|people|чел|день|дня"
-    r"|дней|минут|этаж|pounds?|bucks|hours?|days?|am\b|pm\b|min|цифр|знак|символ|digits?|chars|letters|times"
+    r"|дней|минут|pounds?|bucks|hours?|days?|am\b|pm\b|min|цифр|знак|символ|digits?|chars|letters|times"
     r"|сообщ|штук|балл|месяц|недел)"
 )
+MIN_CODE = 4
+"""Characters of the shortest code amid a sentence that names no door, card or safe: `200` is a web server's."""
+
+_SAFE_CODE = re.compile(
+    r"[^\d\n]{0,20}(?:безопасност|двер|подъезд|домофон|карт|калитк|ворот|сейф|замк|door|gate|card|security|entry)"
+)
+_PLACES = (
+    "подъезд", "ворот", "чемодан", "ячейк", "пвз", "locker", "постамат", "garage", "камер", "suitcase",
+)  # fmt: skip
+"""Words for what has a code and a number of its own; a number behind them is the code where something says so."""
+
+_NAMED = re.compile(r"код|code|пароль|набер|набир|открыва|жми|введи|dial|press|enter|type|[:=—-]|это|\bis\b")
+_ENDS = re.compile(r"[ .!)]*(?:$|\n)")
+_BOUGHT = re.compile(r"\bза\b|\bчерез\b|купил|стоит|стоил|\bfor\b")
 _YEARISH = re.compile(r"^(?:19[5-9]\d|20[0-3]\d)$")
 
 
@@ -133,6 +154,8 @@ def find_passwords(source: Source) -> Iterator[Finding]:
     if _LOGIN_WORD.search(low):
         for match in (*_LOGIN.finditer(low), *_PAIR.finditer(low)):
             value = source.text[match.start(2) : match.end(2)].strip(_STRIP)
+            if _LOGIN_WORD.fullmatch(match[1]):
+                continue
             if _looks_random(value) and not value.startswith(("http", "/", "@")) and "@" not in value[1:-3]:
                 yield Finding(match.start(2), match.start(2) + len(value), Masked.PASSWORD)
 
@@ -169,8 +192,18 @@ def _take_value(source: Source, position: int) -> Iterator[Finding]:
     alone = not rest
     plain_word = strong and len(bare) >= 4 and (alone or "," in rest[:1] or rest[:1] in ("(", "\n"))
     stated = mark is not None and mark["mark"].strip().startswith("is") and alone and len(bare) >= 5
-    if _looks_random(bare) or plain_word or stated:
+    latin = mark is None and re.fullmatch(r"[a-z]{5,}", bare) is not None and _is_russian(low[: begin - 1]) and alone
+    digits = (
+        re.fullmatch(r"\d{4,12}", bare) is not None and not _YEARISH.match(bare) and not _NOT_A_CODE_UNIT.match(rest)
+    )
+    if (mark is None or not strong) and _AFTER_PREPOSITION.search(low[:begin]) and not _looks_random(bare):
+        return  # what the password is for
+    if _looks_random(bare) or plain_word or stated or latin or digits:
         yield Finding(begin, begin + len(bare), Masked.PASSWORD)
+
+
+def _is_russian(low: str) -> bool:
+    return re.search(r"[а-я]{4}\S*\s*$", low) is not None
 
 
 def _looks_random(word: str) -> bool:
@@ -214,7 +247,13 @@ def _read_code(source: Source, word: re.Match[str]) -> Iterator[Finding]:
             return
         if word["door"] and not _is_door_code(text, between, word["door"]):
             continue
-        if word["code"] and word["code"].startswith(("цифр", "смс", "sms", "подтвер")) and len(between) > 14:
+        if (
+            word["code"]
+            and len(text) < MIN_CODE
+            and not (_SAFE_CODE.match(low, position) or _ENDS.match(low, value.end("value")))
+        ):
+            return
+        if word["code"] and word["code"].startswith(("смс", "sms")) and len(between) > 14:
             return
         if not any(map(str.isdigit, text)) or re.fullmatch(r"\d{1,2}", text):
             continue
@@ -223,6 +262,10 @@ def _read_code(source: Source, word: re.Match[str]) -> Iterator[Finding]:
 
 
 def _is_door_code(text: str, between: str, word: str) -> bool:
-    if word.startswith(("подъезд", "ворот", "чемодан", "ячейк", "пвз")) and "код" not in between:
+    if _BOUGHT.search(between):
+        return False
+    if _YEARISH.match(text) and not _NAMED.search(between):
+        return False
+    if word.startswith(_PLACES) and not _NAMED.search(between):
         return re.search(r"[кkвb#*]", text) is not None and any(map(str.isdigit, text))
     return re.search(r"\d.*\d.*\d|[кk#*]", text) is not None

@@ -38,13 +38,22 @@ _PAPER_WORD = re.compile(
     r"((?=[a-z0-9-]*\d{3})[a-z0-9][a-z0-9-]{5,18}|[a-z]{2,3} ?\d{6})(?![a-z0-9])"
 )
 _PASSPORT_WORD = re.compile(
-    r"(?:паспорт\w*|загран\w*|passport|pasport|пасп)[^\n\d]{0,30}?(?:\n)?[\s:#№-]?("
-    r"(?:[a-zа-я]{1,3} ?№? ?\d{6,8}|[a-z]\d{2}[a-z0-9]{5,6}|[a-z]\d[a-z0-9]{7}))(?![a-z0-9])"
+    r"(?:пасс?пор[тд]\w*|загран\w*|pass?port|пасп)[^\n\d]{0,30}?(?:\n)?(?<![a-zа-я])("
+    r"(?:[a-zа-я]{1,3} ?№? ?\d{6,9}|[a-z]\d{2}[a-z0-9]{5,6}|[a-z]\d[a-z0-9]{7}|\d{2}[a-z]{2}\d{5}|"
+    r"(?=[a-z0-9]*\d[a-z0-9]*\d)[cfghjklmnprtvwxyz][a-z0-9]{8}))(?![a-z0-9])"
 )
 _SERIES = re.compile(
-    r"сери[яию]\w*\W{0,3}(\d{2} ?\d{2})(?:\W{1,4}|\W{0,4}(?:и\W)?(?:номер|ном|н|№|n)\W{0,4})(\d{6}|\d{3} \d{3})(?!\d)"
+    r"(?<![а-я])сер(?:и[яию]\w*)?\W{0,3}(\d{2} ?\d{2})(?:\W{1,4}|\W{0,4}(?:и\W)?(?:номер|ном|н|№|n)\W{0,4})"
+    r"(\d{6}|\d{3} \d{3})(?!\d)"
 )
-_PASSPORT_PAIR = re.compile(r"(?<!\d)(\d{2} ?\d{2}) ?(?:№|номер|n|но|/|-) ?(\d{6})(?!\d)")
+_PASSPORT_PAIR = re.compile(
+    r"(?<!\d)(?:\d{2} ?\d{2} ?(?:№|номер|ном|n|но|/|-) ?\d{6}|\d{2} ?№ ?\d{7}|\d{6} сери[яи]\W{0,2}\d{2} ?\d{2})(?!\d)"
+    r"|(?<![\w])[a-zа-я]{2} ?\d{7}(?= (?:это )?(?:мой )?(?:паспорт|загран|passport))"
+)
+_LONE_SERIES = re.compile(
+    r"(?:паспорт\w*|пасп)[^\n\d]{0,15}сери[яию]\W{0,3}(\d{2} ?\d{2})(?![\d.]|\W{0,4}\w{0,5}\W{0,3}\d)"
+    r"|сери[яию] паспорт\w*\W{0,3}(\d{2} ?\d{2})(?![\d])"
+)
 
 _LETTERS = "авекмнорстухabekmhopctyx"
 _PLATE = re.compile(
@@ -54,10 +63,20 @@ _UA_PLATE = re.compile(r"(?<![\w-])[авсекмнорхтіabcekmhopxti]{2}[ -]
 _BY_PLATE = re.compile(r"(?<![\w-])\d{4}[ -]?[abekmhopctxiавекмнорстхі]{2}-[1-7](?![\w-])")
 _UK_PLATE = re.compile(r"(?<![\w-])[a-hj-pr-y][a-z]\d{2} ?[a-hj-pr-z]{3}(?![\w-])")
 _TAXI_PLATE = re.compile(
+    r"(?<![\w-])\d{3} ?[a-z]{2,3} ?(?:0[1-9]|1\d|20)(?![\w-])|"
     rf"(?<![\w-])[{_LETTERS}]{{2}} ?\d{{3}} ?\d{{2,3}}(?![\w-])|(?<![\w-])\d{{4}} ?[{_LETTERS}]{{2}} ?\d{{2,3}}"
     rf"(?![\w-])"
 )
 _GERMAN_PLATE = re.compile(r"(?<![\w-])[a-zäöü]{1,3}[- ][a-z]{1,2}[- ]?\d{1,4}[eh]?(?![\w-])")
+_PLATE_WORD = re.compile(
+    r"гос\.?\s?номер|номерн\w+ знак|автономер|номер\w* (?:машин|авто|тачк|такси)|(?:number|licen[cs]e) plate"
+    r"|\bplates?\b|\bcar reg|\breg\b"
+)
+_PLATE_TOKEN = re.compile(
+    r"(?<![\w@./-])(?=[a-zа-я0-9 -]*\d\d)(?:[a-zа-я]{1,3}[ -]?\d{2,5}[ -]?[a-zа-я]{0,3}"
+    r"|\d{1,4}[ -]?[a-zа-я]{2,3}[ -]?\d{2,4})(?![\w-])"
+)
+_DASHED_PLATE = re.compile(r"(?<![\w-])[a-z]{2}-\d{3}-[a-z]{2}(?![\w-])")
 _ANY_PLATE = re.compile(
     r"(?:number plates?|licen[cs]e plates?|plates?(?: number| no)?|\breg(?:istration)?(?: number| no| plate)?"
     r"|гос\.?\s?номер\w*|номер\w* (?:машин\w*|авто|тачк\w*|такси)|госномер\w*|автономер\w*"
@@ -65,12 +84,21 @@ _ANY_PLATE = re.compile(
     r"((?=[a-zа-я0-9 -]*\d)(?=[a-zа-я0-9 -]*[a-zа-я])[a-zа-я0-9]{1,4}(?:[ -]?[a-z0-9]{1,4}){1,2})(?![\w-])"
 )
 _CAR_WORD = re.compile(
-    r"машин|тачк|авто|номер|гос|такси|парков|шлагбаум|пропуск|двор|припарк|водител|\bcar\b|\bvan\b|\btaxi\b"
+    r"машин|тачк|мотоцикл|прицеп|байк|авто|номер|гос|такси|парков|шлагбаум|пропуск|двор|припарк|водител"
+    r"|\bcar\b|\bvan\b|\btaxi\b"
     r"|\bcab\b|uber|убер|plate|\breg\b|park|driver|"
     r"тойот|киа|kia|солярис|рио|бмв|bmw|ауди|audi|мерс|лада|ладу|приор|гранта|веста|шкод|toyota|ford|форд"
-    r"|фольц|passat|golf|golf|tesla|nissan|ниссан|хонда|honda|мазд|mazda|хенда|хундай|hyundai|рено|логан|vw"
+    r"|фольц|passat|golf|golf|tesla|nissan|ниссан|хонда|honda|мазд|mazda|хенда|хундай|hyundai|рено|логан"
+    r"|лексус|lexus|volvo|вольво|skoda|опель|opel|peugeot|пежо|ситроен|jeep|\\bsuv\\b|sedan|truck|грузов"
+    r"|газель|renault|дастер|octavia|октави|рапид|крет[ау]|creta|chery|haval|хавал|geely|джили|субару|subaru"
+    r"|mercedes|range rover|scooter|motorbike|lyft|\\bbolt\\b|vw"
     r"|каршер|эвакуат|штраф|осаго|vehicle|hatchback|audi|кроссовер|джип|prius|приус|камри|camry|vauxhall|astra"
     r"|corsa|fiesta|focus|polo|белая|черная|белый|черный|registration|insurance|tow|бус"
+)
+
+
+_PLAIN_WORD = re.compile(
+    r"(?:до|в|на|за|с|по|от|из|is|in|on|at|to|of|for|no|и|не) ?\d|\d+ (?:мая|лет|руб|час|мин|км|st|nd|the|for)"
 )
 
 
@@ -129,7 +157,10 @@ def _find_passports(low: str) -> Iterator[Finding]:
         yield Finding(match.start(1), match.end(2), Masked.PASSPORT)
     for match in _PASSPORT_WORD.finditer(low):
         yield Finding(*match.span(1), Masked.PASSPORT)
-    if "пас" in low or "сери" in low:
+    for match in _LONE_SERIES.finditer(low):
+        group = 1 if match[1] else 2
+        yield Finding(*match.span(group), Masked.PASSPORT)
+    if "пас" in low or "сери" in low or "загран" in low or "passport" in low:
         for match in _PASSPORT_PAIR.finditer(low):
             yield Finding(*match.span(), Masked.PASSPORT)
 
@@ -159,7 +190,11 @@ def _find_plates(source: Source) -> Iterator[Finding]:
     for match in _PLATE.finditer(low):
         if match[4] or about_cars:
             yield Finding(*match.span(), Masked.PLATE)
-    for pattern in (_UA_PLATE, _BY_PLATE):
+    if _PLATE_WORD.search(low):
+        for match in _PLATE_TOKEN.finditer(low):
+            if 5 <= sum(map(str.isalnum, match.group())) <= 9 and not _PLAIN_WORD.match(match.group()):
+                yield Finding(*match.span(), Masked.PLATE)
+    for pattern in (_UA_PLATE, _BY_PLATE, _DASHED_PLATE):
         for match in pattern.finditer(low):
             yield Finding(*match.span(), Masked.PLATE)
     for match in _UK_PLATE.finditer(low):

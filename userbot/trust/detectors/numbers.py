@@ -15,7 +15,7 @@ from userbot.domain.placeholders import Masked
 from userbot.trust.detectors.context import Surroundings
 from userbot.trust.detectors.finding import Finding, Source
 
-_RUN = re.compile(r"\+?[ ]?\(?\d+(?:[ \t\xa0()./\-–—_*]{1,3}\d+)*")
+_RUN = re.compile(r"\+?[ ]?\(?\d+(?:(?:[ \t\xa0()./\-–—_*]{1,3}|\n)\d+)*")
 _GROUP = re.compile(r"\d+")
 _MAX_GROUPS = 24
 
@@ -85,6 +85,8 @@ def _stands_free(low: str, start: int, end: int) -> bool:
     before, after = low[start - 1 : start], low[end : end + 1]
     if before and (before.isdigit() or before in "_=" or ("a" <= before <= "z")):
         return before.isalpha() and re.search(r"(?:tel|phone|card|inn|iban)$", low[:start]) is not None
+    if before in (".", "-") and low[start - 2 : start - 1].isdigit():
+        return False  # the rest of a date or of something longer
     if before == "/" and low[max(0, start - 12) : start].count("/") >= 2:
         return False
     return not after or not (after.isdigit() or after in "_%" or "a" <= after <= "z")
@@ -115,7 +117,7 @@ def _is_snils(number: _Number, n: int) -> bool:
     if n != 11:
         return False
     return (
-        number.lengths == (3, 3, 3, 2) and number.hint not in ("phone", "id") and "." not in number.text
+        number.lengths == (3, 3, 3, 2) and number.hint != "phone" and "." not in number.text
     ) or number.hint == "snils"
 
 
@@ -125,7 +127,7 @@ def _is_card(number: _Number, n: int) -> bool:
     fours = all(length == 4 for length in number.lengths[:-1]) and len(number.lengths) > 2
     whole = len(number.lengths) == 1 or fours or number.lengths == (4, 6, 5) or set(number.lengths) <= {2, 4, 8}
     if not whole:
-        return number.hint == "card" and n == 16
+        return number.hint == "card" and n in (16, 18, 19)
     if n == 16 and (fours or number.hint in ("card", "number")):
         return number.hint != "id"
     return _passes_luhn(number.digits) and ((n in (15, 16) and number.digits[0] in "345629") or number.hint == "card")
@@ -188,7 +190,7 @@ def _has_phone_form(number: _Number, n: int) -> bool:
         return lengths != (3, 3, 3, 2)
     if n == 10 and digits[0] == "9":
         return lengths in ((3, 3, 2, 2), (3, 3, 4), (3, 7), (3, 2, 2, 3), (3, 3, 2, 2)) or (
-            number.hint in ("phone", "number")
+            number.hint in ("phone", "number") or (number.hint == "" and len(lengths) == 1 and _is_valid("+7" + digits))
         )
     if n == 10 and lengths == (3, 3, 4) and digits[0] in "23456789" and not re.search(r"\d\.\d", number.text):
         return True
@@ -197,7 +199,7 @@ def _has_phone_form(number: _Number, n: int) -> bool:
     if digits.startswith("00") and n >= 11:
         return _is_valid("+" + digits[2:])
     if digits[0] == "0" and 10 <= n <= 12 and (len(lengths) > 1 or number.hint in ("phone", "number") or n == 11):
-        return _is_valid_somewhere(digits)
+        return (len(lengths) in (2, 3) and n in (10, 11) and lengths[0] >= 3) or _is_valid_somewhere(digits)
     if n >= 11 and digits.startswith(_COUNTRY_CODES) and (len(lengths) != 1 or number.hint != "" or n == 12):
         return _is_valid("+" + digits)
     return False
