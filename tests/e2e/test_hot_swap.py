@@ -24,6 +24,8 @@ LINES = ("where are you?", "dinner?", "saw that match", "awful weather", "did mu
 class LabellingModel:
     """Writes the name of its adapter, bubble by bubble, and takes its time between them."""
 
+    concurrency = 1
+
     def __init__(self) -> None:
         self.name: str | None = "a1"
         self.activations = 0

@@ -22,9 +22,11 @@ class FakeModel:
     Args:
         answer: What it writes.
         adapters: Names of the folders that it can activate.
+        concurrency: How many replies it writes at the same time.
     """
 
-    def __init__(self, answer: Answer, adapters: Sequence[str] = ()) -> None:
+    def __init__(self, answer: Answer, adapters: Sequence[str] = (), *, concurrency: int = 1) -> None:
+        self.concurrency = concurrency
         self._answer = answer
         self._adapters = adapters
         self.stopped = 0

@@ -15,8 +15,12 @@ from typing import Any
 
 import torch
 
+from training.kernels.matvec_input import matvec_input, matvec_input_triton
+from training.kernels.nf4_matvec import nf4_matvec, nf4_matvec_triton
 from training.kernels.rms_norm import rms_norm, rms_norm_backward, rms_norm_backward_triton, rms_norm_triton
 from training.kernels.rope import apply_rope, apply_rope_backward, apply_rope_backward_triton, apply_rope_triton
+from training.kernels.rope_to_slots import rope_to_slots, rope_to_slots_triton
+from training.kernels.slot_attention import slot_attention, slot_attention_triton
 from training.kernels.swiglu import (
     swiglu_backward,
     swiglu_backward_triton,
@@ -35,6 +39,10 @@ _KERNELS: dict[Operation, Operation] = {
     apply_rope_backward: apply_rope_backward_triton,
     swiglu_backward: swiglu_backward_triton,
     swiglu_lora_backward: swiglu_lora_backward_triton,
+    matvec_input: matvec_input_triton,
+    nf4_matvec: nf4_matvec_triton,
+    rope_to_slots: rope_to_slots_triton,
+    slot_attention: slot_attention_triton,
 }
 _COMPILED: dict[Operation, Operation] = {}
 

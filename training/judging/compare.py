@@ -28,7 +28,7 @@ from training.judging.record import save_comparison, write_report
 from training.loop.evaluate import Score, evaluate
 from training.model.base import load_tokenizer, resolve_base
 from training.progress import JsonLines, Progress
-from training.serving.clone_model import CloneModel
+from training.serving.clone_model import CloneModel, EngineLimits, ReplyPrompt
 from userbot.config.home import HomePaths
 from userbot.domain.errors import CloneError, ExitCode, TooLittleDataError
 from userbot.domain.messages import Turn
@@ -96,8 +96,13 @@ def compare_adapters(
         old = None
     eval_set = make_eval_set(store, new, old, models=paths.models)
     config = TrainConfig.model_validate(new.config)
+    longest = config.gate.max_new_tokens
     model = CloneModel.load(
-        new.base, models_dir=paths.models, load_in_4bit=config.load_in_4bit, compute_dtype=config.compute_dtype
+        new.base,
+        models_dir=paths.models,
+        load_in_4bit=config.load_in_4bit,
+        compute_dtype=config.compute_dtype,
+        limits=EngineLimits(capacity=Sampling().max_prompt_tokens + longest, max_new_tokens=longest),
     )
     figures: list[Figures] = []
     replies: list[list[Bubbles]] = []
@@ -206,12 +211,19 @@ def answer_prompts(model: CloneModel, eval_set: EvalSet, *, progress: Progress, 
     Returns:
         One reply per prompt, in order.
     """
-    replies = []
-    for index, prompt in enumerate(eval_set.prompts):
-        sampling = Sampling(seed=eval_set.margins.seed + index, max_new_tokens=eval_set.margins.max_new_tokens)
-        replies.append(model.reply(prompt.turns, system=prompt.system, sampling=sampling).bubbles)
-        progress.report(Answered(answered=answered + index + 1, prompts=2 * len(eval_set.prompts)))
-    return replies
+    prompts = [
+        ReplyPrompt(
+            turns=prompt.turns,
+            system=prompt.system,
+            sampling=Sampling(seed=eval_set.margins.seed + index, max_new_tokens=eval_set.margins.max_new_tokens),
+        )
+        for index, prompt in enumerate(eval_set.prompts)
+    ]
+
+    def report(count: int) -> None:
+        progress.report(Answered(answered=answered + count, prompts=2 * len(eval_set.prompts)))
+
+    return [reply.bubbles for reply in model.reply_all(prompts, on_reply=report)]
 
 
 def list_exchanges(eval_set: EvalSet, new: Sequence[Bubbles], old: Sequence[Bubbles]) -> list[Exchange]:

@@ -13,6 +13,7 @@ Source: Dettmers et al., "QLoRA", 2023, section 3; Hu et al., "LoRA", 2021, sect
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -74,40 +75,48 @@ def can_merge_triton(weight: torch.Tensor, *, rank: int) -> bool:
     )
 
 
-def _write_decoder() -> str:
-    """Return PTX that turns 4 packed bytes into 8 float16 numbers, those of the upper halves first.
-
-    A table in memory costs a load for each weight. Here it lies in constants: `prmt` picks bytes out of two words by
-    4-bit selectors, which is just what packed weights are, for the lower and the upper byte of each number.
-    """
+def list_nf4_bytes() -> list[int]:
+    """Return the 16 values of NF4 as float16 numbers in 8 words: 4 of their lower bytes, then 4 of their upper ones."""
     halves = np.array(NF4, dtype=np.float16).view(np.uint16)
-    low, high = (
-        [f"0x{int.from_bytes(plane[at : at + 4].tobytes(), 'little'):08x}" for at in (0, 4, 8, 12)]
-        for plane in ((halves & 255).astype(np.uint8), (halves >> 8).astype(np.uint8))
-    )
+    planes = (halves & 255).astype(np.uint8), (halves >> 8).astype(np.uint8)
+    return [int.from_bytes(plane[at : at + 4].tobytes(), "little") for plane in planes for at in (0, 4, 8, 12)]
 
-    def decode(packed: str, even: str, odd: str) -> str:
-        return f"""
-            and.b32 pick, {packed}, 0x7777;
-            shr.u32 upper, {packed}, 3;
-            and.b32 upper, upper, 0x1111;
-            prmt.b32 upper, 0x0000ff00, 0, upper;
-            prmt.b32 a, {low[0]}, {low[1]}, pick;
-            prmt.b32 b, {low[2]}, {low[3]}, pick;
-            lop3.b32 x, b, a, upper, 0xe4;
-            prmt.b32 a, {high[0]}, {high[1]}, pick;
-            prmt.b32 b, {high[2]}, {high[3]}, pick;
-            lop3.b32 y, b, a, upper, 0xe4;
-            prmt.b32 {even}, x, y, 0x7351;
-            prmt.b32 {odd}, x, y, 0x6240;"""
 
-    return (
-        "{.reg .b32 pick, upper, a, b, x, y, rest;"
-        + decode("$4", "$0", "$2")
-        + "shr.u32 rest, $4, 16;"
-        + decode("rest", "$1", "$3")
-        + "}"
-    )
+def decode_nf4_word(packed: str, numbers: Sequence[str], tables: Sequence[str]) -> str:
+    """Return PTX that turns 4 packed bytes into 8 float16 numbers.
+
+    A table in memory costs a load for each weight. Here it lies in constants or registers: `prmt` picks bytes out of
+    two words by 4-bit selectors, which is just what packed weights are, for the lower and the upper byte of each
+    number. It uses the registers pick, upper, mask, a, b, x and y.
+
+    Args:
+        packed: Operand of the 4 bytes.
+        numbers: Operands of the results, each two numbers: the upper halves of the first two bytes, their lower halves,
+            and the same of the last two bytes.
+        tables: The words of `list_nf4_bytes`, as constants or operands.
+    """
+    code = f"""
+        and.b32 pick, {packed}, 0x77777777;
+        shr.u32 upper, {packed}, 3;
+        and.b32 upper, upper, 0x11111111;"""
+    for half in (0, 2):
+        code += "shr.u32 pick, pick, 16; shr.u32 upper, upper, 16;" if half else ""
+        code += f"""
+            prmt.b32 mask, 0x0000ff00, 0, upper;
+            prmt.b32 a, {tables[0]}, {tables[1]}, pick;
+            prmt.b32 b, {tables[2]}, {tables[3]}, pick;
+            lop3.b32 x, b, a, mask, 0xe4;
+            prmt.b32 a, {tables[4]}, {tables[5]}, pick;
+            prmt.b32 b, {tables[6]}, {tables[7]}, pick;
+            lop3.b32 y, b, a, mask, 0xe4;
+            prmt.b32 {numbers[half]}, x, y, 0x7351;
+            prmt.b32 {numbers[half + 1]}, x, y, 0x6240;"""
+    return code
+
+
+def _write_decoder() -> str:
+    tables = [f"0x{word:08x}" for word in list_nf4_bytes()]
+    return "{.reg .b32 pick, upper, mask, a, b, x, y;" + decode_nf4_word("$4", ("$0", "$2", "$1", "$3"), tables) + "}"
 
 
 _DECODER = tl.constexpr(_write_decoder())

@@ -41,6 +41,13 @@ class AdapterSlot:
         """Tell whether an adapter is active."""
         return self._name is not None
 
+    @property
+    def rank(self) -> int:
+        """Return the largest rank of the active adapter's matrices; 0 without one."""
+        if self._adapted is None:
+            return 0
+        return max((len(value) for name, value in self._adapted.named_parameters() if ".lora_A." in name), default=0)
+
     def activate(self, folder: Path, *, dtype: torch.dtype | None = None) -> None:
         """Load an adapter, switch to it and unload the one before. A failure keeps that one active.
 

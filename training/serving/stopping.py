@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -53,13 +53,21 @@ class StopCriterion:
         Returns:
             The same answer for every sequence; shape (batch,), bool.
         """
+        stops = self.check(input_ids[0, self._prompt_tokens :])
+        return torch.full((input_ids.shape[0],), stops, device=input_ids.device, dtype=torch.bool)
+
+    def check(self, new: Sequence[int] | torch.Tensor) -> bool:
+        """Decide whether the reply ends here.
+
+        Args:
+            new: Token ids of the reply so far; shape (tokens,).
+        """
         if self._stop_texts or self._on_token:
-            text = self._tokenizer.decode(input_ids[0, self._prompt_tokens :], skip_special_tokens=True)
+            text = self._tokenizer.decode(new, skip_special_tokens=True)
             self.ended = any(stop_text in text for stop_text in self._stop_texts)
             self._stream(text)
         self.cancelled = self._should_stop()
-        stops = self.cancelled or self.ended
-        return torch.full((input_ids.shape[0],), stops, device=input_ids.device, dtype=torch.bool)
+        return self.cancelled or self.ended
 
     def _stream(self, text: str) -> None:
         # A letter that takes several tokens is whole once its replacement character is gone.

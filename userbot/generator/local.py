@@ -1,11 +1,12 @@
-"""The model in this process, on a thread of its own."""
+"""The model in this process, on threads of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -23,6 +24,11 @@ from userbot.store.adapters import AdapterShelf
 class TurnModel(Protocol):
     """What is needed of a loaded model; `training.serving.clone_model.CloneModel` is one."""
 
+    @property
+    def concurrency(self) -> int:
+        """Return how many replies it writes at the same time, each asked for by a thread."""
+        ...
+
     def reply(
         self,
         turns: Sequence[Turn],
@@ -37,7 +43,7 @@ class TurnModel(Protocol):
             turns: Oldest first.
             system: A line on who the contact is; None for none.
             sampling: How words are drawn; None takes the defaults.
-            should_stop: Asked between tokens, from the thread that calls.
+            should_stop: Asked between tokens, from any thread.
         """
         ...
 
@@ -51,9 +57,9 @@ class TurnModel(Protocol):
 
 
 class LocalGenerator:
-    """Serves all chats with one model, one reply at a time, first come first served.
+    """Serves all chats with one model, as many replies at a time as it can, first come first served.
 
-    A chat never has more than one reply under way, so nobody waits for more than one reply of each other chat.
+    Where that is one, nobody waits for more than one reply of each other chat, which never has more under way.
 
     Args:
         model: A loaded model.
@@ -73,8 +79,10 @@ class LocalGenerator:
         self._adapter_id = adapter_id
         self._rules = read_rules(shelf, adapter_id)
         self._sampling = sampling
-        self._turn = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._places = max(1, model.concurrency)
+        self._turns = asyncio.Semaphore(self._places)
+        self._change = asyncio.Lock()
+        self._threads = ThreadPoolExecutor(self._places, thread_name_prefix="model")
 
     @classmethod
     async def load(
@@ -125,25 +133,33 @@ class LocalGenerator:
 
     async def generate(self, prompt: Prompt) -> Reply:
         """Write the owner's next turn. A cancelled one stops at its next token."""
-        async with self._turn:
+        async with self._turns:
             stop = Event()
-            work = asyncio.get_running_loop().run_in_executor(self._thread, self._reply, prompt, stop.is_set)
+            work = asyncio.get_running_loop().run_in_executor(self._threads, self._reply, prompt, stop.is_set)
             try:
                 return await asyncio.shield(work)
             except asyncio.CancelledError:
                 stop.set()
-                # The model must be free before the next chat's turn begins.
+                # The model must be free of it before the next chat's turn begins.
                 await asyncio.wait([work])
                 raise
 
     async def activate(self, adapter_id: str | None) -> None:
         """Write all later replies with another adapter; a failure keeps the old one active."""
-        async with self._turn:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._activate, adapter_id)
+        async with self._have_alone():
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._activate, adapter_id)
 
     async def close(self) -> None:
         """Release the model."""
-        await asyncio.to_thread(self._thread.shutdown, wait=True)
+        await asyncio.to_thread(self._threads.shutdown, wait=True)
+
+    @asynccontextmanager
+    async def _have_alone(self) -> AsyncIterator[None]:
+        """Wait until no reply is under way, and let none begin: no reply is written by two adapters."""
+        async with self._change, AsyncExitStack() as places:
+            for _ in range(self._places):
+                await places.enter_async_context(self._turns)
+            yield
 
     def _activate(self, adapter_id: str | None) -> None:
         rules = read_rules(self._shelf, adapter_id)  # first, because it may refuse
