@@ -24,6 +24,7 @@ import torch
 
 from training.kernels.merge_lora import NF4, decode_nf4_word, list_nf4_bytes
 from training.kernels.optional_triton import jit, tl, triton
+from training.kernels.overlap import can_overlap, fetch_ahead, launch_options, let_next_begin, wait_for_last
 
 BLOCK = 64
 """Weights that share a scale."""
@@ -182,7 +183,12 @@ def _nf4_matvec(  # type: ignore[no-untyped-def]  # Triton compiles it; annotati
     GROUPS: tl.constexpr,
     BLOCKS: tl.constexpr,
     STAGES: tl.constexpr,
+    OVERLAP: tl.constexpr,
+    LINES: tl.constexpr,
 ):
+    if OVERLAP:
+        let_next_begin()
+        fetch_ahead(packed + tl.program_id(0).to(tl.int64) * (ROWS * COLUMNS // 2), ROWS * COLUMNS // 2, LINES)
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     part = 0
     if PARTS > 1:  # no program holds rows of two layers
@@ -190,6 +196,8 @@ def _nf4_matvec(  # type: ignore[no-untyped-def]  # Triton compiles it; annotati
     if PARTS > 2:
         part += (tl.program_id(0) * ROWS >= third).to(tl.int32)
     shift = tl.load(offsets + part)
+    if OVERLAP:
+        wait_for_last()
     blocks_of_row: tl.constexpr = COLUMNS // 64
     own: tl.constexpr = blocks_of_row // GROUPS
     group = tl.arange(0, GROUPS)
@@ -267,6 +275,7 @@ def nf4_matvec_triton(
     own = columns // BLOCK // groups
     bounds = [sum(matrix.widths[:count]) for count in (1, 2)]
     out = torch.empty(tokens, rows, dtype=dtype, device=halves.device)
+    overlap = can_overlap()
     _nf4_matvec[(rows // tile_rows,)](
         out,
         matrix.packed,
@@ -294,7 +303,10 @@ def nf4_matvec_triton(
         GROUPS=groups,
         BLOCKS=min(blocks, own & -own),
         STAGES=stages,
+        OVERLAP=overlap,
+        LINES=triton.next_power_of_2(tile_rows * columns // 256),
         num_warps=warps,
+        **launch_options(overlap),
     )
     return out
 

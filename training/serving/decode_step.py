@@ -7,6 +7,7 @@ buffers written anew.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ import torch
 from training.serving.decoder import Decoder, NewTokens
 from training.serving.sampling import sample_tokens
 from training.serving.slots import KvCache
+
+log = logging.getLogger(__name__)
 
 PADDING = -1
 """Slot of a row that stands for no reply."""
@@ -99,6 +102,7 @@ class DecodeStep:
         self._reals = torch.zeros(3, rows, device=device)  # temperature, top_p, penalty
         # One more than there are slots, for padding.
         self._seen = torch.zeros(slots + 1, decoder.vocabulary, dtype=torch.bool, device=device)
+        self._true = torch.ones((), dtype=torch.bool, device=device)  # a bare True would be copied from the CPU
         self._uniform = torch.zeros(slots + 1, max_new_tokens + 2, device=device)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
         self._records = graphs
@@ -176,7 +180,7 @@ class DecodeStep:
             penalty=penalty,
             uniform=self._uniform[lines, steps.long().clamp_max(self._uniform.shape[1] - 1)],
         )
-        self._seen[lines, tokens] = True
+        self._seen.index_put_((lines, tokens), self._true)
         return tokens
 
     def _record(self, size: int) -> None:
@@ -187,6 +191,13 @@ class DecodeStep:
         self._advance(size)
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            self._advance(size)
+        try:
+            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+                self._advance(size)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as exc:
+            log.warning("CUDA graphs: not used, because %s", str(exc).strip().splitlines()[0])
+            self._records = False
+            return
         self._graphs[size] = graph
