@@ -17,7 +17,6 @@ from __future__ import annotations
 import torch
 
 from training.kernels.optional_triton import jit, tl, triton
-from training.kernels.overlap import can_overlap, launch_options, let_next_begin, wait_for_last
 from training.kernels.rms_norm import rms_norm
 from training.kernels.swiglu import swiglu
 
@@ -77,11 +76,7 @@ def _matvec_input(  # type: ignore[no-untyped-def]  # Triton compiles it
     SWIGLU: tl.constexpr,
     ROWS: tl.constexpr,
     SMALLEST: tl.constexpr,
-    OVERLAP: tl.constexpr,
 ):
-    if OVERLAP:
-        let_next_begin()
-        wait_for_last()
     token = tl.program_id(1).to(tl.int64)
     column = tl.arange(0, PADDED)
     inside = column < COLUMNS
@@ -120,7 +115,6 @@ def matvec_input_triton(
     factors = torch.empty(tokens, dtype=torch.float32, device=states.device)
     low_rank = torch.empty(tokens, products, dtype=torch.float32, device=states.device)
     padded = triton.next_power_of_2(columns)
-    overlap = can_overlap()
     rows = 1 if products * tokens <= _PROGRAMS else _ROWS
     _matvec_input[(products // rows, tokens)](
         states,
@@ -138,8 +132,6 @@ def matvec_input_triton(
         SWIGLU=kind == "swiglu",
         ROWS=rows,
         SMALLEST=_SMALLEST,
-        OVERLAP=overlap,
         num_warps=min(16, max(1, padded // 512)),
-        **launch_options(overlap),
     )
     return halves, factors, low_rank

@@ -82,7 +82,7 @@ def list_nf4_bytes() -> list[int]:
     return [int.from_bytes(plane[at : at + 4].tobytes(), "little") for plane in planes for at in (0, 4, 8, 12)]
 
 
-def decode_nf4_word(packed: str, numbers: Sequence[str], tables: Sequence[str]) -> str:
+def decode_nf4_word(packed: str, numbers: Sequence[str], tables: Sequence[str], spread: str = "0x0000ff00") -> str:
     """Return PTX that turns 4 packed bytes into 8 float16 numbers.
 
     A table in memory costs a load for each weight. Here it lies in constants or registers: `prmt` picks bytes out of
@@ -94,6 +94,7 @@ def decode_nf4_word(packed: str, numbers: Sequence[str], tables: Sequence[str]) 
         numbers: Operands of the results, each two numbers: the upper halves of the first two bytes, their lower halves,
             and the same of the last two bytes.
         tables: The words of `list_nf4_bytes`, as constants or operands.
+        spread: The constant 0xff00, or an operand that holds it.
     """
     code = f"""
         and.b32 pick, {packed}, 0x77777777;
@@ -102,7 +103,7 @@ def decode_nf4_word(packed: str, numbers: Sequence[str], tables: Sequence[str]) 
     for half in (0, 2):
         code += "shr.u32 pick, pick, 16; shr.u32 upper, upper, 16;" if half else ""
         code += f"""
-            prmt.b32 mask, 0x0000ff00, 0, upper;
+            prmt.b32 mask, {spread}, 0, upper;
             prmt.b32 a, {tables[0]}, {tables[1]}, pick;
             prmt.b32 b, {tables[2]}, {tables[3]}, pick;
             lop3.b32 x, b, a, mask, 0xe4;

@@ -16,15 +16,12 @@ Source: Dettmers et al., "QLoRA", 2023, section 3; the arrangement of operands a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 from math import gcd
 
-import numpy as np
 import torch
 
 from training.kernels.merge_lora import NF4, decode_nf4_word, list_nf4_bytes
 from training.kernels.optional_triton import jit, tl, triton
-from training.kernels.overlap import can_overlap, fetch_ahead, launch_options, let_next_begin, wait_for_last
 
 BLOCK = 64
 """Weights that share a scale."""
@@ -32,7 +29,14 @@ MAX_TOKENS = 64
 """Tokens that one product takes; beyond, merged weights and a product of a library are quicker."""
 LEAST_RANK = 16
 """Low-rank columns of `lora_b`: a multiple of it, as matrix units multiply no fewer."""
-_WARPS, _STAGES = 4, 3  # of a program, each with a stretch of the inputs; loads in flight; the quickest on an H100
+# By padded tokens, of matrices with fewer rows than _TALL and of others: rows of a program, its warps (each takes a
+# stretch of the inputs), blocks of a step, loads in flight; the quickest on an H100.
+TILES = {
+    8: ((16, 4, 2, 3), (32, 4, 2, 3)),
+    16: ((16, 4, 2, 3), (32, 4, 2, 3)),
+    32: ((32, 4, 2, 3), (32, 4, 2, 3)),
+    64: ((32, 4, 1, 3), (32, 4, 1, 3)),
+}
 _TALL = 16_384  # rows of a matrix from which programs of more rows fill the GPU, too
 LIFT = 64.0
 """Factor of float16 scales, with which those of small weights keep all their digits."""
@@ -128,30 +132,44 @@ def nf4_matvec(
 
 
 _WORDS = 2  # words of packed bytes that a piece of code decodes
+_SPREAD = 0xFF00
 
 
 def _write_decoder() -> str:
-    """Return PTX that decodes 8 packed bytes and scales the numbers; the tables are operands, which spares moves."""
-    tables = [f"${7 * _WORDS + 8 * number}" for number in range(8)]
-    code = "{.reg .b32 pick, upper, mask, a, b, x, y;"
+    """Return PTX that decodes 8 packed bytes and scales the numbers.
+
+    Of the two words that `prmt` picks from, one is a constant of the instruction. The other would be copied to a
+    register before each use, if it were not made to look different for each thread.
+    """
+    tables = [f"0x{word:08x}" for word in list_nf4_bytes()]
+    code = "{.reg .b32 pick, upper, mask, a, b, x, y, none, t0, t2, t4, t6, spread;"
+    code += "mov.u32 none, %laneid; mov.u32 a, %ctaid.z; and.b32 none, none, a;"  # 0, which the compiler can't know
+    code += f"add.u32 spread, none, {_SPREAD};"
+    for number in range(0, 8, 2):
+        code += f"add.u32 t{number}, none, {tables[number]};"
+        tables[number] = f"t{number}"
     for word in range(_WORDS):
         firsts = 2 * word, 2 * word + 1
-        numbers = [f"${first + odd}" for first in firsts for odd in (0, 2 * _WORDS)]
-        code += decode_nf4_word(f"${4 * _WORDS + word}", numbers, tables)
-        for number, first in zip(numbers, (firsts[0], firsts[0], firsts[1], firsts[1]), strict=True):
-            code += f"mul.rn.f16x2 {number}, {number}, ${5 * _WORDS + first};"
+        results = [f"${first + odd}" for first in firsts for odd in (0, 2 * _WORDS)]
+        code += decode_nf4_word(f"${4 * _WORDS + word}", results, tables, "spread")
+        for result, first in zip(results, (firsts[0], firsts[0], firsts[1], firsts[1]), strict=True):
+            code += f"mul.rn.f16x2 {result}, {result}, ${5 * _WORDS + first};"
     return code + "}"
 
 
 _DECODER = tl.constexpr(_write_decoder())
-_OPERANDS = tl.constexpr(",".join(["=r"] * 8 + ["r"] * (6 + 64)))
+_OPERANDS = tl.constexpr(",".join(["=r"] * 8 + ["r"] * 6))
 
 
-@cache
-def _make_tables(device: torch.device) -> torch.Tensor:
-    """Return the tables once for each thread of a warp, as one value for all would be copied before each use."""
-    row = np.array(list_nf4_bytes(), dtype=np.uint32).view(np.int32)
-    return torch.from_numpy(np.tile(row, 32)).to(device)
+@jit
+def _load_scales(  # type: ignore[no-untyped-def]  # Triton compiles it
+    scales, levels, coarse, shift, which, inside, NESTED: tl.constexpr, LIFT: tl.constexpr
+):
+    level = tl.load(scales + which, mask=inside, other=0)
+    if NESTED:
+        wide = tl.load(levels + level.to(tl.int32)) * tl.load(coarse + which // 256, mask=inside, other=0.0) + shift
+        level = (wide * LIFT).to(tl.float16)
+    return level
 
 
 @jit
@@ -167,7 +185,6 @@ def _nf4_matvec(  # type: ignore[no-untyped-def]  # Triton compiles it; annotati
     low_rank,
     lora_b,
     residual,
-    tables,
     tokens,
     rows,
     second,
@@ -183,12 +200,7 @@ def _nf4_matvec(  # type: ignore[no-untyped-def]  # Triton compiles it; annotati
     GROUPS: tl.constexpr,
     BLOCKS: tl.constexpr,
     STAGES: tl.constexpr,
-    OVERLAP: tl.constexpr,
-    LINES: tl.constexpr,
 ):
-    if OVERLAP:
-        let_next_begin()
-        fetch_ahead(packed + tl.program_id(0).to(tl.int64) * (ROWS * COLUMNS // 2), ROWS * COLUMNS // 2, LINES)
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     part = 0
     if PARTS > 1:  # no program holds rows of two layers
@@ -196,34 +208,30 @@ def _nf4_matvec(  # type: ignore[no-untyped-def]  # Triton compiles it; annotati
     if PARTS > 2:
         part += (tl.program_id(0) * ROWS >= third).to(tl.int32)
     shift = tl.load(offsets + part)
-    if OVERLAP:
-        wait_for_last()
     blocks_of_row: tl.constexpr = COLUMNS // 64
     own: tl.constexpr = blocks_of_row // GROUPS
     group = tl.arange(0, GROUPS)
     token = tl.arange(0, TOKENS)
     there = token < tokens
     sums = tl.zeros((GROUPS, ROWS, TOKENS), tl.float32)
-    lane = tl.inline_asm_elementwise("mov.u32 $0, %laneid; // $1", "=r,r", [rows], dtype=tl.int32, is_pure=True, pack=1)
-    table = tables + lane * 8
-    t0, t1, t2, t3 = tl.load(table), tl.load(table + 1), tl.load(table + 2), tl.load(table + 3)
-    t4, t5, t6, t7 = tl.load(table + 4), tl.load(table + 5), tl.load(table + 6), tl.load(table + 7)
+    # Scales are too narrow to be copied ahead to shared memory, so each step loads those of the next but one.
+    block = group[:, None] * own + tl.arange(0, BLOCKS)[None, :]
+    which = row[None, :, None] * blocks_of_row + block[:, None, :]
+    now = _load_scales(scales, levels, coarse, shift, which, own > 0, NESTED=NESTED, LIFT=LIFT)
+    following = _load_scales(scales, levels, coarse, shift, which + BLOCKS, own > BLOCKS, NESTED=NESTED, LIFT=LIFT)
+    queue = tl.join(now, following)
     for begin in tl.range(0, own, BLOCKS, num_stages=STAGES):
         block = group[:, None] * own + begin + tl.arange(0, BLOCKS)[None, :]
         which = row[None, :, None] * blocks_of_row + block[:, None, :]
         pair = tl.load(packed + which[:, :, :, None].to(tl.int64) * 32 + tl.arange(0, 32)[None, None, None, :])
-        level = tl.load(scales + which)
-        if NESTED:
-            wide = tl.load(levels + level.to(tl.int32)) * tl.load(coarse + which // 256) + shift
-            level = (wide * LIFT).to(tl.float16)
-        level = tl.broadcast_to(level[:, :, :, None], (GROUPS, ROWS, BLOCKS, 32))
+        now, following = tl.split(queue)
+        later = _load_scales(
+            scales, levels, coarse, shift, which + 2 * BLOCKS, begin + 2 * BLOCKS < own, NESTED=NESTED, LIFT=LIFT
+        )
+        queue = tl.join(following, later)
+        level = tl.broadcast_to(now[:, :, :, None], (GROUPS, ROWS, BLOCKS, 32))
         even, odd = tl.inline_asm_elementwise(
-            _DECODER,
-            _OPERANDS,
-            [pair, level, t0, t1, t2, t3, t4, t5, t6, t7],
-            dtype=(tl.float16, tl.float16),
-            is_pure=True,
-            pack=8,
+            _DECODER, _OPERANDS, [pair, level], dtype=(tl.float16, tl.float16), is_pure=True, pack=8
         )
         at = (group[:, None] * own + begin) * 32 + tl.arange(0, BLOCKS * 32)[None, :]
         states = halves + token[None, None, :] * COLUMNS + at[:, :, None]
@@ -275,7 +283,6 @@ def nf4_matvec_triton(
     own = columns // BLOCK // groups
     bounds = [sum(matrix.widths[:count]) for count in (1, 2)]
     out = torch.empty(tokens, rows, dtype=dtype, device=halves.device)
-    overlap = can_overlap()
     _nf4_matvec[(rows // tile_rows,)](
         out,
         matrix.packed,
@@ -288,7 +295,6 @@ def nf4_matvec_triton(
         low_rank,
         lora_b,
         out if residual is None else residual,
-        _make_tables(out.device),
         tokens,
         rows,
         *bounds,
@@ -303,23 +309,19 @@ def nf4_matvec_triton(
         GROUPS=groups,
         BLOCKS=min(blocks, own & -own),
         STAGES=stages,
-        OVERLAP=overlap,
-        LINES=triton.next_power_of_2(tile_rows * columns // 256),
         num_warps=warps,
-        **launch_options(overlap),
     )
     return out
 
 
 def choose_tile(tokens: int, rows: int) -> tuple[int, int, int, int]:
-    """Return rows, warps, blocks of a step and loads in flight of a program: about the quickest of a hundred.
+    """Return rows, warps, blocks of a step and loads in flight of a program.
 
     Args:
         tokens: Padded to a power of two.
         rows: Of the matrix.
     """
-    wide = tokens > 16 or rows >= _TALL
-    return 32 if wide else 16, _WARPS, 1 if tokens == MAX_TOKENS else 2, _STAGES
+    return TILES[tokens][rows >= _TALL]
 
 
 def can_multiply(columns: int, widths: tuple[int, ...]) -> bool:

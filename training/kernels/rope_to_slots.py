@@ -15,7 +15,6 @@ from __future__ import annotations
 import torch
 
 from training.kernels.optional_triton import jit, tl, triton
-from training.kernels.overlap import can_overlap, launch_options, let_next_begin, wait_for_last
 from training.kernels.rope import apply_rope
 
 
@@ -67,11 +66,7 @@ def _rope_to_slots(  # type: ignore[no-untyped-def]  # Triton compiles it
     KV_HEADS: tl.constexpr,
     HALF: tl.constexpr,
     PADDED: tl.constexpr,
-    OVERLAP: tl.constexpr,
 ):
-    if OVERLAP:
-        let_next_begin()
-        wait_for_last()
     token = tl.program_id(0).to(tl.int64)
     head = tl.program_id(1)
     at = tl.arange(0, PADDED)
@@ -109,7 +104,6 @@ def rope_to_slots_triton(
     """Do what `rope_to_slots` does; arguments and result as there, all contiguous."""
     width, kv_heads = cos.shape[1], keys.shape[1]
     heads = qkv.shape[1] // width - 2 * kv_heads
-    overlap = can_overlap()
     query = torch.empty(len(qkv), heads, width, dtype=qkv.dtype, device=qkv.device)
     _rope_to_slots[(len(qkv), heads + 2 * kv_heads)](
         qkv,
@@ -125,8 +119,6 @@ def rope_to_slots_triton(
         KV_HEADS=kv_heads,
         HALF=width // 2,
         PADDED=triton.next_power_of_2(width // 2),
-        OVERLAP=overlap,
         num_warps=1,
-        **launch_options(overlap),
     )
     return query

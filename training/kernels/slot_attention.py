@@ -18,7 +18,6 @@ import torch
 
 from training.kernels.attention import LOG2_E
 from training.kernels.optional_triton import jit, tl, triton
-from training.kernels.overlap import can_overlap, launch_options, let_next_begin, wait_for_last
 
 QUERY_TILE = 64
 """Tokens of one chat that share a tile where many are new."""
@@ -84,11 +83,7 @@ def _attend_part(  # type: ignore[no-untyped-def]  # Triton compiles it
     KEYS: tl.constexpr,
     SPLITS: tl.constexpr,
     NONE: tl.constexpr,
-    OVERLAP: tl.constexpr,
 ):
-    if OVERLAP:
-        let_next_begin()
-        wait_for_last()
     token, kv_head, split = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
     slot = tl.load(slots + token).to(tl.int64)
     length = tl.where(slot >= 0, tl.load(positions + token) + 1, 0)
@@ -122,11 +117,8 @@ def _attend_part(  # type: ignore[no-untyped-def]  # Triton compiles it
 
 @jit
 def _join_parts(  # type: ignore[no-untyped-def]  # Triton compiles it
-    parts, log_sums, out, WIDTH: tl.constexpr, SPLITS: tl.constexpr, OVERLAP: tl.constexpr
+    parts, log_sums, out, WIDTH: tl.constexpr, SPLITS: tl.constexpr
 ):
-    if OVERLAP:
-        let_next_begin()
-        wait_for_last()
     at = tl.program_id(0).to(tl.int64)
     split = tl.arange(0, SPLITS)
     column = tl.arange(0, WIDTH)
@@ -161,7 +153,6 @@ def slot_attention_triton(
     tokens, heads, width = query.shape
     kv_heads = keys.shape[1]
     splits = splits or min(16, max(1, triton.next_power_of_2(triton.cdiv(_PROGRAMS, tokens * kv_heads))))
-    overlap = can_overlap()
     parts = torch.empty(tokens, heads, splits, width, dtype=torch.float32, device=query.device)
     log_sums = torch.empty(tokens, heads, splits, dtype=torch.float32, device=query.device)
     _attend_part[(tokens, kv_heads, splits)](
@@ -182,14 +173,10 @@ def slot_attention_triton(
         KEYS=_KEYS,
         SPLITS=splits,
         NONE=_NONE,
-        OVERLAP=overlap,
         num_warps=_WARPS,
-        **launch_options(overlap),
     )
     out = torch.empty(tokens, heads * width, dtype=query.dtype, device=query.device)
-    _join_parts[(tokens * heads,)](
-        parts, log_sums, out, WIDTH=width, SPLITS=splits, OVERLAP=overlap, num_warps=1, **launch_options(overlap)
-    )
+    _join_parts[(tokens * heads,)](parts, log_sums, out, WIDTH=width, SPLITS=splits, num_warps=1)
     return out
 
 

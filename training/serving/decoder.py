@@ -70,7 +70,7 @@ class Decoder:
     Args:
         model: Model of transformers in evaluation mode, or peft's wrapper of one.
         rank: Largest rank of an adapter.
-        wide_scales: Keep NF4's scales as float16 numbers, too.
+        roomy: Take memory for speed, as `Nf4Projection` says.
 
     Attributes:
         dtype: Format to compute in.
@@ -81,7 +81,7 @@ class Decoder:
         UnknownModelError: The model is built in another way.
     """
 
-    def __init__(self, model: Any, *, rank: int, wide_scales: bool = True) -> None:
+    def __init__(self, model: Any, *, rank: int, roomy: bool = True) -> None:
         lm = make_causal_lm(model, dtype=model.dtype, device=model.device.type)
         if lm.head is None:
             raise UnknownModelError("its head does more than one product")
@@ -96,7 +96,7 @@ class Decoder:
         self.kv_heads = int(self._config.num_key_value_heads)
         self._scale = float(cast("Any", attention).scaling)
         like = torch.empty(0, dtype=self.dtype, device=self.device)
-        self._layers = [_read_layer(module, rank=rank, like=like, wide_scales=wide_scales) for module in modules]
+        self._layers = [_read_layer(module, rank=rank, like=like, roomy=roomy) for module in modules]
         self.vocabulary = int(self._head.weight.shape[0])
         self._cos = self._sin = like
 
@@ -252,7 +252,7 @@ def _check_model(body: Any, modules: Sequence[Any], config: Any) -> None:
         raise UnknownModelError(f"heads {width} numbers wide")
 
 
-def _read_layer(module: Any, *, rank: int, like: torch.Tensor, wide_scales: bool) -> _Layer:
+def _read_layer(module: Any, *, rank: int, like: torch.Tensor, roomy: bool) -> _Layer:
     known = {name for name, _ in module.named_children()} == _PARTS
     names = {name for owner, group in _GROUPS for name in group if owner == "self_attn"}
     if not known or {name for name, _ in module.self_attn.named_children()} != names:
@@ -262,9 +262,7 @@ def _read_layer(module: Any, *, rank: int, like: torch.Tensor, wide_scales: bool
         raise UnknownModelError("linear layers with a bias")
     norms = (module.input_layernorm, module.post_attention_layernorm)
     prepared = [Preparation(kind="norm", weight=norm.weight, eps=norm.variance_epsilon) for norm in norms]
-    qkv, output, gate_up, down = (
-        make_projection(layers, rank=rank, like=like, wide_scales=wide_scales) for layers in groups
-    )
+    qkv, output, gate_up, down = (make_projection(layers, rank=rank, like=like, roomy=roomy) for layers in groups)
     return _Layer(
         module=module,
         before_attention=prepared[0],

@@ -20,7 +20,7 @@ from training.kernels.merge_lora import can_merge_triton, merge_lora_triton
 from training.kernels.nf4_matvec import BLOCK, LEAST_RANK, MAX_TOKENS, Nf4Matrix, can_multiply, nf4_matvec, widen_scales
 from training.kernels.rms_norm import rms_norm
 
-_MERGED_BYTES = 32 << 20  # of weights that are merged at a time, unless one row takes more
+_MERGED_BYTES = 32 << 20  # of weights that are merged at a time where memory is short
 _ROW_GRAIN = 256  # rows: pieces begin where a coarse scale does
 
 
@@ -76,17 +76,25 @@ class LoraBuffers:
         columns: Inputs.
         rank: Largest rank that fits.
         like: Says in which format and on which device.
+
+    Attributes:
+        rank: The same.
+        lora_a: lora_A of the layers, one below the other; shape (layers * rank, columns).
+        lora_b: lora_B of the layers, one below the other; shape (sum of outputs, rank).
+        scales: Of each row of `lora_a`, 0 where it stands for nothing; shape (layers * rank,), float32.
+        layer_scales: Of each layer.
     """
 
     def __init__(self, widths: Sequence[int], columns: int, *, rank: int, like: torch.Tensor) -> None:
-        self._widths, self._rank = list(widths), rank
+        self._widths, self.rank = list(widths), rank
         self.lora_a = torch.zeros(len(widths) * rank, columns, dtype=like.dtype, device=like.device)
         self.lora_b = torch.zeros(sum(widths), rank, dtype=like.dtype, device=like.device)
         self.scales = torch.zeros(len(widths) * rank, device=like.device)
+        self.layer_scales = [0.0] * len(widths)
 
     def list_parts(self) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """Return lora_A, lora_B and the scales of each layer, as views."""
-        sizes = (self.lora_a, self._rank), (self.lora_b, self._widths), (self.scales, self._rank)
+        sizes = (self.lora_a, self.rank), (self.lora_b, self._widths), (self.scales, self.rank)
         return list(zip(*(torch.split(whole, size) for whole, size in sizes), strict=True))
 
     @torch.no_grad()
@@ -96,6 +104,7 @@ class LoraBuffers:
         Args:
             shares: Of each layer; None where it has none.
         """
+        self.layer_scales = [0.0 if share is None else share.scale for share in shares]
         for (lora_a, lora_b, scales), share in zip(self.list_parts(), shares, strict=True):
             given = None if share is None else (share.lora_a.clone(), share.lora_b.clone())  # it may lie here already
             for part in (lora_a, lora_b, scales):
@@ -115,7 +124,7 @@ class LoraBuffers:
             inputs: What they read; shape (tokens, columns).
         """
         low_rank = (inputs @ self.lora_a.t()) * self.scales.to(inputs.dtype)
-        parts = zip(torch.split(low_rank, self._rank, dim=1), torch.split(self.lora_b, self._widths), strict=True)
+        parts = zip(torch.split(low_rank, self.rank, dim=1), torch.split(self.lora_b, self._widths), strict=True)
         return out + torch.cat([narrow @ lora_b.t() for narrow, lora_b in parts], dim=1)
 
 
@@ -159,6 +168,16 @@ class PlainProjection:
         return out if residual is None else out + residual
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Piece:
+    """Rows of a layer, with their weights as `merge_lora_triton` takes them."""
+
+    layer: int
+    first: int
+    rows: int
+    weight: Any
+
+
 class Nf4Projection:
     """Layers of bitsandbytes in NF4 with double quantisation, on a GPU.
 
@@ -166,10 +185,10 @@ class Nf4Projection:
         layers: Such that `can_join` says yes. Their weights become views of the joined ones.
         rank: Largest rank of an adapter.
         like: Says in which format and on which device adapters are kept.
-        wide_scales: Keep the scales as float16 numbers as well, which costs memory and saves time.
+        roomy: Take memory for speed: scales as float16 numbers as well, and all layers merged at a time.
     """
 
-    def __init__(self, layers: Sequence[Any], *, rank: int, like: torch.Tensor, wide_scales: bool) -> None:
+    def __init__(self, layers: Sequence[Any], *, rank: int, like: torch.Tensor, roomy: bool) -> None:
         states = [layer.weight.quant_state for layer in layers]
         columns = layers[0].in_features
         self._columns = columns
@@ -187,8 +206,8 @@ class Nf4Projection:
         parts = (torch.split(whole, list(self._widths)) for whole in (self._joined.packed, self._joined.scales))
         for layer, packed, scales in zip(layers, *parts, strict=True):
             layer.weight.data, layer.weight.quant_state.absmax = packed.view(-1, 1), scales.view(-1)
-        self._pieces = self._cut()
-        self._matrix = widen_scales(self._joined) if wide_scales else self._joined
+        self._pieces = self._cut(sum(self._widths) if roomy else _MERGED_BYTES // (2 * columns))
+        self._matrix = widen_scales(self._joined) if roomy else self._joined
 
     def run(self, states: torch.Tensor, preparation: Preparation, residual: torch.Tensor | None = None) -> torch.Tensor:
         """Do what `Projection.run` says."""
@@ -203,29 +222,39 @@ class Nf4Projection:
 
     def _run_merged(self, inputs: torch.Tensor, residual: torch.Tensor | None) -> torch.Tensor:
         out = inputs.new_empty(len(inputs), sum(self._widths))
-        parts = self.lora.list_parts()
-        for part, start, rows, weight in self._pieces:
-            lora_a, lora_b, scales = parts[part]
-            merged = inputs.new_empty(rows, self._columns)
-            first = start - sum(self._widths[:part])
-            own = lora_b[first : first + rows]
-            # The scales of a layer are all alike but for rows that stand for no rank.
-            merge_lora_triton(merged, weight, lora_a, own * scales.to(own.dtype), scale=1.0)
-            torch.mm(inputs, merged.t(), out=out[:, start : start + rows])
+        lora_a = torch.split(self.lora.lora_a, self.lora.rank)
+        start = 0
+        for group in self._pieces:
+            merged = inputs.new_empty(sum(piece.rows for piece in group), self._columns)
+            parts = torch.split(merged, [piece.rows for piece in group])
+            for piece, part in zip(group, parts, strict=True):
+                lora_b = self.lora.lora_b[piece.first : piece.first + piece.rows]
+                scale = self.lora.layer_scales[piece.layer]
+                merge_lora_triton(part, piece.weight, lora_a[piece.layer], lora_b, scale=scale)
+            torch.mm(inputs, merged.t(), out=out[:, start : start + len(merged)])
+            start += len(merged)
         return out if residual is None else out.add_(residual)
 
-    def _cut(self) -> list[tuple[int, int, int, Any]]:
-        """Return layer, first row, rows and weights, as `merge_lora_triton` takes them, of pieces merged at a time."""
-        most = max(_ROW_GRAIN, _MERGED_BYTES // (2 * self._columns) // _ROW_GRAIN * _ROW_GRAIN)
-        pieces: list[tuple[int, int, int, Any]] = []
-        start = 0
-        for part, width in enumerate(self._widths):
-            sizes = {first: min(most, start + width - first) for first in range(start, start + width, most)}
-            pieces += [(part, first, rows, self._read_piece(part, first, rows)) for first, rows in sizes.items()]
-            start += width
-        return pieces
+    def _cut(self, most: int) -> list[list[_Piece]]:
+        """Return the rows of each layer in groups that are merged at a time.
 
-    def _read_piece(self, part: int, first: int, rows: int) -> Any:
+        Args:
+            most: Rows of a group, unless a piece has no fewer.
+        """
+        most = max(_ROW_GRAIN, most // _ROW_GRAIN * _ROW_GRAIN)
+        groups: list[list[_Piece]] = [[]]
+        start = 0
+        for layer, width in enumerate(self._widths):
+            for first in range(start, start + width, most):
+                rows = min(most, start + width - first)
+                if groups[-1] and sum(piece.rows for piece in groups[-1]) + rows > most:
+                    groups.append([])
+                weight = self._read_piece(layer, first, rows)
+                groups[-1].append(_Piece(layer=layer, first=first, rows=rows, weight=weight))
+            start += width
+        return groups
+
+    def _read_piece(self, layer: int, first: int, rows: int) -> Any:
         blocks = self._columns // BLOCK
         coarse = self._joined.coarse[first * blocks // 256 :]
         state = SimpleNamespace(
@@ -233,7 +262,7 @@ class Nf4Projection:
             blocksize=BLOCK,
             absmax=self._joined.scales[first : first + rows],
             state2=SimpleNamespace(code=self._joined.levels, absmax=coarse),
-            offset=self._joined.offsets[part],
+            offset=self._joined.offsets[layer],
         )
         return SimpleNamespace(data=self._joined.packed[first : first + rows], quant_state=state)
 
@@ -253,15 +282,15 @@ def can_join(layers: Sequence[Any], *, rank: int) -> bool:
     return mergeable and can_multiply(layers[0].in_features, widths)
 
 
-def make_projection(layers: Sequence[Any], *, rank: int, like: torch.Tensor, wide_scales: bool) -> Projection:
+def make_projection(layers: Sequence[Any], *, rank: int, like: torch.Tensor, roomy: bool) -> Projection:
     """Return layers in the quickest form that runs here.
 
     Args:
         layers: Linear layers that read the same input.
         rank: Largest rank of an adapter.
         like: Says in which format and on which device adapters are kept.
-        wide_scales: For `Nf4Projection`.
+        roomy: For `Nf4Projection`.
     """
     if can_join(layers, rank=rank):
-        return Nf4Projection(layers, rank=rank, like=like, wide_scales=wide_scales)
+        return Nf4Projection(layers, rank=rank, like=like, roomy=roomy)
     return PlainProjection(layers, rank=rank, like=like)

@@ -59,7 +59,7 @@ def start_engine(model: Any, limits: EngineLimits, *, rank: int = _LEAST_RANK) -
     if cuda and not can_run_kernels():
         return None, _refuse("Triton or a GPU of compute capability 8 is missing")
     try:
-        decoder = Decoder(model, rank=max(rank, _LEAST_RANK), wide_scales=_measure_free(cuda) > _PLENTY)
+        decoder = Decoder(model, rank=max(rank, _LEAST_RANK), roomy=_measure_free(cuda) > _PLENTY)
         if decoder.window < limits.capacity:
             raise UnknownModelError(f"a window of {decoder.window} tokens")
         slots, free = _count_slots(decoder, limits)

@@ -119,6 +119,10 @@ class GeneratorSettings(BaseModel):
         None, description="llamacpp: the base as a GGUF file, such as a quantised download; empty: converted once"
     )
     load_in_4bit: bool = Field(True, description="Load the base in 4 bit (NF4)")
+    engine: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Generate replies of several chats together. auto: on a GPU; on: on a CPU too; off: one by one",
+    )
     url: str = Field("http://127.0.0.1:8000/v1", description="Address of the remote server")
     fallback_urls: Words = Field(
         (), description="Further servers, with the same key and adapters, for while one fails; blanks between them"

@@ -74,6 +74,7 @@ async def _load(settings: Settings, shelf: AdapterShelf) -> Generator:
         shelf=shelf,
         models=models,
         load_in_4bit=settings.generator.load_in_4bit,
+        engine=settings.generator.engine,
         sampling=make_sampling(settings.reply),
     )
 

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 from userbot.domain.errors import CloneError, GeneratorError
 from userbot.domain.messages import Reply, Turn
@@ -81,7 +81,7 @@ class LocalGenerator:
         self._sampling = sampling
         self._places = max(1, model.concurrency)
         self._turns = asyncio.Semaphore(self._places)
-        self._change = asyncio.Lock()
+        self._door = asyncio.Lock()  # whoever waits for a place waits here, in the order they came
         self._threads = ThreadPoolExecutor(self._places, thread_name_prefix="model")
 
     @classmethod
@@ -94,6 +94,7 @@ class LocalGenerator:
         models: Path,
         load_in_4bit: bool,
         sampling: Sampling,
+        engine: Literal["auto", "on", "off"] = "auto",
     ) -> Self:
         """Load a base model and an adapter, without blocking the event loop.
 
@@ -104,6 +105,7 @@ class LocalGenerator:
             models: Where the embedded base is unpacked.
             load_in_4bit: Load the base in 4 bit.
             sampling: How words are drawn.
+            engine: Generate replies of several chats together: on a GPU, on a CPU too, or never.
 
         Returns:
             A generator that is ready to write.
@@ -114,10 +116,12 @@ class LocalGenerator:
         """
 
         def load() -> TurnModel:
-            from training.serving.clone_model import CloneModel
+            from training.serving.clone_model import CloneModel, EngineLimits
 
             folder = None if adapter_id is None else shelf.path(adapter_id)
-            return CloneModel.load(base, folder, models_dir=models, load_in_4bit=load_in_4bit)
+            new = sampling.max_new_tokens
+            limits = EngineLimits(mode=engine, capacity=sampling.max_prompt_tokens + new, max_new_tokens=new)
+            return CloneModel.load(base, folder, models_dir=models, load_in_4bit=load_in_4bit, limits=limits)
 
         return cls(await asyncio.to_thread(load), shelf=shelf, adapter_id=adapter_id, sampling=sampling)
 
@@ -133,7 +137,7 @@ class LocalGenerator:
 
     async def generate(self, prompt: Prompt) -> Reply:
         """Write the owner's next turn. A cancelled one stops at its next token."""
-        async with self._turns:
+        async with self._take_place():
             stop = Event()
             work = asyncio.get_running_loop().run_in_executor(self._threads, self._reply, prompt, stop.is_set)
             try:
@@ -156,10 +160,19 @@ class LocalGenerator:
     @asynccontextmanager
     async def _have_alone(self) -> AsyncIterator[None]:
         """Wait until no reply is under way, and let none begin: no reply is written by two adapters."""
-        async with self._change, AsyncExitStack() as places:
+        async with self._door, AsyncExitStack() as places:
             for _ in range(self._places):
                 await places.enter_async_context(self._turns)
             yield
+
+    @asynccontextmanager
+    async def _take_place(self) -> AsyncIterator[None]:
+        async with self._door:
+            await self._turns.acquire()
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     def _activate(self, adapter_id: str | None) -> None:
         rules = read_rules(self._shelf, adapter_id)  # first, because it may refuse

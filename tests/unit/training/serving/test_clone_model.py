@@ -15,7 +15,7 @@ from models import make_base
 from training.config import make_config
 from training.model.base import load_base, resolve_base
 from training.model.lora import attach_lora
-from training.serving.clone_model import CloneModel
+from training.serving.clone_model import CloneModel, EngineLimits, ReplyPrompt
 from userbot.domain.errors import AdapterDamagedError, BaseMismatchError, NoAdapterError
 from userbot.domain.messages import Turn
 from userbot.domain.sampling import Sampling
@@ -215,3 +215,102 @@ def test_manifests_name_the_renderer(clone: CloneModel, shelf: AdapterShelf, tmp
             (folder / name).write_bytes((shelf.path("one") / name).read_bytes())
     clone.activate(plain.path("plain"))
     assert clone.text_format == "text"
+
+
+ENGINE = EngineLimits(mode="on", capacity=400, max_new_tokens=64)
+CHATS = [(*TURNS, Turn(True, ("fine",)), Turn(False, (f"and number {number}?",))) for number in range(6)]
+
+
+@pytest.fixture
+def engine_clone(base: Path, shelf: AdapterShelf) -> CloneModel:
+    return CloneModel.load(
+        str(base), shelf.path("one"), models_dir=base, load_in_4bit=False, compute_dtype="float32", limits=ENGINE
+    )
+
+
+def test_the_engine_writes_what_the_model_writes(clone: CloneModel, engine_clone: CloneModel) -> None:
+    assert (clone.concurrency, engine_clone.concurrency) == (1, 16)
+    for turns in CHATS:
+        plain, made = (one.reply(turns, sampling=GREEDY) for one in (clone, engine_clone))
+        assert (made.bubbles, made.finish, made.new_tokens) == (plain.bubbles, plain.finish, plain.new_tokens)
+
+
+def test_several_replies_at_once_are_those_of_one_by_one(clone: CloneModel, engine_clone: CloneModel) -> None:
+    prompts = [
+        ReplyPrompt(turns=turns, system=None, sampling=Sampling(seed=number, max_new_tokens=20))
+        for number, turns in enumerate(CHATS)
+    ]
+    counts: list[int] = []
+    together = engine_clone.reply_all(prompts, on_reply=counts.append)
+    assert counts == [1, 2, 3, 4, 5, 6]
+    alone = [engine_clone.reply(prompt.turns, sampling=prompt.sampling) for prompt in prompts]
+    assert [reply.bubbles for reply in together] == [reply.bubbles for reply in alone]
+    assert len(clone.reply_all(prompts[:2])) == 2
+
+
+def test_an_exchanged_adapter_writes_all_of_the_next_reply_and_none_of_the_last(
+    engine_clone: CloneModel, clone: CloneModel, shelf: AdapterShelf
+) -> None:
+    """Replies of two threads, and an exchange while they are under way."""
+    begun = threading.Event()
+    replies: list[Any] = []
+    sampling = Sampling(temperature=0, max_new_tokens=30)
+
+    def reply(turns: Sequence[Turn]) -> None:
+        replies.append((turns, engine_clone.reply(turns, sampling=sampling, on_token=lambda _: begun.set())))
+
+    threads = [threading.Thread(target=reply, args=(turns,)) for turns in CHATS[:3]]
+    for thread in threads:
+        thread.start()
+    begun.wait(10)
+    engine_clone.activate(shelf.path("two"))
+    after = engine_clone.reply(CHATS[0], sampling=sampling)
+    for thread in threads:
+        thread.join(10)
+    assert (engine_clone.concurrency, after.adapter_id) == (16, "two")
+    expected = {}
+    for name in ("one", "two"):
+        clone.activate(shelf.path(name))
+        for turns in CHATS[:3]:
+            expected[name, turns] = clone.reply(turns, sampling=sampling).bubbles
+    assert after.bubbles == expected["two", CHATS[0]]
+    assert len(replies) == 3
+    for turns, made in replies:
+        assert made.bubbles == expected[made.adapter_id, turns]
+
+
+def test_a_reply_with_no_room_in_the_engine_is_written_without_it(engine_clone: CloneModel, clone: CloneModel) -> None:
+    sampling = Sampling(temperature=0, max_new_tokens=70)
+    assert engine_clone.reply(TURNS, sampling=sampling).bubbles == clone.reply(TURNS, sampling=sampling).bubbles
+
+
+def test_an_adapter_that_the_engine_does_not_know_is_run_by_peft(
+    engine_clone: CloneModel, base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import peft
+
+    from training.model.base import quiet_deprecations
+
+    found = resolve_base(str(base), models_dir=base)
+    model, _ = load_base(found, quantised=False, compute_dtype=torch.float32, device="cpu")
+    with quiet_deprecations():
+        adapted = peft.get_peft_model(model, peft.LoraConfig(r=4, target_modules=["q_proj"], use_dora=True))
+    strange = AdapterShelf(tmp_path)
+    with strange.write(Manifest(id="dora", base=str(base), created_at="", text_format="chat")) as folder:
+        adapted.save_pretrained(folder)
+    engine_clone.activate(strange.path("dora"))
+    assert engine_clone.concurrency == 1
+    assert "engine: not used for dora, because this adapter has parts that it does not know" in caplog.text
+    assert engine_clone.reply(TURNS, sampling=GREEDY).new_tokens == 12
+
+
+def test_a_cancelled_reply_of_the_engine_stops_at_its_token(engine_clone: CloneModel) -> None:
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) > 6
+
+    reply = engine_clone.reply(TURNS, sampling=Sampling(temperature=0, max_new_tokens=60), should_stop=stop)
+    assert (reply.bubbles, reply.finish) == ((), "cancelled")
+    assert 0 < reply.new_tokens < 7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -74,4 +75,30 @@ async def test_cancelled_call_frees_the_model_before_the_next_begins(tmp_path: P
     first.cancel()
     assert (await second).bubbles == ("tea?, yes",)
     assert model.stopped == 1
+    await local.close()
+
+
+async def test_a_model_that_writes_several_at_once_is_asked_for_several(tmp_path: Path) -> None:
+    model = FakeModel(lambda asked: (f"{asked}, yes", "stop", 0.3), concurrency=4)
+    local = LocalGenerator(model, shelf=make_shelf(tmp_path))
+    started = time.monotonic()
+    replies = await asyncio.gather(*(local.generate(_ask(f"chat {number}")) for number in range(4)))
+    assert time.monotonic() - started < 0.9
+    assert [reply.bubbles for reply in replies] == [(f"chat {number}, yes",) for number in range(4)]
+    await local.close()
+
+
+async def test_an_exchange_waits_for_all_replies_under_way_and_later_ones_wait_for_it(tmp_path: Path) -> None:
+    model = FakeModel(lambda asked: (asked, "stop", 0.1), ["first", "second"], concurrency=4)
+    local = LocalGenerator(model, shelf=make_shelf(tmp_path, first={}, second={}), adapter_id="first")
+    before = [asyncio.create_task(local.generate(_ask(f"chat {number}"))) for number in range(3)]
+    await asyncio.sleep(0.02)
+    exchange = asyncio.create_task(local.activate("second"))
+    await asyncio.sleep(0.02)
+    after = [asyncio.create_task(local.generate(_ask(f"chat {number}"))) for number in range(6)]
+    replies = await asyncio.gather(*before, *after)
+    await exchange
+    assert [reply.adapter_id for reply in replies[:3]] == ["first"] * 3
+    assert replies[-1].adapter_id == "second"
+    assert local.adapter_id == "second"
     await local.close()
