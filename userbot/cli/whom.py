@@ -74,6 +74,7 @@ def confirm_chats(store: Store, chats: Sequence[Chat], names: Sequence[str], *, 
     try:
         agreed = typer.confirm("Is that right?", err=True)
     except typer.Abort:
+        errors.print()
         raise ConfigError(
             f"Nothing was done, as nobody answered whether that is right. Give the id instead of the name ({ids}), or "
             f"say --yes."

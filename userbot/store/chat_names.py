@@ -13,6 +13,7 @@ its id, and the owner gives the id.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -23,6 +24,7 @@ from userbot.domain.names import clean_name, name_key, name_skeleton, read_id
 SHOWN = 8
 """Most chats that a refusal lists."""
 
+_FORGED_ID = re.compile(r"\(\s*id\b", re.IGNORECASE)
 _LIST = "`clone chats list` shows the chats and their ids."
 
 
@@ -75,7 +77,9 @@ def describe_chat(chat: Chat, *, newest_at: datetime | None = None) -> str:
         parts.append(chat.source)
     if newest_at is not None:
         parts.append(f"last message {newest_at.astimezone():%-d %b %Y %H:%M}")
-    return f"{clean_name(chat.title) or 'without a name'} ({', '.join(parts)})"
+    # Nobody passes for another by a title such as `Vera (id 101, @vera)`.
+    title = _FORGED_ID.sub("[id", clean_name(chat.title))
+    return f"{title or 'without a name'} ({', '.join(parts)})"
 
 
 def taken_usernames(seen: Iterable[Chat], known: Mapping[int, str]) -> set[int]:
@@ -128,7 +132,7 @@ def _titles(chat: Chat) -> tuple[str, ...]:
 def _refuse(what: str, chats: Sequence[Chat]) -> ChatNotFoundError:
     listed = "; ".join(describe_chat(chat) + _former(chat) for chat in chats[:SHOWN])
     more = f"; and {len(chats) - SHOWN} more" if len(chats) > SHOWN else ""
-    return ChatNotFoundError(f"{what}: {listed}{more}. Give the id, such as {chats[0].id}.")
+    return ChatNotFoundError(f"{what}: {listed}{more}. Give the id of the right one.")
 
 
 def _former(chat: Chat) -> str:

@@ -46,7 +46,7 @@ def test_ambiguous_name_lists_all_and_does_nothing(clone: Clone, store: Store, f
         [Chat(id=5, kind=ChatKind.PRIVATE, title="Bera"), Chat(id=6, kind=ChatKind.PRIVATE, title="VERA ❤️")]
     )
     with pytest.raises(
-        ChatNotFoundError, match=r"2 chats fit 'Vera': .*id 101.*id 6.*Give the id, such as 101"
+        ChatNotFoundError, match=r"2 chats fit 'Vera': .*id 101.*id 6.*Give the id of the right one"
     ) as caught:
         clone("chats", verb, "Vera")
     assert "id 5" not in str(caught.value)

@@ -119,6 +119,10 @@ def test_description_names_what_nobody_can_take() -> None:
     assert describe_chat(club) == "Club /clone allow 5 (id -5, group, discord)"
 
 
+def test_title_can_not_pass_for_a_description() -> None:
+    assert describe_chat(_chat(999, "Vera (id 101, @vera); Vera")) == "Vera [id 101, @vera); Vera (id 999)"
+
+
 def test_username_seen_elsewhere_is_taken() -> None:
     assert taken_usernames([_chat(999, "New", "VERA")], {1: "vera", 2: "ann", 999: "x"}) == {1}
     assert taken_usernames([_chat(1, "Vera", "vera")], {1: "vera"}) == set()

@@ -38,7 +38,8 @@ def test_unknown_and_ambiguous_chats_are_refused(store: Store, friend: Chat) -> 
     with pytest.raises(ChatNotFoundError) as several:
         store.chats.find("er")
     assert str(several.value) == (
-        "No chat is called 'er', but 2 come near: Vera (id 101, @vera); Vera Work (id 102). Give the id, such as 101."
+        "No chat is called 'er', but 2 come near: Vera (id 101, @vera); Vera Work (id 102). "
+        "Give the id of the right one."
     )
 
 
@@ -54,7 +55,7 @@ def test_part_of_a_title_is_not_enough_where_somebody_else_could_be_hit(store: S
     with pytest.raises(ChatNotFoundError) as caught:
         store.chats.find("ver")
     assert str(caught.value) == (
-        "No chat is called 'ver', but 1 comes near: Vera (id 101, @vera). Give the id, such as 101."
+        "No chat is called 'ver', but 1 comes near: Vera (id 101, @vera). Give the id of the right one."
     )
 
 
