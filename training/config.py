@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from userbot.config.explain import explain, list_fields, suggest
 from userbot.config.former_names import FormerNameWarning
@@ -53,11 +53,15 @@ class DataConfig(BaseModel):
         0.5, ge=0, lt=1, description="When continuing from an adapter: share of samples that it was trained on before"
     )
 
-    @model_validator(mode="after")
-    def _check_patterns(self) -> Self:
-        if self.patterns:
-            check_patterns(CustomPattern(name, pattern) for name, pattern in self.patterns.items())
-        return self
+    @field_validator("patterns")
+    @classmethod
+    def _check_patterns(cls, value: dict[str, str]) -> dict[str, str]:
+        try:
+            check_patterns(CustomPattern(name, pattern) for name, pattern in value.items())
+        except ConfigError as exc:
+            text = str(exc).rstrip(".")
+            raise ValueError(text[0].lower() + text[1:]) from None
+        return value
 
 
 class LoraSettings(BaseModel):

@@ -21,6 +21,7 @@ from userbot.domain.prompt_rules import DEFAULT_RULES
 from userbot.generator import Generator, Prompt
 from userbot.generator.local import LocalGenerator
 from userbot.generator.remote import RemoteGenerator
+from userbot.generator.rules import apply_rules, read_rules
 from userbot.reply.context import build_context, find_burst
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
@@ -199,3 +200,32 @@ async def _ids_of_server(tokenizer: PreTrainedTokenizerFast, prompt: Prompt) -> 
     text = tokenizer.apply_chat_template(server.requests[-1]["messages"], tokenize=False, add_generation_prompt=True)
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     return ids
+
+
+def test_masked_prompt_is_the_one_that_was_trained_on_masked(store: Store, tmp_path: Path) -> None:
+    store.chats.save([Chat(id=101, kind=ChatKind.PRIVATE, title="Vera")])
+    store.chats.record_consent(101, by="Vera")
+    lines = [
+        (CONTACT, "какой пароль от вайфая?"),
+        (OWNER, "hunter22"),
+        (CONTACT, "а номер сантехника?"),
+        (OWNER, "записывай, он просил звонить только вечером: 8 916 123-45-67"),
+        (CONTACT, "мой паспорт 4510 123456, забронируй ромашку"),
+        (OWNER, "уже забронировал, завтра утром пришлю"),
+    ]
+    store.messages.add([bubble(n, text, origin=who, at_s=n * 60) for n, (who, text) in enumerate(lines, start=1)])
+    renderer = Renderer(tokenizers.byte_level(), "chat")
+    config = DataConfig.model_validate({"min_turns": 1, "held_out": 0.01, "patterns": {"flowers": r"ромашк\w+"}})
+    sample = build(store, config, count_tokens=renderer.count).train[-1]
+    encoded = renderer.encode(sample)
+    assert sample.supervised == (False, False, False, True, False, True)
+
+    shelf = make_shelf(tmp_path, a1=config.model_dump(mode="json"))
+    rules = read_rules(shelf, "a1")
+    chat, window = store.chats.get(101), store.messages.window(101, limit=50)[:-1]
+    assert chat is not None
+    context = build_context(chat, window, find_burst(window, handled_id=0), rules=rules)
+    prompt = apply_rules(rules, context.prompt)
+    ids = renderer.prompt(prompt.turns, system=prompt.system)
+    assert ids == list(encoded.ids[: len(ids)]) and len(ids) < len(encoded.ids)
+    assert prompt.turns[-1].bubbles == ("мой паспорт [passport], забронируй [private]",)

@@ -54,3 +54,28 @@ def test_text_without_a_telling_word_costs_next_to_nothing() -> None:
     for _ in range(2_000):
         assert detect(text) == ()
     assert time.perf_counter() - started < 0.5
+
+
+HOSTILE = (
+    "1-",
+    "1 ",
+    "пароль ",
+    "ул ",
+    "5 main st ",
+    "a.",
+    "паспорт ",
+    "код 1 ",
+    "a1",
+    "логин a ",
+    "серия ",
+    "семь ",
+    "@",
+)
+
+
+def test_no_text_takes_long() -> None:
+    detect("token ghp_16C7e42F292c6912E7710c838347Ae178B4a")  # loads the libraries
+    for piece in HOSTILE:
+        started = time.process_time()
+        detect((piece * 4096)[:4095] + "1")
+        assert time.process_time() - started < 0.25, piece

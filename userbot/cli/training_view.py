@@ -129,9 +129,9 @@ def describe_data(event: DataCounted) -> str:
         "supervised tokens": event.supervised_tokens,
         "held-out turns": event.held_out_turns,
     }
-    if event.masked:
-        counts["masked"] = sum(event.masked.values())
-    return "  ".join(f"{name}: {count:,}" for name, count in counts.items())
+    line = "  ".join(f"{name}: {count:,}" for name, count in counts.items())
+    kinds = ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in event.masked.items())
+    return f"{line}  masked: {kinds}" if kinds else line
 
 
 def describe_evaluation(event: Evaluated) -> str:

@@ -132,3 +132,8 @@ def test_of_a_setting_under_both_names_todays_counts() -> None:
         ),
     )
     assert rename_former(renamed) == (renamed, ())
+
+
+def test_own_pattern_that_cannot_be_used_is_refused_by_its_name() -> None:
+    with pytest.raises(ConfigError, match=r"data\.patterns.*the pattern pets is no regular expression"):
+        make_config("default", {"data.patterns": {"pets": "("}})

@@ -7,6 +7,7 @@ loaded, nothing is downloaded, and a message without a digit or a telling word c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
@@ -46,6 +47,8 @@ _TELLING = (
 )  # fmt: skip
 """What a text without a digit must hold to be looked at: each private value has a digit or stands with such a word."""
 
+_DIGIT = re.compile(r"\d")
+_LATIN = re.compile(r"[a-z]{3,8}(?![a-z])")
 _SEED_WORDS = 11
 """Spaces in the shortest seed phrase, which may stand without a telling word."""
 
@@ -96,19 +99,25 @@ def detect_in_thread(bubbles: Iterable[str], patterns: Sequence[CustomPattern] =
 
 
 def is_worth_a_look(text: str) -> bool:
-    """Return whether a text may hold a private value at all, or ask for one; a few microseconds."""
+    """Return whether a text may hold a private value at all; a few microseconds."""
     return _is_worth_a_look(text.lower())
 
 
 def names_a_value(text: str) -> bool:
     """Return whether a text has a word after which a value without a digit may stand, such as `password`."""
-    low = text.lower()
-    return any(word in low for word in _TELLING)
+    return _is_telling(text.lower())
+
+
+def _is_telling(low: str) -> bool:
+    for word in _TELLING:  # noqa: SIM110 - twice as quick as any()
+        if word in low:
+            return True
+    return False
 
 
 def _is_worth_a_look(low: str) -> bool:
-    if any(map(str.isdigit, low)) or any(word in low for word in _TELLING):
+    if _DIGIT.search(low) is not None or _is_telling(low):
         return True
     if low.count(" ") + low.count("\n") < _SEED_WORDS:
         return False
-    return sum("a" <= char <= "z" for char in low) > 3 * _SEED_WORDS
+    return len(_LATIN.findall(low)) > _SEED_WORDS

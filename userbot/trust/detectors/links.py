@@ -9,16 +9,17 @@ from userbot.domain.placeholders import Masked
 from userbot.trust.detectors.finding import Finding, Source
 
 _EMAIL = re.compile(
-    r"(?<![\w.+%-])[\w.+%-]+ ?@ ?(?:[\w-]+\.)+(?:[a-z]{2,}|рф|рус|укр|бел)\b"
+    r"(?<![\w.+%-])[\w.+%-]{1,64} ?@ ?(?:[\w-]+\.)+(?:[a-z]{2,}|рф|рус|укр|бел)\b"
     # Written so that a robot does not read it.
-    r"|(?<![\w.])[a-z0-9][\w+-]*(?:(?:\.| dot | ?\[dot\] ?| ?\(dot\) ?)[\w+-]+)*\s?(?:\(at\)|\[at\]|\{at\}"
+    r"|(?<![\w.+-])[a-z0-9][\w+-]{0,40}(?:(?:\.| dot | ?\[dot\] ?| ?\(dot\) ?)[\w+-]+)*\s?(?:\(at\)|\[at\]|\{at\}"
     r"| at |\(собака\)| ?собака |\(dog\)|\[собака\])\s?[a-z0-9-]+"
     r"(?: ?\. ?| dot | ?[(\[{]dot[)\]}] ?| точка )(?:[a-z]+(?:\.| dot | точка ))?"
     r"(?:com|ru|org|net|io|me|ua|by|kz|de|uk|co|edu|ру|ком|нет)\b"
-    r"|(?<![\w.])[a-zа-я0-9][\w.+-]* собака (?:[a-z0-9-]+|мейл|майл|мэйл|джимейл|гмейл|жмейл|яндекс|рамблер|бк|лист)"
+    r"|(?<![\w.+-])[a-zа-я0-9][\w.+-]{0,40} собака (?:[a-z0-9-]+|мейл|майл|мэйл|джимейл|гмейл|жмейл|яндекс"
+    r"|рамблер|бк|лист)"
     r"(?: ?точка ?|\.| )(?:ру|ком|com|ru|net)\b"
 )
-_NO_SPACE_NEEDED = re.compile(r"(?<![\w.+%-])[\w.+%-]+@(?:gmail|mail|yandex|ya|icloud|outlook|bk|list|inbox)\b")
+_NO_SPACE_NEEDED = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:gmail|mail|yandex|ya|icloud|outlook|bk|list|inbox)\b")
 
 _URL = re.compile(
     r"(?<![\w@])(?:[a-z][a-z0-9+.-]{1,20}://|www\.)[^\s<>\"«»]+|(?<![\w@./])"
@@ -61,11 +62,14 @@ _OPEN_TO_ALL = re.compile(
     r"youtu\.?be|instagram\.com|tiktok\.com|twitter\.com|x\.com/|ozon\.|wildberries\.|aliexpress|avito\."
     r"|spotify|wikipedia"
 )
+_AT = ("@", "собака", " at ", "(at", "[at", "{at", "(dog")
 _TRAILING = ".,!?)];:'"
 
 
 def find_emails(source: Source) -> Iterator[Finding]:
     """Yield addresses of mail, also spelled with words for their signs."""
+    if not any(sign in source.low for sign in _AT):
+        return
     for pattern in (_EMAIL, _NO_SPACE_NEEDED):
         for match in pattern.finditer(source.low):
             yield Finding(*match.span(), Masked.EMAIL)

@@ -60,7 +60,9 @@ def test_the_data_is_counted_in_a_line() -> None:
     assert describe_data(event) == (
         "samples: 9  turns: 1,400  tokens: 70,000  supervised tokens: 30,000  held-out turns: 4"
     )
-    assert describe_data(replace(event, masked={"phone": 2, "card": 1})).endswith("held-out turns: 4  masked: 3")
+    assert describe_data(replace(event, masked={"phone": 2, "birth_date": 1})).endswith(
+        "  masked: phone 2, birth date 1"
+    )
 
 
 @pytest.mark.parametrize(
