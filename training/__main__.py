@@ -23,7 +23,9 @@ from training.events import Failed
 from training.progress import JsonLines, Progress
 from training.run.pipeline import resume, train
 from userbot.config.former_names import FormerNameWarning
-from userbot.config.settings import Settings, load_settings
+from userbot.config.privacy import protect_home
+from userbot.config.process import harden_process
+from userbot.config.settings import Settings, find_home, load_settings
 from userbot.domain.errors import CloneError, ConfigError, ExitCode
 from userbot.store import Store
 from userbot.store.adapters import Manifest
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    harden_process()
     given = _parse(arguments)
     progress = JsonLines(sys.stdout)
     stop = threading.Event()
@@ -110,6 +113,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 
 def _run(given: argparse.Namespace, progress: Progress, stop: threading.Event) -> Manifest:
+    protect_home(find_home(given.home))
     settings = load_settings(given.home)
     paths = settings.paths
     if given.resume:

@@ -96,8 +96,8 @@ async def test_adapter_that_is_activated_is_loaded_while_running(stage: DaemonSt
     generator = ScriptedGenerator()
     shelf = AdapterShelf(stage.settings.paths.adapters)
     async with stage.daemon(generator):
-        with shelf.write(Manifest(id="a2", base="tiny", created_at="2026-01-05T12:00:00+00:00")):
-            pass
+        with shelf.write(Manifest(id="a2", base="tiny", created_at="2026-01-05T12:00:00+00:00")) as folder:
+            (folder / "adapter_model.safetensors").touch()
         shelf.activate("a2")
         await wait_until(lambda: generator.adapter_id == "a2")
         await stage.server.send(stage.vera, stage.owner, "hi")

@@ -57,8 +57,8 @@ async def test_activating_under_load_drops_and_mixes_nothing(tmp_path: Path) -> 
             stage.allow(friend)
         shelf = AdapterShelf(stage.settings.paths.adapters)
         for name in ("a1", "a2"):
-            with shelf.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00")):
-                pass
+            with shelf.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00")) as folder:
+                (folder / "adapter_model.safetensors").touch()
         shelf.activate("a1")
         model = LabellingModel()
         generator = LocalGenerator(model, shelf=shelf, adapter_id="a1")

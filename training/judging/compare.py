@@ -30,6 +30,8 @@ from training.model.base import load_tokenizer, resolve_base
 from training.progress import JsonLines, Progress
 from training.serving.clone_model import CloneModel, EngineLimits, ReplyPrompt
 from userbot.config.home import HomePaths
+from userbot.config.privacy import protect_home
+from userbot.config.process import harden_process
 from userbot.domain.errors import CloneError, ExitCode, TooLittleDataError
 from userbot.domain.messages import Turn
 from userbot.domain.sampling import Sampling
@@ -263,9 +265,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, required=True, help="folder of the database and the adapters")
     parser.add_argument("--candidate", required=True, metavar="ID", help="the new adapter")
     parser.add_argument("--current", metavar="ID", help="the active adapter; without it, the bare base")
+    harden_process()
     given = parser.parse_args(arguments)
     progress = JsonLines(sys.stdout)
     try:
+        protect_home(given.home)
         paths = HomePaths(given.home)
         with Store.open(paths.database) as store:
             verdict = compare_adapters(store, paths, candidate=given.candidate, active=given.current, progress=progress)

@@ -118,5 +118,3 @@ def _put_in_place(draft: Path, folder: Path) -> None:
     except OSError:
         if not _is_whole(folder):
             raise
-        return
-    folder.chmod(0o755)  # mkdtemp made it private, and its weights are public

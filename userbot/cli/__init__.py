@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from userbot.cli import chat, data, dataset, demo, model, service, setup
 from userbot.cli.screen import Session, errors
+from userbot.config.process import harden_process
 from userbot.domain.errors import CloneError, ExitCode
 
 app = typer.Typer(
@@ -60,6 +61,7 @@ def main() -> None:
     Raises:
         SystemExit: Always, with the exit code; see `userbot.domain.errors.ExitCode`.
     """
+    harden_process()
     # Threads of torch that spin while they wait would slow each other down, and all other work of the machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Commands report errors themselves; the daemon sets up a log of its own.

@@ -14,7 +14,8 @@ from rich.panel import Panel
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.segment import Segment
 
-from userbot.config.settings import Settings, load_settings
+from userbot.config.privacy import protect_home
+from userbot.config.settings import Settings, find_home, load_settings
 from userbot.store import Store
 from userbot.store.facts import TERMS_SHOWN
 
@@ -59,14 +60,19 @@ class Session:
 
     @property
     def settings(self) -> Settings:
-        """Return the settings, reading them on first use; former names of settings are noted on standard error.
+        """Return the settings, reading them on first use, from a home folder that is private by then.
+
+        What was mended there, and former names of settings, are noted on standard error.
 
         Raises:
-            ConfigError: A value is wrong.
+            ConfigError: A value is wrong, or others can change the home folder.
         """
         if self._settings is None:
+            notes = protect_home(find_home(self._home))
             self._settings = load_settings(self._home)
-            for note in self._settings.notes:
+            if self._settings.home != find_home(self._home):  # its `.env` names another
+                notes += protect_home(self._settings.home)
+            for note in (*notes, *self._settings.notes):
                 errors.print(f"[yellow]Note:[/] {escape(note)}")
         return self._settings
 

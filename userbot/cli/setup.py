@@ -144,7 +144,7 @@ def _examine(session: Session) -> list[tuple[str, bool, str]]:
         settings = session.settings
     except CloneError as exc:
         return [*checks, ("settings", False, str(exc))]
-    checks.append(("home", True, str(settings.home)))
+    checks.append(("home", True, f"{settings.home}, yours alone"))
     telegram = settings.telegram
     has_key = telegram.api_id is not None and telegram.api_hash is not None
     checks.append(("api key", has_key, "set" if has_key else f"missing; get one at {APPS}, then: clone init"))

@@ -177,6 +177,12 @@ class ScheduleSettings(BaseModel):
 class TrustSettings(BaseModel):
     """What keeps secrets apart, and what a contact may ask for."""
 
+    plain_http_in_lan: bool = Field(
+        False,
+        description="Let prompts and the key go unencrypted, by http, to a model server with a private address, where "
+        "whoever shares the network can read them",
+    )
+
 
 class HealthSettings(BaseModel):
     """Health endpoint of the daemon, on the loopback interface only."""
@@ -208,7 +214,7 @@ class Settings(BaseSettings):
     reply: ReplySettings = ReplySettings()  # type: ignore[call-arg]  # every field has a default
     generator: GeneratorSettings = GeneratorSettings()  # type: ignore[call-arg]  # every field has a default
     schedule: ScheduleSettings = ScheduleSettings()  # type: ignore[call-arg]  # every field has a default
-    trust: TrustSettings = TrustSettings()
+    trust: TrustSettings = TrustSettings()  # type: ignore[call-arg]  # every field has a default
     health: HealthSettings = HealthSettings()  # type: ignore[call-arg]  # every field has a default
 
     @field_validator("home")
@@ -234,6 +240,11 @@ class Settings(BaseSettings):
         return accept_former_names(values, FORMER_NAMES) if isinstance(values, dict) else values
 
 
+def find_home(home: Path | None = None) -> Path:
+    """Return the home folder whose `.env` is read: the one given, else that of `CLONE_HOME`, else the default."""
+    return (home or Path(os.environ.get("CLONE_HOME") or DEFAULT_HOME)).expanduser().absolute()
+
+
 def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
     """Read the settings.
 
@@ -247,7 +258,7 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
     Raises:
         ConfigError: A value is wrong; the text names the variable, never the value of a secret.
     """
-    paths = HomePaths((home or Path(os.environ.get("CLONE_HOME") or DEFAULT_HOME)).expanduser())
+    paths = HomePaths(find_home(home))
     if home is not None:
         overrides["home"] = home
     try:

@@ -9,6 +9,7 @@ from functools import partial
 from userbot.config.settings import ReplySettings, Settings
 from userbot.domain.sampling import Sampling
 from userbot.generator import Generator
+from userbot.generator.address import check_address
 from userbot.generator.failover import FailoverGenerator
 from userbot.generator.llama_cpp import LlamaCppGenerator, is_quicker
 from userbot.generator.local import LocalGenerator
@@ -39,6 +40,7 @@ async def load_generator(settings: Settings, shelf: AdapterShelf) -> Generator:
 
     Raises:
         AdapterError: The active adapter can't be used.
+        ConfigError: The address of a model server can't be used.
         MissingExtraError: The packages for local models are not installed.
     """
     if settings.generator.kind == "remote" or settings.schedule.gpu_free_mb is None:
@@ -80,9 +82,16 @@ async def _load(settings: Settings, shelf: AdapterShelf) -> Generator:
 
 
 def _connect(settings: Settings, shelf: AdapterShelf, adapter_id: str | None) -> Generator:
-    """Return a generator for the remote servers; none of them is asked for anything yet."""
+    """Return a generator for the remote servers; none of them is asked for anything yet.
+
+    Raises:
+        ConfigError: What is sent to one of them could be read on its way.
+    """
     chosen = settings.generator
     urls = (chosen.url, *chosen.fallback_urls)
+    hosts = [check_address(url, plain_http_in_lan=settings.trust.plain_http_in_lan) for url in urls]
+    for host in dict.fromkeys(host for host in hosts if host is not None):
+        log.warning("the words of answered chats leave this machine: prompts go to the model server %s", host)
     servers = [
         RemoteGenerator(
             url=url,

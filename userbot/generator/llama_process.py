@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from userbot.config.process import harden_process
+
 HOST = "127.0.0.1"
 
 
@@ -42,6 +44,7 @@ class LlamaConfig:
 
 def main() -> int:
     """Serve until standard input ends; return the exit code."""
+    harden_process()
     config = LlamaConfig(**json.loads(sys.stdin.readline()))
     try:
         server = _start(config)

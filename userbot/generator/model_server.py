@@ -25,7 +25,7 @@ NO_ENDPOINT_STATUS = frozenset({404, 405, 501})
 SERVER_ERROR = 500
 UNAVAILABLE_STATUS = frozenset({408, 425, 429, SERVER_ERROR, 502, 503, 504})
 
-_LOGIN = re.compile(r"(?<=//)[^/@]*@")
+_LOGIN = re.compile(r"(?<=//)[^/?#]*@")
 _VERSION = re.compile(r"/v\d+$")
 
 
@@ -71,7 +71,13 @@ class ModelServer:
         self._tries = tries
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._client = httpx.AsyncClient(
-            headers=headers, timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S), transport=transport
+            headers=headers,
+            timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
+            transport=transport,
+            # A redirect would carry the prompt to where nobody allowed it.
+            follow_redirects=False,
+            # HTTP_PROXY and its like: through a proxy https stays sealed, while http, here loopback, would be read.
+            trust_env=self.url.lower().startswith("https:"),
         )
 
     @property

@@ -20,13 +20,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from hashlib import file_digest
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from userbot.domain.errors import AdapterDamagedError, BaseMismatchError, NoAdapterError
 
 MANIFEST = "manifest.json"
 ACTIVE = "current.json"  # the name that older versions gave it
+
+RUNS_CODE = frozenset({".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pt2", ".pth", ".py", ".so"})
+"""Endings of files that are pickles, as torch writes them, or programs. Our adapters have none."""
 
 REMEMBERED = 20
 """Earlier adapters that the pointer remembers, for rolling back."""
@@ -133,15 +136,23 @@ class AdapterShelf:
 
         Raises:
             NoAdapterError: There is none of that id.
-            AdapterDamagedError: A file is missing or differs.
+            AdapterDamagedError: A file is missing or differs, or is none that an adapter of ours has: outside its
+                folder, not in the manifest, or in a form that runs code when it is loaded.
         """
-        manifest = self.get(adapter_id)
+        manifest, folder = self.get(adapter_id), self.folder / adapter_id
+        if folder.is_symlink():
+            raise _refuse(folder, "is a link to another place")
+        if not isinstance(manifest.files, Mapping) or not manifest.files:
+            raise _refuse(folder / MANIFEST, "lists no files, so nothing tells whether the weights are whole")
         for name, expected in manifest.files.items():
-            path = self.folder / adapter_id / name
-            if not path.is_file() or _digest(path) != expected:
-                raise AdapterDamagedError(
-                    f"{path} is missing or damaged. Take another adapter with `clone adapters use ID`, or train again."
-                )
+            path = folder / name
+            _check_name(folder, name)
+            if path.is_symlink() or not path.is_file() or _digest(path) != expected:
+                raise _refuse(path, "is missing or damaged")
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            if name != MANIFEST and name not in manifest.files and (path.is_symlink() or not path.is_dir()):
+                raise _refuse(path, "is not listed in the adapter's manifest, so it was added later")
         return manifest
 
     def active(self) -> Manifest | None:
@@ -261,6 +272,21 @@ def write_json(path: Path, value: Any) -> None:
         os.fsync(file.fileno())
     draft.chmod(0o600)
     draft.replace(path)
+
+
+def _check_name(folder: Path, name: str) -> None:
+    """Refuse a listed name that leads out of the folder, or a file that can run code when it is loaded."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or not path.parts or ".." in path.parts or "\\" in name or name != path.as_posix():
+        raise _refuse(folder / MANIFEST, f"lists {name!r}, which is no file inside its folder")
+    if any((folder / parent).is_symlink() for parent in path.parents):
+        raise _refuse(folder / MANIFEST, f"lists {name!r}, which lies behind a link")
+    if path.suffix.lower() in RUNS_CODE:
+        raise _refuse(folder / name, "is in a form that can run code when it is loaded; weights are .safetensors")
+
+
+def _refuse(path: Path, why: str) -> AdapterDamagedError:
+    return AdapterDamagedError(f"{path} {why}. Take another adapter with `clone adapters use ID`, or train again.")
 
 
 def _read(path: Path) -> Manifest:

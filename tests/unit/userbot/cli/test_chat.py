@@ -21,8 +21,8 @@ from userbot.store.adapters import AdapterShelf, Manifest
 def generator(home: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedGenerator:
     """A generator of scripted replies in place of the model, with an active adapter."""
     shelf = AdapterShelf(load_settings(home).paths.adapters)
-    with shelf.write(Manifest(id="a1", base="tiny", created_at="2026-01-05T12:00:00+00:00")):
-        pass
+    with shelf.write(Manifest(id="a1", base="tiny", created_at="2026-01-05T12:00:00+00:00")) as folder:
+        (folder / "adapter_model.safetensors").touch()
     shelf.activate("a1")
     scripted = ScriptedGenerator()
 

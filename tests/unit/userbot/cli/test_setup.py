@@ -24,11 +24,15 @@ def test_doctor_names_what_is_missing_and_how_to_repair_it(clone: Clone, home: P
     lines = {line[4:].split(":")[0]: line for line in out.splitlines()}
     assert clone.code == 1
     assert lines["api key"].startswith("no") and "clone init" in lines["api key"]
-    assert lines["session"].endswith(f"Repair: chmod 600 {home / 'telegram.session'}")
+    assert (lines["session"], stat.S_IMODE((home / "telegram.session").stat().st_mode)) == (
+        "ok  session: private",
+        0o600,
+    )
     assert lines["adapter"] == "no  adapter: none; `clone train` makes one"
     assert lines["database"] == "ok  database: private"
     assert lines["allow-list"] == "ok  allow-list: empty, so nobody is answered"
-    assert clone.err == "3 problems to repair.\n"
+    assert "Mended, so that only you have it:" in " ".join(clone.err.split())
+    assert clone.err.endswith("2 problems to repair.\n")
 
 
 def test_doctor_names_chats_whose_messages_have_no_order(clone: Clone, store: Store) -> None:
@@ -69,3 +73,13 @@ def test_wrong_setting_is_not_saved(home: Path) -> None:
     with pytest.raises(ConfigError, match="is not a span of hours"):
         save_settings(path, {"CLONE_REPLY__QUIET_HOURS": "at night"}, home=home)
     assert str(load_settings(home).reply.quiet_hours) == "23:00-08:00"
+
+
+def test_doctor_shows_a_home_that_others_can_exchange(clone: Clone, home: Path) -> None:
+    home.mkdir()
+    home.parent.chmod(0o770)
+    assert (
+        f"can be written by others (770), who could put another one in its place. Repair: chmod g-w {home.parent}"
+        in (clone("doctor"))
+    )
+    assert clone.code == 1

@@ -34,8 +34,8 @@ async def test_adapters_are_listed_and_rolled_back(context: CommandContext, daem
 
 async def test_rolled_back_adapter_that_can_not_be_loaded_is_told(context: CommandContext, daemon: FakeDaemon) -> None:
     for name in ("a1", "a2"):
-        with context.shelf.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00")):
-            pass
+        with context.shelf.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00")) as folder:
+            (folder / "adapter_model.safetensors").touch()
         context.shelf.activate(name)
     daemon.loaded = "a2"
     assert await answer_command("rollback", "", context) == (

@@ -29,8 +29,8 @@ class RefusingGenerator(ScriptedGenerator):
 
 
 def _activate(shelf: AdapterShelf, adapter_id: str) -> None:
-    with shelf.write(Manifest(id=adapter_id, base="tiny", created_at="2026-01-05T12:00:00+00:00")):
-        pass
+    with shelf.write(Manifest(id=adapter_id, base="tiny", created_at="2026-01-05T12:00:00+00:00")) as folder:
+        (folder / "adapter_model.safetensors").touch()
     shelf.activate(adapter_id)
 
 

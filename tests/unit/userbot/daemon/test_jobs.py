@@ -58,8 +58,8 @@ async def test_prune_deletes_old_adapters_with_their_reports_and_runs(
     settings = load_settings(home, schedule={"keep_last": 1})
     shelf, paths = AdapterShelf(settings.paths.adapters), settings.paths
     for name in ("a1", "a2", "a3", "a4"):
-        with shelf.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00")):
-            pass
+        with shelf.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00")) as folder:
+            (folder / "adapter_model.safetensors").touch()
         paths.report(name).folder.mkdir(parents=True)
     shelf.activate("a4")
     with caplog.at_level("INFO", "userbot.daemon"):

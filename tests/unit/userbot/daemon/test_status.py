@@ -50,8 +50,8 @@ def test_pause_that_is_over_is_not_told(store: Store, shelf: AdapterShelf, frien
 
 
 def test_active_adapter_is_named_and_a_damaged_pointer_hides_nothing_else(store: Store, shelf: AdapterShelf) -> None:
-    with shelf.write(Manifest(id="a1", base="tiny", created_at="2026-01-05T12:00:00+00:00")):
-        pass
+    with shelf.write(Manifest(id="a1", base="tiny", created_at="2026-01-05T12:00:00+00:00")) as folder:
+        (folder / "adapter_model.safetensors").touch()
     shelf.activate("a1")
     assert "Adapter: a1" in read_status(store, shelf).to_text()
     (shelf.folder / "current.json").write_text("{")

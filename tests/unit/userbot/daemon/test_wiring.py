@@ -13,7 +13,7 @@ from fake_openai import FakeOpenAI
 
 from userbot.config.settings import ReplySettings, Settings
 from userbot.daemon.wiring import load_generator, make_reply_config, make_sampling, make_telegram_options
-from userbot.domain.errors import AdapterDamagedError
+from userbot.domain.errors import AdapterDamagedError, ConfigError
 from userbot.domain.hours import Hours
 from userbot.domain.messages import Turn
 from userbot.generator import Prompt
@@ -133,3 +133,21 @@ def test_telegram_is_reached_as_the_settings_say(tmp_path: Path) -> None:
     options = make_telegram_options(settings)
     assert (options.session, options.api_id, options.api_hash) == (settings.paths.session, 7, "secret")
     assert (options.proxy, options.endpoint_file) == ("socks5://127.0.0.1:9", None)
+
+
+@pytest.mark.parametrize("field", ["url", "fallback_urls"])
+async def test_prompts_go_to_no_other_machine_unsealed(tmp_path: Path, field: str) -> None:
+    settings = _settings(tmp_path, generator={"kind": "remote", field: "http://192.168.1.7/v1", "bare_base": True})
+    with pytest.raises(ConfigError, match="everyone on the way could read your chats and the key"):
+        await load_generator(settings, AdapterShelf(settings.paths.adapters))
+    trusting = settings.model_copy(update={"trust": settings.trust.model_copy(update={"plain_http_in_lan": True})})
+    await (await load_generator(trusting, AdapterShelf(settings.paths.adapters))).close()
+
+
+async def test_host_that_gets_the_words_is_named_once_a_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    urls = "https://vera:pass@models.example/v1 https://models.example:8443/v1"
+    settings = _settings(tmp_path, generator={"kind": "remote", "fallback_urls": urls})
+    await (await load_generator(settings, AdapterShelf(settings.paths.adapters))).close()
+    assert caplog.messages == [
+        "the words of answered chats leave this machine: prompts go to the model server models.example"
+    ]

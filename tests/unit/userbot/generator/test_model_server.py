@@ -90,3 +90,19 @@ async def test_server_that_is_not_there_is_unreachable() -> None:
     with pytest.raises(GeneratorUnavailableError, match="is unreachable"):
         await server.list_models()
     await server.close()
+
+
+async def test_proxy_of_the_environment_sees_no_prompt_for_this_machine(
+    fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    server = ModelServer(fake.url, tries=1)
+    assert (await server.ask("chat/completions", BODY)).text == "yes"
+    await server.close()
+
+
+def test_login_is_not_shown_whatever_it_holds() -> None:
+    assert ModelServer("https://vera:p@ss@h:1/v1").shown_url == "https://h:1/v1"

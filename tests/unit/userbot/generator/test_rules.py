@@ -30,15 +30,15 @@ def test_rules_are_the_ones_in_the_manifest(tmp_path: Path) -> None:
 def test_names_are_those_of_the_time_when_the_samples_were_written(tmp_path: Path, told: str) -> None:
     shelf = AdapterShelf(tmp_path)
     data = {"names_at": told}
-    with shelf.write(Manifest(id="a1", base="tiny", created_at="2026-01-05T12:00:00+00:00", data=data)):
-        pass
+    with shelf.write(Manifest(id="a1", base="tiny", created_at="2026-01-05T12:00:00+00:00", data=data)) as folder:
+        (folder / "adapter_model.safetensors").touch()
     assert read_rules(shelf, "a1").names_at == datetime(2026, 1, 4, 9, tzinfo=UTC)
 
 
 def test_manifest_without_a_time_means_the_names_of_now(tmp_path: Path) -> None:
     shelf = AdapterShelf(tmp_path)
-    with shelf.write(Manifest(id="a1", base="tiny", created_at="")):
-        pass
+    with shelf.write(Manifest(id="a1", base="tiny", created_at="")) as folder:
+        (folder / "adapter_model.safetensors").touch()
     assert read_rules(shelf, "a1").names_at is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -143,3 +144,61 @@ def test_adapter_of_another_base_is_refused_with_its_base(shelf: AdapterShelf) -
     assert str(caught.value) == (
         "The adapter one was trained on tiny, not on mistralai/x. Choose its base, CLONE_BASE=tiny, or train again."
     )
+
+
+def _rewrite(shelf: AdapterShelf, name: str, **files: str) -> None:
+    path = shelf.path(name) / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), "files": files}), "utf-8")
+
+
+def _sum(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_manifest_that_lists_no_files_is_refused(shelf: AdapterShelf) -> None:
+    _make(shelf, "one")
+    _rewrite(shelf, "one")
+    with pytest.raises(AdapterDamagedError, match="lists no files, so nothing tells whether the weights are whole"):
+        shelf.activate("one")
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.safetensors", "{outside}", "a/../../outside.safetensors", "./x", "a//x", "."]
+)
+def test_listed_file_outside_the_folder_is_refused(shelf: AdapterShelf, tmp_path: Path, name: str) -> None:
+    _make(shelf, "one")
+    outside = shelf.folder / "outside.safetensors"
+    outside.write_bytes(b"w")
+    _rewrite(shelf, "one", **{name.format(outside=outside): _sum(b"w")})
+    with pytest.raises(AdapterDamagedError, match="which is no file inside its folder"):
+        shelf.verify("one")
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "adapter_model.pt", "x.PTH", "x.pkl", "modeling.py", "x.ckpt"])
+def test_weights_that_can_run_code_are_refused_though_they_are_listed(shelf: AdapterShelf, name: str) -> None:
+    _make(shelf, "one")
+    (shelf.path("one") / name).write_bytes(b"w")
+    _rewrite(shelf, "one", **{"adapter_model.safetensors": _sum(b"one"), name: _sum(b"w")})
+    with pytest.raises(AdapterDamagedError, match="in a form that can run code when it is loaded"):
+        shelf.verify("one")
+
+
+@pytest.mark.parametrize("name", ["extra.safetensors", "adapter_model.bin", "sub/extra.safetensors", ".hidden"])
+def test_file_that_was_added_later_is_refused(shelf: AdapterShelf, name: str) -> None:
+    _make(shelf, "one")
+    (shelf.path("one") / name).parent.mkdir(exist_ok=True)
+    (shelf.path("one") / name).write_bytes(b"w")
+    with pytest.raises(AdapterDamagedError, match="is not listed in the adapter's manifest, so it was added later"):
+        shelf.verify("one")
+
+
+def test_link_in_place_of_weights_or_of_the_folder_is_refused(shelf: AdapterShelf) -> None:
+    _make(shelf, "one")
+    weights = shelf.path("one") / "adapter_model.safetensors"
+    weights.rename(shelf.folder / "elsewhere")
+    weights.symlink_to(shelf.folder / "elsewhere")
+    with pytest.raises(AdapterDamagedError, match="is missing or damaged"):
+        shelf.verify("one")
+    (shelf.folder / "two").symlink_to(shelf.path("one"))
+    with pytest.raises(AdapterDamagedError, match="is a link to another place"):
+        shelf.verify("two")
