@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 LINES = [
@@ -45,6 +45,20 @@ DATED = (
 ENDLESS = (
     "{% for m in messages %}{{ '### Human: ' if m['role'] == 'user' else '### Assistant: ' }}{{ m['content'] }}\n"
     "{% endfor %}{% if add_generation_prompt %}### Assistant:{% endif %}"
+)
+VICUNA = (
+    "{% for m in messages %}{% if m['role'] == 'user' %}USER: {{ m['content'] }}{% else %}"
+    " ASSISTANT: {{ m['content'] }}{{ eos_token }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %} ASSISTANT:{% endif %}"
+)
+ALPACA = (
+    "{% for m in messages %}{{ '### Instruction:\n' if m['role'] == 'user' else '### Response:\n' }}{{ m['content'] }}"
+    "{{ '\n\n' if m['role'] == 'user' else eos_token + '\n\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}### Response:\n{% endif %}"
+)
+WORDS_ONLY = (
+    "{% for m in messages %}{{ '\nguest\n' if m['role'] == 'user' else '\nhost\n' }}{{ m['content'] }}"
+    "{% endfor %}{% if add_generation_prompt %}\nhost\n{% endif %}"
 )
 REFUSING = "{{ raise_exception('one message only') }}"
 POSITIONAL = "{% for m in messages %}{% if loop.last %}<|im_start|>{% endif %}{{ m['content'] }}<|im_end|>{% endfor %}"
@@ -138,6 +152,23 @@ def unigram(template: str | None = None) -> PreTrainedTokenizerFast:
 
 
 @cache
+def stripping(template: str | None = CHATML) -> PreTrainedTokenizerFast:
+    """Make a tokenizer that drops accents, format characters and case, and matches added tokens after that."""
+    tokenizer = Tokenizer.from_str(byte_level(None).backend_tokenizer.to_str())
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.NFKD(),
+            normalizers.StripAccents(),
+            normalizers.Lowercase(),
+            *(normalizers.Replace(one, "") for one in "\u200b\u2060"),
+        ]
+    )
+    wrapped = wrap(tokenizer, template)
+    wrapped.add_tokens([AddedToken(text, normalized=True) for text in ("<tool_call>", "<|USER|>", "gpt4o")])
+    return wrapped
+
+
+@cache
 def greedy_border() -> PreTrainedTokenizerFast:
     """Make a tokenizer that joins the colon of a role mark with the space after it into one token."""
     letters = sorted(set("\n:User Cloneabc…") | {"<unk>"})
@@ -173,6 +204,11 @@ def shelf() -> dict[str, PreTrainedTokenizerFast]:
         "byte-level, thinking": byte_level(THINKING),
         "byte-level, dated": byte_level(DATED),
         "byte-level, no end token": byte_level(ENDLESS),
+        "byte-level, Vicuna": byte_level(VICUNA),
+        "byte-level, Alpaca": byte_level(ALPACA),
+        "byte-level, no end token, words only": byte_level(WORDS_ONLY),
+        "stripping, ChatML": stripping(),
+        "stripping, Vicuna": stripping(VICUNA),
         "byte-level, prefix space, text": byte_level(None, prefix_space=True),
         "sentencepiece, Mistral": sentence_piece(),
         "sentencepiece, Mistral, always": sentence_piece(scheme="always"),

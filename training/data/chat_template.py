@@ -8,6 +8,7 @@ after it: in training the model sees before a turn exactly what it sees when it 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +108,27 @@ def read_template_parts(tokenizer: Any, specials: re.Pattern[str]) -> TemplatePa
     return TemplateParts(
         head="", opening=opening, to_owner=generation, lead=lead, end=end, end_token=end_token, to_contact=to_contact
     )
+
+
+def list_frame(parts: TemplateParts, tokens: Sequence[str]) -> list[str]:
+    """Return the plain text that stands around turns, by lines: what would forge a turn if somebody wrote it.
+
+    Args:
+        parts: The parts around turns.
+        tokens: Texts of the tokenizer's added tokens, which nobody can write and which are none of it.
+
+    Returns:
+        Literals such as `### Human:`, without blanks around them. Words beside an added token are left out, such as the
+        `user` of `<|im_start|>user`: without the token they are ordinary words.
+    """
+    added = re.compile("|".join(re.escape(t) for t in sorted(tokens, key=len, reverse=True) if t.strip()) or r"(?!)")
+    literals: dict[str, None] = {}
+    for part in (parts.opening, parts.to_owner, parts.lead, parts.end, parts.to_contact, parts.owner_first or ""):
+        has_token = added.search(part) is not None
+        for line in (line.strip() for stretch in added.split(part) for line in stretch.splitlines()):
+            if line and (not has_token or re.search(r"[^\w\s]", line)):
+                literals[line] = None
+    return list(literals)
 
 
 def _cut(tokenizer: Any, turns: int) -> list[str]:

@@ -13,24 +13,32 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from training.data.chat_template import TemplateParts, make_text_parts, read_template_parts
+from training.data.chat_template import TemplateParts, list_frame, make_text_parts, read_template_parts
 from training.data.tokens import Encoded
 from userbot.domain.dialogue import Side, end_with_contact, open_with_contact, write_sides
 from userbot.domain.errors import ConfigError
+from userbot.domain.marks import MarkBreaker
 from userbot.domain.messages import Turn
-from userbot.domain.text import OPENING, ROLE_MARKS, break_at, break_role_marks, split_bubbles
+from userbot.domain.text import JOINER, OPENING, ROLE_MARKS, split_bubbles
 
 if TYPE_CHECKING:
     from training.data.samples import Sample
 
 _MARK_LINE = re.compile(rf"(?:^|\n)\s*(?:{'|'.join(mark[:-1] for mark in ROLE_MARKS)})\s*:")
 
+_BREAKERS = (JOINER, "\u200b", "\u00b7", "'")
+"""What breaks a mark, the best first; the later ones can be seen."""
+
+_ROUNDS = 3
+"""A normaliser may make one mark of the pieces of another, but not for ever."""
+
 
 class Renderer:
     """Turns conversations into token ids, for one tokenizer.
 
-    Text that looks like one of the tokenizer's special tokens, or like a role mark in the text format, is broken by an
-    invisible character, so that nobody can forge somebody else's turn in the prompt.
+    Text that looks like one of the tokenizer's added tokens, like what the template writes around turns, or like a
+    well-known frame of another template is broken by an invisible character, so that nobody can forge somebody else's
+    turn in the prompt. Added tokens of blanks alone are none of these: they forge nothing.
 
     Args:
         tokenizer: Tokenizer of transformers; its settings for truncation and padding are not used.
@@ -64,6 +72,8 @@ class Renderer:
         self._backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
         self._backend.no_truncation()
         self._backend.no_padding()
+        self._normalizer = self._backend.normalizer
+        self._break = self._make_breaker([t.content for t in tokenizer.added_tokens_decoder.values()])
         self._end_id = int(tokenizer.convert_tokens_to_ids(self._parts.end_token))
         self._anchor = self._parts.owner_first or self._parts.to_owner
         self._anchor_ids = self._ids([self._anchor])[0]
@@ -186,9 +196,28 @@ class Renderer:
             return head + parts.owner_first, sides
         return head + parts.opening + sides[0].text + parts.to_owner, sides[1:]
 
+    def _make_breaker(self, tokens: Sequence[str]) -> MarkBreaker:
+        """Choose what breaks marks: invisible, unless the tokenizer drops that and reads the mark nevertheless."""
+        frame = list_frame(self._parts, tokens)
+        marks = [mark for mark in (*(token.strip() for token in tokens), *frame) if len(mark) > 1]
+        for sign in _BREAKERS:
+            breaker = MarkBreaker(tokens=tokens, frame=frame, breaker=sign)
+            if not any(self._normalise(mark).strip() in self._normalise(breaker(mark)) for mark in marks):
+                break
+        return breaker
+
+    def _normalise(self, text: str) -> str:
+        return text if self._normalizer is None else self._normalizer.normalize_str(text).replace("\u2581", " ")
+
     def _escape(self, text: str) -> str:
-        text = break_at(self._specials, text)
-        return break_role_marks(text) if self.text_format == "text" else text
+        text = self._break(text)
+        for _ in range(_ROUNDS if self._normalizer is not None else 0):
+            shown = self._normalise(text)
+            if not self._break.find(shown.replace(self._break.breaker, JOINER)):
+                break
+            # Only as the tokenizer rewrites it does the text hold a mark, so it is written as that and broken there.
+            text = self._break(shown.strip())
+        return text
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self._backend.encode_batch_fast(texts, add_special_tokens=False)]

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from training.data.samples import Reason
 from userbot.domain.exclusions import Excluded, Exclusion
 from userbot.domain.messages import Chat, ChatKind, Message, Origin, Turn, fold_turns, split_sessions
+from userbot.domain.visible import clean_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def _make_session(
             left_out[Reason.NO_OWN_WORDS] += 1
         elif before is not None and orphan:
             left_out[_ORPHANS[before]] += 1
-        kept.append(Turn(True, tuple(message.text.strip() for message in own) or turn.bubbles, own))
+        kept.append(Turn(True, tuple(clean_text(message.text).strip() for message in own) or turn.bubbles, own))
         supervised.append(bool(own) and not orphan)
     if any(supervised):
         yield Session(chat.id, tuple(kept), tuple(supervised), turns[-1].messages[-1].sent_at)

@@ -14,7 +14,7 @@ from userbot.domain.messages import Turn
 from userbot.domain.text import OPENING, join_bubbles
 
 Escape = Callable[[str], str]
-"""Breaks what the model could take for a mark of its own; see `break_at` in `userbot.domain.text`."""
+"""Breaks what the model could take for a mark of its own; see `userbot.domain.marks`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def write_sides(turns: Sequence[Turn], *, escape: Escape, supervised: Sequence[b
     runs: list[tuple[bool, list[str], bool]] = []
     for number, turn in enumerate(turns):
         flag = bool(supervised) and supervised[number]
-        bubbles = [escape(bubble) for bubble in turn.bubbles]
+        bubbles = [text for bubble in turn.bubbles if (text := escape(bubble)).strip()]
         if runs and runs[-1][0] == turn.mine:
             mine, before, before_flag = runs[-1]
             runs[-1] = (mine, before + bubbles, before_flag and flag)

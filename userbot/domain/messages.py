@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from userbot.domain.names import clean_name, member_name
+from userbot.domain.visible import clean_text
 
 SESSION_GAP = timedelta(hours=6)
 """Silence that ends a session, unless training was configured otherwise."""
@@ -141,13 +142,13 @@ class Message:
 
     @property
     def content(self) -> str:
-        """What a reader sees: the placeholder, then the text."""
-        return " ".join(part for part in (self.media, self.text) if part)
+        """What a reader sees: the placeholder, then the text; "" for a message of invisible characters."""
+        return " ".join(part for part in (clean_text(self.media or ""), clean_text(self.text)) if part)
 
     @property
     def is_own_words(self) -> bool:
         """Tell whether the owner typed this, so that it may be trained on."""
-        return self.origin is Origin.OWNER and bool(self.text.strip()) and not (self.forwarded or self.via_bot)
+        return self.origin is Origin.OWNER and bool(clean_text(self.text)) and not (self.forwarded or self.via_bot)
 
 
 @dataclass(frozen=True, slots=True)

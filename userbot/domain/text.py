@@ -32,7 +32,7 @@ MAX_MESSAGE_CHARS = 4096
 _BREAKS = re.compile(r"\r\n|[\r\n\u2028\u2029\x85]")
 _MARKS = re.compile(rf"^(\s*(?:{'|'.join(mark[:-1] for mark in ROLE_MARKS)}))(?=\s*:)")
 # Llama's and Mistral's, ChatML's and Llama 3's, DeepSeek's, Gemma's; lower-case words in brackets are people's own.
-_SPECIAL_MARKS = re.compile(
+SPECIAL_MARKS = re.compile(
     r"</?s>|\[/?[A-Z][A-Z_]{2,30}\]|\[control_\d{1,4}\]|<<?/?SYS>>?|<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>"
     r"|</?[a-z]{2,10}_of_[a-z]{2,10}>|<(?:bos|eos|pad|unk|mask)>"
 )
@@ -61,4 +61,4 @@ def break_role_marks(text: str) -> str:
 
 def break_special_marks(text: str) -> str:
     """Break what looks like a special token of any known family of models, for where the tokenizer isn't at hand."""
-    return break_at(_SPECIAL_MARKS, text)
+    return break_at(SPECIAL_MARKS, text)

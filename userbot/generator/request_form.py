@@ -2,8 +2,8 @@
 
 Token ids are exactly training's. Messages become the same ids by the base's own chat template on the server, as far as
 that template writes what it wrote in training. It does not where it adds today's date, or has the model think aloud
-before it answers, or ends the owner's turn with no special token; and a mark of another family of models, written by
-the contact, is broken in messages and left as it is in training, because here the tokenizer is not known.
+before it answers, or ends the owner's turn with no special token. Marks of all well-known frames are broken in both;
+those that only this tokenizer or template has can be broken in token ids alone.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from userbot.domain.dialogue import write_chat
+from userbot.domain.marks import break_known_marks
 from userbot.domain.sampling import Sampling
-from userbot.domain.text import break_special_marks, split_bubbles
+from userbot.domain.text import split_bubbles
 from userbot.generator import Prompt, PromptEncoder
 
 _THOUGHT = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>\s*", re.DOTALL | re.IGNORECASE)
@@ -119,5 +120,5 @@ def list_forms(encoder: PromptEncoder | None, *, text_format: str) -> list[Reque
 
 def write_messages(prompt: Prompt) -> list[dict[str, str]]:
     """Write a conversation in OpenAI's form: user and assistant in turn, the system line in the first user message."""
-    sides = write_chat(prompt.turns, system=prompt.system, escape=break_special_marks)
+    sides = write_chat(prompt.turns, system=prompt.system, escape=break_known_marks)
     return [{"role": "assistant" if side.mine else "user", "content": side.text} for side in sides]
