@@ -46,7 +46,8 @@ def write_sides(turns: Sequence[Turn], *, escape: Escape, supervised: Sequence[b
     runs: list[tuple[bool, list[str], bool]] = []
     for number, turn in enumerate(turns):
         flag = bool(supervised) and supervised[number]
-        bubbles = [text for bubble in turn.bubbles if (text := escape(bubble)).strip()]
+        # Instructions have empty lines of their own; a bubble of invisible characters leaves none.
+        bubbles = [text for bubble in turn.bubbles if (text := escape(bubble)).strip() or not bubble.strip()]
         if runs and runs[-1][0] == turn.mine:
             mine, before, before_flag = runs[-1]
             runs[-1] = (mine, before + bubbles, before_flag and flag)

@@ -28,29 +28,29 @@ _SUSPECT = re.compile(r"[^\t\n\r\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482
 def clean_text(text: str) -> str:
     """Return what a reader sees of a text; "" where there is nothing to see, such as of marks over nothing."""
     shown = drop_invisible(text)
-    return shown if has_shape(shown) else ""
+    return shown if _stands_out(shown) else ""
 
 
 def drop_invisible(text: str) -> str:
     """Return a text without invisible characters; emoji sequences and scripts written with joiners stay whole."""
     if not _SUSPECT.search(text):
         return text
-    kept = set()
+    kept: set[int] = set()
     for match in (*_FLAG.finditer(text), *_NUMBER_KEY.finditer(text)):
         kept.update(range(match.start(), match.end()))
     return "".join(
         " " if one == _BRAILLE_BLANK else one
         for place, one in enumerate(text)
-        if place in kept or _has_shape(one) or _shapes_neighbours(text, place)
+        if place in kept or _is_shown(one) or _shapes_neighbours(text, place)
     )
 
 
-def has_shape(text: str) -> bool:
+def _stands_out(text: str) -> bool:
     """Tell whether there is anything to see: a letter, digit, sign or emoji, and not only marks over nothing."""
     return any(unicodedata.category(one)[0] not in "MZC" or unicodedata.category(one) in ("Co", "Cn") for one in text)
 
 
-def _has_shape(one: str) -> bool:
+def _is_shown(one: str) -> bool:
     if one in "\n\r\t\u2028\u2029\x85":
         return True
     return unicodedata.category(one) not in ("Cf", "Cc", "Cs") and not _SHAPELESS_ONE.match(one)
