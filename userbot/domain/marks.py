@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
 
-from userbot.domain.text import JOINER, SPECIAL_MARKS
+from userbot.domain.text import JOINER, LINE_BREAKS, SPECIAL_MARKS
 from userbot.domain.visible import drop_invisible, fold
 
-_LINE = r"(?:(?<![^\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029])[\s>*_-]*)"
+_LINE = rf"(?:(?<![^{LINE_BREAKS}])[\s>*_-]*)"
 _ROLES = r"(?:user|human|assistant|system|clone|instruction|response)"
 _KNOWN_ROLES = rf"\#{{2,6}}\s*{_ROLES}\s*:?|{_LINE}[*_]*{_ROLES}[*_]*\s*:|\b(?-i:USER|ASSISTANT|SYSTEM|HUMAN)\s*:"
 _KNOWN_SPECIALS = r"<0x[0-9A-Fa-f]{2}>"
@@ -75,7 +75,7 @@ def _as_pattern(text: str) -> str:
     words = re.findall(r"\w+|[^\w\s]", fold(text)[0])
     pattern = r"\s*".join(re.escape(word) for word in words)
     if all(word.isalnum() for word in words):
-        return rf"{_LINE}{pattern}(?=\s*(?:$|[\n\r\x0b\x0c\x85\u2028\u2029]))"
+        return rf"{_LINE}{pattern}(?=\s*(?:$|[{LINE_BREAKS}]))"
     if not any(word[0].isalpha() for word in words) and len(words) < 3:
         return _LINE + pattern
     return pattern

@@ -12,6 +12,9 @@ from collections.abc import Iterable
 LINE_BREAK = "\u2028"
 """Stands for a line break inside a bubble; a real one ends the bubble."""
 
+LINE_BREAKS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+"""What begins a new line to some reader or tokenizer."""
+
 JOINER = "\u2060"
 """An invisible character (WORD JOINER) that breaks up what looks like a special token or role mark."""
 

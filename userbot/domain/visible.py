@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from userbot.domain.text import LINE_BREAKS
+
 # Letters and marks without a shape: combining grapheme joiner, Hangul fillers, Khmer vowels, Mongolian selectors,
 # variation selectors.
 _SHAPELESS = (
@@ -51,7 +53,7 @@ def _stands_out(text: str) -> bool:
 
 
 def _is_shown(one: str) -> bool:
-    if one in "\n\r\t\u2028\u2029\x85":
+    if one == "\t" or one in LINE_BREAKS:
         return True
     return unicodedata.category(one) not in ("Cf", "Cc", "Cs") and not _SHAPELESS_ONE.match(one)
 
