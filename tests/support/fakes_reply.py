@@ -27,6 +27,7 @@ from userbot.reply.policy import PolicyInput
 from userbot.reply.responder import Responder
 from userbot.store import Store
 from userbot.store.thread import StoreThread
+from userbot.trust.opt_out import OptOuts
 
 
 class FakeTimer:
@@ -191,6 +192,7 @@ def owner_says(message_id: int, text: str, clock: FakeClock, chat_id: int = 101)
     return Message(chat_id=chat_id, id=message_id, origin=Origin.OWNER, sent_at=clock(), text=text)
 
 
+CONFIRMED = "No bot from now on."
 INSTANT = reply_config(pace=0)
 PACED = reply_config()
 
@@ -243,6 +245,7 @@ class Core:
             timer=self.timer,
             metrics=metrics,
             on_saved=self._save,
+            opt_outs=OptOuts(self.store, confirmation=CONFIRMED),
         )
         self._task = asyncio.create_task(self._run())
         await self.settle()

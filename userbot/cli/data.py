@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from training.run.consent import forget_runs
+from userbot.cli import opt_outs
 from userbot.cli.dispatch import send_command
 from userbot.cli.screen import byte_progress, console, errors, session_of
 from userbot.cli.whom import NEGATIVE_IDS, Yes, confirm_chats, find_chat, find_chats
@@ -44,6 +45,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("import")(import_export)
     app.add_typer(chats, name="chats")
+    opt_outs.register(chats)
 
 
 def import_export(

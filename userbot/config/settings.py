@@ -7,6 +7,7 @@ folder is not read: it may be somebody else's, and settings say where chats are 
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from enum import Enum
 from pathlib import Path
@@ -98,8 +99,11 @@ class ReplySettings(BaseModel):
     repetition_penalty: float = Field(
         _SAMPLING.repetition_penalty, ge=1, description="Above 1 makes the model repeat itself less"
     )
-    per_chat_per_hour: int = Field(30, ge=0, description="Most replies to one chat in an hour")
-    per_day: int = Field(300, ge=0, description="Most replies in a day, all chats together")
+    per_chat_per_hour: int = Field(
+        30, ge=0, description="Most answers to one chat in an hour; each that the model writes counts, sent or not"
+    )
+    per_day: int = Field(300, ge=0, description="Most answers in a day, all chats together")
+    chat_share: float = Field(0.5, gt=0, le=1, description="Most of them that one chat may take, as a share; 1: all")
     max_without_owner: int = Field(20, ge=1, description="Replies to one chat after which the owner must write first")
     typing_cps: float = Field(7.0, gt=0, description="Typing speed, characters per second, until yours is measured")
     pace: float = Field(1.0, ge=0, description="Scale of all human-like waits; 0 answers at once")
@@ -182,6 +186,28 @@ class TrustSettings(BaseModel):
         description="Let prompts and the key go unencrypted, by http, to a model server with a private address, where "
         "whoever shares the network can read them",
     )
+
+    opt_out_patterns: tuple[str, ...] = Field(
+        (), description='Further words of a contact that turn answers off: regular expressions, as ["no robots"]'
+    )
+    opt_out_confirmation: str = Field(
+        "OK, no automatic answers any more. / Хорошо, автоматических ответов больше не будет.",
+        min_length=1,
+        max_length=500,
+        description="The one sentence that a contact gets who asked for no bot",
+    )
+
+    @field_validator("opt_out_patterns")
+    @classmethod
+    def _check_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            try:
+                broken = re.compile(pattern).search("") is not None
+            except re.error as exc:
+                raise ValueError(f"{pattern!r} is no regular expression: {exc}") from None
+            if broken:
+                raise ValueError(f"{pattern!r} matches every message")
+        return value
 
 
 class HealthSettings(BaseModel):

@@ -18,7 +18,7 @@ from userbot.daemon.jobs import ScheduledJobs
 from userbot.daemon.owner_commands import OwnerCommands
 from userbot.daemon.pulling import BackgroundPull
 from userbot.daemon.renames import RenameNotices
-from userbot.daemon.wiring import load_generator, make_reply_config, make_telegram_options
+from userbot.daemon.wiring import load_generator, make_opt_outs, make_reply_config, make_telegram_options
 from userbot.domain.errors import CloneError, LoginError, SessionLostError
 from userbot.domain.messages import Chat
 from userbot.domain.metrics import Metrics
@@ -174,6 +174,7 @@ class Daemon:
             outbox=self._outbox,
             config=config,
             on_saved=self._commands.handle_saved_message,
+            opt_outs=make_opt_outs(self._settings, self._store),
         )
         self._jobs = ScheduledJobs(
             self._settings,

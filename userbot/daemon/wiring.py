@@ -20,8 +20,10 @@ from userbot.generator.suspendable import SuspendableGenerator
 from userbot.reply.answering import ReplyConfig
 from userbot.reply.pacing import Pace
 from userbot.reply.policy import Rules
+from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
 from userbot.telegram.session import ClientOptions
+from userbot.trust.opt_out import OptOuts
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +132,7 @@ def make_reply_config(settings: Settings) -> ReplyConfig:
         stale_s=reply.stale_s,
         per_chat_per_hour=reply.per_chat_per_hour,
         per_day=reply.per_day,
+        chat_share=reply.chat_share,
         max_without_owner=reply.max_without_owner,
         quiet_hours=reply.quiet_hours,
         zone=settings.zone,
@@ -143,6 +146,12 @@ def make_reply_config(settings: Settings) -> ReplyConfig:
         rules=rules,
         pace=Pace(scale=reply.pace, typing_cps=reply.typing_cps),
     )
+
+
+def make_opt_outs(settings: Settings, store: Store) -> OptOuts:
+    """Say how a contact's wish for no bot is known and confirmed."""
+    trust = settings.trust
+    return OptOuts(store, patterns=trust.opt_out_patterns, confirmation=trust.opt_out_confirmation)
 
 
 def make_telegram_options(settings: Settings) -> ClientOptions:

@@ -20,6 +20,7 @@ from userbot.domain.errors import (
 from userbot.domain.messages import Mode, Reply
 from userbot.domain.metrics import Metrics
 from userbot.generator import Generator
+from userbot.reply.budget import Budget
 from userbot.reply.context import build_context, last_own_text
 from userbot.reply.conversation import Conversation
 from userbot.reply.guard import Check, PrivacyCheck, PrivacyFinding
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 
 UNAVAILABLE_RETRY_S = 15.0
 FAILURE_RETRY_S = 60.0
+SPENT_RETRY_S = 300.0
 HABITS_HOLD = timedelta(hours=6)
 HABITS_MESSAGES = 300
 
@@ -149,6 +151,7 @@ class Answering:
                 checks=self._checks,
                 metrics=self._metrics,
                 privacy=partial(self._look_for_secrets, situation),
+                budget=Budget(self._store, self._thread, chat_id=conversation.chat_id, rules=self._config.rules),
             )
         except GeneratorError as exc:
             wait_s = UNAVAILABLE_RETRY_S if isinstance(exc, GeneratorUnavailableError) else FAILURE_RETRY_S
@@ -157,6 +160,9 @@ class Answering:
         if written.finding is not None:
             await self._withhold(situation, self._describe(situation, context.message_ids, written), written)
             return None
+        if written.spent is not None:
+            retry_at = self._timer.now() + timedelta(seconds=SPENT_RETRY_S)
+            return await self._turn_down(conversation, situation, Verdict(Ruling.HOLD, written.spent, retry_at))
         if written.reply is None:
             return await self._turn_down(
                 conversation, situation, Verdict(Ruling.HOLD, f"not fit to send: {written.problem}")

@@ -19,12 +19,13 @@ class Rules:
 
     Args:
         stale_s: Older messages are not answered, seconds.
-        per_chat_per_hour: Most replies to one chat in an hour.
-        per_day: Most replies in 24 hours, all chats together.
+        per_chat_per_hour: Most generations for one chat in an hour.
+        per_day: Most generations in 24 hours, all chats together.
         max_without_owner: Replies to one chat after which the owner must write first.
         quiet_hours: Nothing is answered in these, on the clock of `zone`.
         zone: Time zone of the quiet hours; None is the machine's.
         only_offline_s: Answer only when the owner has been offline for so long, seconds; None does not ask.
+        chat_share: Share of `per_day` that one chat may take; at least one generation.
     """
 
     stale_s: float
@@ -34,6 +35,7 @@ class Rules:
     quiet_hours: Hours | None
     zone: tzinfo | None
     only_offline_s: float | None
+    chat_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +49,9 @@ class PolicyInput:
         mentioned: The owner is addressed in the burst; only groups ask.
         paused_until: End of a pause of all chats.
         owner_seen_at: When the owner was last online; None while online.
-        replies_in_hour: Replies to this chat in the last hour.
-        replies_in_day: Replies to all chats in the last 24 hours.
+        replies_in_hour: Generations for this chat in the last hour, whatever became of them.
+        replies_in_day: Generations for all chats in the last 24 hours.
+        replies_of_chat: Generations for this chat in the last 24 hours.
         replies_without_owner: Replies to this chat since the owner last wrote there.
     """
 
@@ -60,6 +63,7 @@ class PolicyInput:
     owner_seen_at: datetime | None = None
     replies_in_hour: int = 0
     replies_in_day: int = 0
+    replies_of_chat: int = 0
     replies_without_owner: int = 0
 
 
@@ -180,11 +184,36 @@ def _hold_online(situation: PolicyInput, rules: Rules, now: datetime) -> Iterato
         yield "the owner is online, or was a moment ago", free_at
 
 
+def find_spent(rules: Rules, *, in_hour: int, in_day: int, chat_in_day: int) -> list[tuple[str, timedelta]]:
+    """Return the limits that are reached, each with when to look again.
+
+    Args:
+        rules: The limits.
+        in_hour: Generations for the chat in the last hour.
+        in_day: Generations for all chats in the last 24 hours.
+        chat_in_day: Generations for the chat in the last 24 hours.
+    """
+    share = max(1, int(rules.per_day * rules.chat_share))
+    spent = []
+    if in_hour >= rules.per_chat_per_hour:
+        spent.append((f"{rules.per_chat_per_hour} replies to this chat within an hour", timedelta(minutes=5)))
+    if in_day >= rules.per_day:
+        spent.append((f"{rules.per_day} replies within a day", timedelta(minutes=15)))
+    elif chat_in_day >= share:
+        reason = f"{share} replies to this chat within a day, its share of {rules.per_day}"
+        spent.append((reason, timedelta(minutes=15)))
+    return spent
+
+
 def _hold_caps(situation: PolicyInput, rules: Rules, now: datetime) -> Iterator[tuple[str, datetime]]:
-    if situation.replies_in_hour >= rules.per_chat_per_hour:
-        yield f"{rules.per_chat_per_hour} replies to this chat within an hour", now + timedelta(minutes=5)
-    if situation.replies_in_day >= rules.per_day:
-        yield f"{rules.per_day} replies within a day", now + timedelta(minutes=15)
+    spent = find_spent(
+        rules,
+        in_hour=situation.replies_in_hour,
+        in_day=situation.replies_in_day,
+        chat_in_day=situation.replies_of_chat,
+    )
+    for reason, wait in spent:
+        yield reason, now + wait
 
 
 _Hold = Callable[[PolicyInput, Rules, datetime], Iterator[tuple[str, datetime]]]

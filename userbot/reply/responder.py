@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from userbot.domain.errors import SessionLostError
@@ -21,12 +22,17 @@ from userbot.reply.debounce import Debounce
 from userbot.reply.echo import may_be_on_its_way
 from userbot.reply.intake import Intake, store_deletion, store_edit, store_message, store_name
 from userbot.reply.outbox import Outbox
+from userbot.reply.pacing import derive_random_id
 from userbot.reply.takeover import Takeover
 from userbot.reply.timer import Timer, sleep_until
 from userbot.store import Store
 from userbot.store.thread import StoreThread
+from userbot.trust.opt_out import REASON, OptOuts
 
 log = logging.getLogger(__name__)
+
+OPT_OUT_PART = 10**6
+"""Part of a reply that the confirmation of an opt-out counts as."""
 
 HANDLER_TIMEOUT_S = 120.0
 """Handling an event takes milliseconds; one that hangs must not keep the daemon from the next."""
@@ -57,6 +63,7 @@ class Responder:
         timer: Tells the time and waits.
         metrics: Counts.
         on_saved: Gets each message of the owner's in Saved Messages.
+        opt_outs: Follows contacts who ask for no bot; None follows nobody.
     """
 
     def __init__(
@@ -70,6 +77,7 @@ class Responder:
         timer: Timer,
         metrics: Metrics,
         on_saved: OnSaved | None = None,
+        opt_outs: OptOuts | None = None,
     ) -> None:
         self._store = store
         self._thread = thread
@@ -79,6 +87,7 @@ class Responder:
         self._timer = timer
         self._metrics = metrics
         self._on_saved = on_saved
+        self._opt_outs = opt_outs
         self._takeover = Takeover(
             store=store, thread=thread, outbox=outbox, timer=timer, pause_s=config.takeover_s, metrics=metrics
         )
@@ -114,7 +123,8 @@ class Responder:
         for chat in await self._thread.run(self._store.chats.allowed):
             conversation = self._conversation(chat.id)
             situation = await self._answering.read_situation(conversation)
-            if situation is not None:
+            # The daemon may have died between storing a wish for no bot and following it.
+            if situation is not None and not [m for m in situation.burst if await self._follow_opt_out(m)]:
                 conversation.debounce.add_bubble(situation.burst[-1].sent_at)
                 self._restart(conversation)
 
@@ -140,7 +150,7 @@ class Responder:
                 else:
                     await self._store_message(event)
             case Edited(message=message):
-                if await self._thread.run(store_edit, self._store, event):
+                if await self._thread.run(store_edit, self._store, event) and not await self._follow_opt_out(message):
                     self._restart_debounce(message.chat_id)
             case Deleted():
                 for chat_id in await self._thread.run(store_deletion, self._store, event):
@@ -164,11 +174,30 @@ class Responder:
                 self._metrics.ignored.inc()
             case Intake.CONTACT:
                 self._metrics.messages.labels(intake.value).inc()
-                await self._handle_contact_message(event)
+                if not await self._follow_opt_out(event.message):
+                    await self._handle_contact_message(event)
             case Intake.OWNER:
                 self._metrics.messages.labels(intake.value).inc()
                 await self._takeover.after_message(event.message)
                 self._restart(self._conversation(event.chat.id))
+
+    async def _follow_opt_out(self, message: Message) -> bool:
+        """Turn answers off where a contact asks for no bot, the one being written too; tell whether they ask."""
+        if self._opt_outs is None or not await self._thread.run(self._opt_outs.concern, message):
+            return False
+        conversation = self._conversation(message.chat_id)
+        conversation.stop()
+        await self._outbox.cancel(message.chat_id, reason=REASON)
+        # Not the id of a reply's bubble, as the burst may have been answered before it was edited.
+        random_id = derive_random_id(message.chat_id, message.id, OPT_OUT_PART)
+        taken = await self._thread.run(partial(self._opt_outs.take, message, random_id=random_id))
+        if taken is None:
+            return False
+        self._outbox.wake(message.chat_id)
+        log.info("chat %s: %s", message.chat_id, REASON)
+        await self._answering.notices.notify_owner(taken.notice)
+        self._restart(conversation)  # the others of a group may be waiting
+        return True
 
     async def _store_message_later(self, event: Arrived) -> None:
         """Store a message when the sending in its chat is over; see the table in `userbot.reply.echo`."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Container
 from datetime import UTC, datetime, timedelta
 
-from userbot.domain.messages import ChatKind, Origin
+from userbot.domain.messages import ChatKind, Message, Origin
 from userbot.reply.context import find_burst, is_addressed
 from userbot.reply.policy import PolicyInput
 from userbot.store import Store
 from userbot.store.facts import OWN_DRAFTS, OWNER_USERNAME, PAUSED_UNTIL
+from userbot.trust.opt_out import list_left_out
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,7 +39,8 @@ def read_situation(
     chat = store.chats.get(chat_id)
     if chat is None:
         return None
-    window = tuple(store.messages.window(chat_id, limit=limit))
+    left_out = list_left_out(store, chat_id)
+    window = tuple(m for m in store.messages.window(chat_id, limit=limit) if m.sender_id not in left_out or _is_own(m))
     burst = find_burst(window, handled_id=chat.handled_id)
     if not burst:
         return None
@@ -52,6 +54,7 @@ def read_situation(
     sent = store.replies.count_sent(
         chat_id, hour_ago=now - timedelta(hours=1), day_ago=now - timedelta(days=1), since=owner_wrote_at
     )
+    asked = store.generations.count(chat_id)
     return PolicyInput(
         chat=chat,
         burst=burst,
@@ -59,10 +62,16 @@ def read_situation(
         mentioned=mentioned,
         paused_until=read_pause(store),
         owner_seen_at=owner_seen_at,
-        replies_in_hour=sent.in_hour,
-        replies_in_day=sent.in_day,
+        # A version before counted replies alone; for a day after an upgrade these are the greater numbers.
+        replies_in_hour=max(sent.in_hour, asked.chat_in_hour),
+        replies_in_day=max(sent.in_day, asked.in_day),
+        replies_of_chat=asked.chat_in_day,
         replies_without_owner=sent.since,
     )
+
+
+def _is_own(message: Message) -> bool:
+    return message.origin is not Origin.CONTACT
 
 
 def read_pause(store: Store) -> datetime | None:

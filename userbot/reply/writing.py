@@ -6,9 +6,11 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from userbot.domain.errors import GeneratorUnavailableError
 from userbot.domain.messages import Reply
 from userbot.domain.metrics import Metrics
 from userbot.generator import Generator, Prompt
+from userbot.reply.budget import Budget
 from userbot.reply.guard import Check, Draft, PrivacyFinding, inspect
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ class Written:
         tries: How often the model was asked.
         seconds: Time of all tries together.
         finding: What must stay private; no further try was made.
+        spent: Which limit was reached before a try was fit.
     """
 
     reply: Reply | None
@@ -33,6 +36,7 @@ class Written:
     tries: int
     seconds: float
     finding: PrivacyFinding | None = None
+    spent: str | None = None
 
 
 async def write_reply(
@@ -43,6 +47,7 @@ async def write_reply(
     checks: Sequence[Check],
     metrics: Metrics,
     privacy: Callable[[Reply], Awaitable[PrivacyFinding | None]] | None = None,
+    budget: Budget | None = None,
 ) -> Written:
     """Ask the model up to three times for a reply that passes all checks; each try samples afresh.
 
@@ -55,6 +60,7 @@ async def write_reply(
         checks: Further checks, after those on quality.
         metrics: Counts tries and times.
         privacy: Looks for what must not leave, in each try, before its quality; None looks for nothing.
+        budget: Counts each try against the limits; what it refuses ends the tries. None counts nothing.
 
     Returns:
         The first reply that passed, or the last problem, or the finding that ended it.
@@ -64,7 +70,15 @@ async def write_reply(
     """
     problem, seconds = None, 0.0
     for attempt in range(1, TRIES + 1):
-        reply = await generator.generate(prompt)
+        spent = await budget.claim() if budget is not None else None
+        if spent is not None:
+            return Written(None, problem, attempt - 1, seconds, spent=spent)
+        try:
+            reply = await generator.generate(prompt)
+        except GeneratorUnavailableError:
+            if budget is not None:
+                await budget.give_back()
+            raise
         seconds += reply.seconds
         metrics.generation_s.observe(reply.seconds)
         metrics.tokens.labels("prompt").inc(reply.prompt_tokens)

@@ -19,6 +19,7 @@ name in the database          type                   what it says
 `retrain_wanted`              RetrainWish            a training that waits for its conditions
 `retrain_seen_at`             datetime               messages stored before it started a training already
 `rollback_proposed`           str                    adapter whose rollback was proposed
+`opted_out`                   dict[int, tuple[int, ...]]  members who asked for no bot, by group
 `exclusions`                  tuple[Exclusion, ...]  what the owner keeps out of training
 ============================  =====================  ==================================================================
 
@@ -213,6 +214,13 @@ RETRAIN_WISH = _of_values("retrain_wanted", RetrainWish)
 RETRAIN_SEEN_AT = _of_time("retrain_seen_at")
 ROLLBACK_PROPOSED = _of_text("rollback_proposed")
 
+
+OPTED_OUT: Fact[dict[int, tuple[int, ...]]] = Fact(
+    "opted_out",
+    lambda stored: {int(chat_id): tuple(ids) for chat_id, ids in stored.items()},
+    lambda value: {str(chat_id): list(ids) for chat_id, ids in value.items()},
+)
+"""By group, the members who asked for no bot."""
 
 EXCLUSIONS: Fact[tuple[Exclusion, ...]] = Fact(
     "exclusions",

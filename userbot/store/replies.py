@@ -43,7 +43,7 @@ _CLOCKS_APART = timedelta(minutes=5)
 def _count_since(name: str, *, one_chat: bool) -> ScalarSelect[int]:
     query = select(func.count()).where(
         replies.c.created_at >= bindparam(name, type_=UtcTime),
-        replies.c.state.in_([ReplyState.QUEUED, ReplyState.SENT]),
+        replies.c.state.in_([ReplyState.QUEUED, ReplyState.SENT, ReplyState.DRAFTED]),
     )
     return (query.where(replies.c.chat_id == bindparam("chat_id")) if one_chat else query).scalar_subquery()
 
@@ -222,7 +222,7 @@ class ReplyRepository:
         return self.by_message(chat_id, message_id) is not None
 
     def count_sent(self, chat_id: int, *, hour_ago: datetime, day_ago: datetime, since: datetime) -> SentCounts:
-        """Count the replies that went out or are on their way, in the three ways that limits ask for.
+        """Count the replies that went out, are on their way or lie in a draft box, in the ways that limits ask for.
 
         Args:
             chat_id: The chat.

@@ -142,6 +142,15 @@ replies = Table(
     Index(None, "created_at"),
 )
 
+generations = Table(
+    "generations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("chat_id", ForeignKey("chats.id", ondelete="CASCADE"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index(None, "at"),
+)
+
 outbox = Table(
     "outbox",
     metadata,

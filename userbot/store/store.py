@@ -14,6 +14,7 @@ from userbot.store.chats import ChatRepository
 from userbot.store.commands import CommandRepository
 from userbot.store.engine import open_engine
 from userbot.store.facts import FactRepository
+from userbot.store.generations import GenerationRepository
 from userbot.store.messages import MessageRepository
 from userbot.store.replies import ReplyRepository
 
@@ -41,6 +42,7 @@ class Store:
         self.chats = ChatRepository(engine, clock)
         self.messages = MessageRepository(engine, clock)
         self.replies = ReplyRepository(engine, clock)
+        self.generations = GenerationRepository(engine, clock)
         self.facts = FactRepository(engine)
         self.commands = CommandRepository(engine, clock)
 

@@ -17,6 +17,7 @@ from userbot.store.facts import (
     COMMAND_ID,
     DAEMON,
     EXCLUSIONS,
+    OPTED_OUT,
     OWN_DRAFTS,
     OWNER_ID,
     OWNER_NAME,
@@ -56,6 +57,7 @@ VALUES: list[tuple[Fact[Any], Any]] = [
     (RETRAIN_WISH, RetrainWish(reason="due", waits="mains power", resume=True)),
     (RETRAIN_SEEN_AT, START),
     (ROLLBACK_PROPOSED, "a2"),
+    (OPTED_OUT, {-300: (5, 6)}),
     (EXCLUSIONS, (Exclusion(chat_id=101, since=START), Exclusion(word="hospital"))),
 ]
 
