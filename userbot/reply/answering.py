@@ -17,7 +17,7 @@ from userbot.domain.errors import (
     SessionLostError,
     TelegramError,
 )
-from userbot.domain.messages import Mode, Reply
+from userbot.domain.messages import ChatKind, Mode, Reply
 from userbot.domain.metrics import Metrics
 from userbot.generator import Generator
 from userbot.reply.budget import Budget
@@ -124,6 +124,15 @@ class Answering:
             owner_seen_at=self.owner_seen_at,
             addressed_ids=tuple(conversation.addressed_ids),
         )
+
+    async def has_other_topic(self, conversation: Conversation) -> bool:
+        """Tell whether another topic of a forum waits, after what was decided last."""
+        situation = await self.read_situation(conversation)
+        if situation is None or situation.chat.kind is not ChatKind.GROUP:
+            return False
+        decided = await self._thread.run(self._store.replies.newest, conversation.chat_id)
+        # A burst that was held stays the first in line, and must not be judged again and again.
+        return bool(decided) and decided[0].trigger_id != situation.burst[-1].id
 
     async def answer(self, conversation: Conversation) -> datetime | None:
         """Decide about what waits in a chat.

@@ -24,6 +24,8 @@ def find_burst(window: Sequence[Message], *, handled_id: int) -> tuple[Message, 
 
     These are the ones after `handled_id` and after the owner's last own message: whatever the owner has read and
     written under is the owner's affair. The clone's messages close nothing, as a bubble may come between two of them.
+    A forum's topics are conversations of their own: the burst is of one topic, the one that waits for longest, so that
+    what is decided about it leaves the others waiting.
 
     Args:
         window: The newest messages of the chat, oldest first.
@@ -32,8 +34,16 @@ def find_burst(window: Sequence[Message], *, handled_id: int) -> tuple[Message, 
     Returns:
         The burst; empty where nothing waits.
     """
-    last = max((n for n, message in enumerate(window) if message.origin is Origin.OWNER), default=-1)
-    return tuple(m for m in window[last + 1 :] if m.origin is Origin.CONTACT and m.id > handled_id)
+    waiting: dict[int | None, list[Message]] = {}
+    for message in window:
+        if message.origin is Origin.OWNER:
+            waiting.pop(message.topic_id, None)
+        elif message.origin is Origin.CONTACT and message.id > handled_id:
+            waiting.setdefault(message.topic_id, []).append(message)
+    if not waiting:
+        return ()
+    longest = min(waiting.values(), key=lambda burst: burst[-1].id)
+    return tuple(longest)
 
 
 def build_context(chat: Chat, window: Sequence[Message], burst: Sequence[Message], *, rules: PromptRules) -> Context:

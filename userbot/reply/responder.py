@@ -255,6 +255,8 @@ class Responder:
                     await sleep_until(self._timer, due_at)
                 await self._outbox.wait_sent(conversation.chat_id)
                 retry_at = await self._answering.answer(conversation)
+                if retry_at is None and await self._answering.has_other_topic(conversation):
+                    retry_at = self._timer.now()
             except SessionLostError:
                 raise
             except Exception:

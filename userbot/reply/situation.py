@@ -58,7 +58,8 @@ def read_situation(
     return PolicyInput(
         chat=chat,
         burst=burst,
-        window=window,
+        # Nothing of another topic is a context, an own last word or a loop.
+        window=tuple(message for message in window if message.topic_id == burst[-1].topic_id),
         mentioned=mentioned,
         paused_until=read_pause(store),
         owner_seen_at=owner_seen_at,

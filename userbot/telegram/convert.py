@@ -30,6 +30,10 @@ _WITHOUT_DETAIL = {
 }
 
 
+GENERAL_TOPIC = 1
+"""Root of a forum's general topic: the message that made the supergroup."""
+
+
 def read_chat(entity: Any, me_id: int) -> Chat:
     """Return a chat as Telegram describes it; mode, consent and the like are defaults.
 
@@ -191,8 +195,13 @@ def _read_reply(header: Any) -> tuple[int | None, int | None]:
         return (None if header.reply_to_peer_id is not None else header.reply_to_msg_id), None
     # In a topic, a message that answers nothing still points at the topic's root.
     if header.reply_to_top_id is None:
-        return None, header.reply_to_msg_id
-    return header.reply_to_msg_id, header.reply_to_top_id
+        return None, _name_topic(header.reply_to_msg_id)
+    return header.reply_to_msg_id, _name_topic(header.reply_to_top_id)
+
+
+def _name_topic(root_id: int | None) -> int | None:
+    # The general topic is named by its root in some messages, and not named in most.
+    return None if root_id == GENERAL_TOPIC else root_id
 
 
 def _utc(moment: datetime) -> datetime:

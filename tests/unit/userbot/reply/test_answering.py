@@ -16,6 +16,7 @@ from userbot.domain.errors import (
 from userbot.domain.events import OwnerOnline
 from userbot.domain.messages import Chat, ChatKind, Mode, Reply
 from userbot.domain.prompt_rules import PromptRules
+from userbot.reply.context import find_burst
 from userbot.store import Store
 from userbot.store.replies import ReplyState
 
@@ -220,3 +221,34 @@ async def test_prompt_is_cut_as_the_active_adapter_was_trained(store: Store, clo
         (3, "Chat with Vera."),
         (1, None),
     ]
+
+
+async def test_topics_of_a_forum_are_answered_apart_one_after_the_other(store: Store, clock: FakeClock) -> None:
+    forum = Chat(id=-300, kind=ChatKind.GROUP, title="Hike")
+    store.chats.save([forum])
+    store.chats.set_mode(forum.id, Mode.AUTO)
+    generator = ScriptedGenerator()
+    async with Core(store, clock, generator) as core:
+        for message_id, topic_id, text in ((1, 7, "in seven"), (2, None, "in general"), (3, 7, "seven again")):
+            message = replace(contact_says(message_id, text, clock, -300), topic_id=topic_id)
+            await core.receive(forum, message, mentions_owner=True)
+        await core.advance(120)
+        assert [prompt.turns[-1].bubbles for prompt in generator.prompts] == [
+            ("in general",),
+            ("in seven", "seven again"),
+        ]
+        assert core.messenger.sent == [(-300, "re: in general"), (-300, "re: seven again")]
+
+
+async def test_owner_who_writes_in_one_topic_leaves_the_others_waiting(store: Store, clock: FakeClock) -> None:
+    forum = Chat(id=-300, kind=ChatKind.GROUP, title="Hike")
+    store.chats.save([forum])
+    store.messages.add(
+        [
+            replace(contact_says(1, "in seven", clock, -300), topic_id=7),
+            replace(contact_says(2, "in eight", clock, -300), topic_id=8),
+            replace(owner_says(3, "yes", clock, -300), topic_id=8),
+        ]
+    )
+    window = store.messages.window(-300, limit=9)
+    assert [message.id for message in find_burst(window, handled_id=0)] == [1]
