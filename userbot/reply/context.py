@@ -43,7 +43,8 @@ def find_burst(window: Sequence[Message], *, handled_id: int) -> tuple[Message, 
     if not waiting:
         return ()
     longest = min(waiting.values(), key=lambda burst: burst[-1].id)
-    return tuple(longest)
+    # A message of invisible characters ends no burst; where there is nothing else, that is what is refused.
+    return tuple(message for message in longest if message.content.strip()) or tuple(longest)
 
 
 def build_context(chat: Chat, window: Sequence[Message], burst: Sequence[Message], *, rules: PromptRules) -> Context:

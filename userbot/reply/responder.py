@@ -174,7 +174,8 @@ class Responder:
                 self._metrics.ignored.inc()
             case Intake.CONTACT:
                 self._metrics.messages.labels(intake.value).inc()
-                if not await self._follow_opt_out(event.message):
+                # A message of invisible characters says nothing, and puts no answer off.
+                if event.message.content.strip() and not await self._follow_opt_out(event.message):
                     await self._handle_contact_message(event)
             case Intake.OWNER:
                 self._metrics.messages.labels(intake.value).inc()

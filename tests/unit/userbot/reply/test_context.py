@@ -98,3 +98,9 @@ def test_name_between_marks_addresses_the_owner(text: str) -> None:
 def test_last_own_text_is_the_clones_or_the_owners_last_turn() -> None:
     assert last_own_text([_own(1, "a"), bubble(2, "b"), _clone(3, "c"), _clone(4, "d"), bubble(5, "e")]) == "c\nd"
     assert last_own_text([bubble(1, "a")]) is None
+
+
+def test_message_of_invisible_characters_ends_no_burst() -> None:
+    window = [bubble(1, "a"), bubble(2, "\u3164"), bubble(3, "\u2060\u200b")]
+    assert [m.id for m in find_burst(window, handled_id=0)] == [1]
+    assert [m.id for m in find_burst(window, handled_id=1)] == [2, 3]

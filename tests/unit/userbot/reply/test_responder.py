@@ -158,3 +158,19 @@ async def test_wish_stored_before_a_crash_is_followed_at_the_start(store: Store,
         await core.advance(60)
         assert core.messenger.sent == [(101, CONFIRMED)]
     assert generator.prompts == []
+
+
+async def test_message_of_invisible_characters_puts_no_answer_off_and_gets_none(
+    store: Store, clock: FakeClock, ally: Chat
+) -> None:
+    generator = ScriptedGenerator()
+    async with Core(store, clock, generator) as core:
+        await core.receive(ally, contact_says(1, "hi", clock))
+        await core.advance(5)
+        await core.receive(ally, contact_says(2, "\u3164", clock))
+        await core.advance(3)
+        assert core.messenger.sent == [(101, "re: hi")]
+        await core.receive(ally, contact_says(3, "\u200b\u2800", clock))
+        await core.advance(600)
+        assert len(core.messenger.sent) == 1
+    assert [prompt.turns[-1].bubbles for prompt in generator.prompts] == [("hi",)]
