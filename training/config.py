@@ -16,7 +16,6 @@ from userbot.config.former_names import FormerNameWarning
 from userbot.domain.errors import ConfigError
 from userbot.domain.prompt_rules import DEFAULT_RULES, CustomPattern
 from userbot.domain.sampling import Sampling
-from userbot.trust.detectors.custom import check_patterns
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.3"
 TINY = "tiny"
@@ -56,6 +55,10 @@ class DataConfig(BaseModel):
     @field_validator("patterns")
     @classmethod
     def _check_patterns(cls, value: dict[str, str]) -> dict[str, str]:
+        if not value:
+            return value
+        from userbot.trust.detectors.custom import check_patterns  # compiles every pattern of ours, which takes a while
+
         try:
             check_patterns(CustomPattern(name, pattern) for name, pattern in value.items())
         except ConfigError as exc:

@@ -9,7 +9,6 @@ from userbot.domain.errors import AdapterDamagedError
 from userbot.domain.prompt_rules import DEFAULT_RULES, PromptRules
 from userbot.generator import Prompt
 from userbot.store.adapters import AdapterShelf
-from userbot.trust.masking import mask_turns
 
 
 def read_rules(shelf: AdapterShelf, adapter_id: str | None) -> PromptRules:
@@ -39,6 +38,8 @@ def read_rules(shelf: AdapterShelf, adapter_id: str | None) -> PromptRules:
 def apply_rules(rules: PromptRules, prompt: Prompt) -> Prompt:
     """Return a prompt as the rules want it: masked where training was, without the system line where it had none."""
     if rules.masking is not None:
+        from userbot.trust.masking import mask_turns  # compiling its patterns would slow every command's start
+
         prompt = replace(prompt, turns=mask_turns(prompt.turns, rules.masking).turns)
     return prompt if rules.system_line else replace(prompt, system=None)
 
