@@ -228,13 +228,14 @@ def test_pause_without_an_end_is_shown_as_such(clone: Clone, imported: None) -> 
     assert "Everything is paused until you resume" in clone("status")[1]
 
 
-def test_doctor_finds_a_session_that_others_can_read(clone: Clone, home: Path) -> None:
+def test_session_that_others_could_read_is_private_after_any_command(clone: Clone, home: Path) -> None:
     home.mkdir()
     load_settings(home).paths.session.write_bytes(b"")
     load_settings(home).paths.session.chmod(0o644)
     code, out, _ = clone("doctor")
     assert code == 1
-    assert f"Repair: chmod 600 {home / 'telegram.session'}" in out
+    assert "session: private" in out
+    assert load_settings(home).paths.session.stat().st_mode & 0o777 == 0o600
 
 
 def test_wrong_setting_names_the_variable_and_the_repair(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
