@@ -20,6 +20,7 @@ from training.kernels.nf4_matvec import nf4_matvec, nf4_matvec_triton
 from training.kernels.rms_norm import rms_norm, rms_norm_backward, rms_norm_backward_triton, rms_norm_triton
 from training.kernels.rope import apply_rope, apply_rope_backward, apply_rope_backward_triton, apply_rope_triton
 from training.kernels.rope_to_slots import rope_to_slots, rope_to_slots_triton
+from training.kernels.sample_tokens import sample_tokens, sample_tokens_triton
 from training.kernels.slot_attention import slot_attention, slot_attention_triton
 from training.kernels.swiglu import (
     swiglu_backward,
@@ -43,6 +44,7 @@ _KERNELS: dict[Operation, Operation] = {
     nf4_matvec: nf4_matvec_triton,
     rope_to_slots: rope_to_slots_triton,
     slot_attention: slot_attention_triton,
+    sample_tokens: sample_tokens_triton,
 }
 _COMPILED: dict[Operation, Operation] = {}
 

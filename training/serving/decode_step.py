@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import torch
 
+from training.fast.dispatch import run_operation
+from training.kernels.sample_tokens import sample_tokens
 from training.serving.decoder import Decoder, NewTokens
-from training.serving.sampling import sample_tokens
 from training.serving.slots import KvCache
 
 log = logging.getLogger(__name__)
@@ -172,9 +173,11 @@ class DecodeStep:
     ) -> torch.Tensor:
         lines = torch.where(slots < 0, self._slots, slots).long()
         temperature, top_p, penalty = reals.unbind(0)
-        tokens = sample_tokens(
+        tokens: torch.Tensor = run_operation(
+            sample_tokens,
             logits,
-            self._seen[lines],
+            self._seen,
+            lines,
             temperature=temperature,
             top_p=top_p,
             penalty=penalty,

@@ -9,7 +9,8 @@ import torch
 
 from training.model.device import GIB, can_run_kernels, read_free_memory
 from training.serving.decoder import Decoder, UnknownModelError
-from training.serving.engine import MARGIN, SIZES, Engine
+from training.serving.engine import MARGIN, SIZES, Engine, Request
+from userbot.domain.sampling import Sampling
 
 Mode = Literal["auto", "on", "off"]
 
@@ -82,6 +83,7 @@ def start_engine(model: Any, limits: EngineLimits, *, rank: int = _LEAST_RANK) -
         torch.cuda.empty_cache()
         return None, _refuse("memory ran out")
     problem, error = check_adapter(engine, model)
+    problem = problem or _try_step(engine)
     if problem:
         return None, _refuse(problem)
     memory = slots * (limits.capacity + MARGIN) * decoder.bytes_per_token / GIB
@@ -169,6 +171,17 @@ def _run_part(engine: Engine, number: int, states: torch.Tensor, start: int) -> 
     new, _ = engine.decoder.place_tokens([(0, start, [0] * len(states))])
     padded = torch.nn.functional.pad(states, (0, 0, 0, len(new.ids) - len(states)))
     return engine.decoder.run_layer(number, padded, new, engine.cache)[: len(states)]
+
+
+def _try_step(engine: Engine) -> str | None:
+    """Generate two tokens, which records the step of a single reply; return what speaks against using the engine."""
+    sampling = Sampling(max_new_tokens=min(2, engine.max_new_tokens))
+    request = Request(prompt=[3], sampling=sampling, end_ids=frozenset())
+    try:
+        engine.generate(request)
+    except Exception as exc:  # as in the check
+        return f"a first step fails: {type(exc).__name__}"
+    return None
 
 
 def _count_slots(decoder: Decoder, limits: EngineLimits) -> tuple[int, float]:

@@ -11,6 +11,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForC
 from training.config import make_config
 from training.model.base import quiet_deprecations
 from training.model.lora import attach_lora
+from training.serving.decode_step import DecodeStep
 from training.serving.start import EngineLimits, check_adapter, measure_difference, start_engine
 
 SHAPE: dict[str, Any] = {"vocab_size": 64, "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1}
@@ -104,6 +105,16 @@ def test_a_check_that_fails_is_a_problem_and_not_the_end(model: Any, monkeypatch
 
     monkeypatch.setattr(engine.decoder, "run_layer", fail)
     assert check_adapter(engine, model)[0] == "the check fails: RuntimeError"
+
+
+def test_a_step_that_fails_is_found_before_anybody_waits_for_it(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(DecodeStep, "_sample", fail)
+    engine, line = start_engine(model, ON)
+    assert engine is None
+    assert line.endswith("because a first step fails: RuntimeError")
 
 
 def test_an_adapter_of_another_kind_is_left_to_peft(model: Any) -> None:
