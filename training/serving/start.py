@@ -32,7 +32,7 @@ class EngineLimits:
         mode: `auto` uses it on a GPU, `on` on a CPU too, `off` never.
         capacity: Tokens of a chat, prompt and reply.
         max_new_tokens: Longest reply, tokens.
-        memory_bytes: Most memory of the slots; None takes a share of what is free.
+        memory_bytes: Most memory of the slots, and none is spent on speed; None takes a share of what is free.
     """
 
     mode: Mode = "auto"
@@ -60,7 +60,8 @@ def start_engine(model: Any, limits: EngineLimits, *, rank: int = _LEAST_RANK) -
     if cuda and not can_run_kernels():
         return None, _refuse("Triton or a GPU of compute capability 8 is missing")
     try:
-        decoder = Decoder(model, rank=max(rank, _LEAST_RANK), roomy=_measure_free(cuda) > _PLENTY)
+        roomy = limits.memory_bytes is None and _measure_free(cuda) > _PLENTY
+        decoder = Decoder(model, rank=max(rank, _LEAST_RANK), roomy=roomy)
         if decoder.window < limits.capacity:
             raise UnknownModelError(f"a window of {decoder.window} tokens")
         slots, free = _count_slots(decoder, limits)
@@ -74,7 +75,7 @@ def start_engine(model: Any, limits: EngineLimits, *, rank: int = _LEAST_RANK) -
             slots=slots,
             capacity=limits.capacity,
             max_new_tokens=limits.max_new_tokens,
-            read_tokens=_READ_TOKENS if free > _PLENTY else _FEW_READ_TOKENS,
+            read_tokens=_READ_TOKENS if roomy else _FEW_READ_TOKENS,
             graphs=cuda,
         )
     except UnknownModelError as exc:
