@@ -12,6 +12,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
+from zlib import crc32
 
 from training.data.chat_template import TemplateParts, list_frame, make_text_parts, read_template_parts
 from training.data.tokens import Encoded
@@ -24,6 +25,7 @@ from userbot.domain.text import JOINER, OPENING, ROLE_MARKS, split_bubbles
 if TYPE_CHECKING:
     from training.data.samples import Sample
 
+_STEP = 0.25  # of the longest prompt, that may be dropped beyond what must
 _MARK_LINE = re.compile(rf"(?:^|\n)\s*(?:{'|'.join(mark[:-1] for mark in ROLE_MARKS)})\s*:")
 
 _BREAKERS = (JOINER, "\u200b", "\u00b7", "'")
@@ -102,8 +104,10 @@ class Renderer:
     def prompt(self, turns: Sequence[Turn], *, system: str | None = None, max_tokens: int | None = None) -> list[int]:
         """Encode a conversation up to the place where the owner's next turn begins.
 
-        To fit, the oldest turns are dropped whole, and what is left begins with a contact turn. A last turn that
-        alone is too long keeps its newest bubbles, and a single bubble that is too long its newest words.
+        To fit, the oldest turns are dropped whole, and what is left begins with a contact turn. More are dropped than
+        need be, up to a quarter of the limit, so that the prompts of a chat begin alike for several turns and a cache
+        of what was read can be used. A last turn that alone is too long keeps its newest bubbles, and a single bubble
+        that is too long its newest words.
 
         Args:
             turns: Oldest first. After an owner turn at the end, an empty contact turn is invented.
@@ -145,7 +149,7 @@ class Renderer:
         starts = [i for i, turn in enumerate(turns) if i == 0 or not turn.mine]
         number = bisect_left(starts, True, key=lambda start: fits(turns[start:]))
         if not turns or number < len(starts):
-            return turns[starts[number] :] if turns else turns
+            return turns[self._choose_start(turns, starts[number:], system, max_tokens) :] if number else turns
         bubbles = turns[-1].bubbles
         kept = bisect_left(range(len(bubbles)), True, key=lambda i: fits([Turn(False, bubbles[i:])]))
         if kept < len(bubbles):
@@ -153,6 +157,25 @@ class Renderer:
         text = bubbles[-1]
         cut = bisect_left(range(len(text)), True, key=lambda i: fits([Turn(False, (text[i:],))]))
         return [Turn(False, (text[cut:] or OPENING,))]
+
+    def _choose_start(self, turns: Sequence[Turn], starts: Sequence[int], system: str | None, max_tokens: int) -> int:
+        """Return where a cut prompt begins: at the turn with the smallest checksum among those that leave enough.
+
+        Which turns there are to choose from changes little from one prompt of a chat to the next, and what a turn's
+        checksum is does not depend on how much of the chat is known, so the choice stays for several turns.
+
+        Args:
+            turns: The conversation.
+            starts: Turns that what is left may begin with, all of which fit.
+            system: As for `prompt`.
+            max_tokens: The same.
+        """
+
+        def is_short(start: int) -> bool:
+            return self.count(turns[start:], system) < (1 - _STEP) * max_tokens
+
+        many = starts[: max(1, bisect_left(starts, True, key=is_short))]
+        return min(many, key=lambda start: crc32("\n".join(turns[start].bubbles).encode()))
 
     def _all_ids(self, turns: Sequence[Turn], system: str | None) -> list[int]:
         sides = write_sides(turns, escape=self._escape)

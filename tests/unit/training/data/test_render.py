@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import example_tokenizers as tokenizers
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -304,3 +306,18 @@ def test_embedded_base_renders_as_its_template_says(tmp_path: Path) -> None:
         "<s>[INST] Chat with Vera.\n\nПривет[/INST] норм\nа ты как</s>[INST] hi[/INST] hey 😀</s>"
     )
     assert tokenizer.decode(supervised) == " норм\nа ты как</s> hey 😀</s>"
+
+
+def test_prompts_of_a_long_chat_begin_alike_for_several_turns() -> None:
+    renderer, limit = next(iter(RENDERERS.values())), 1024
+    rng = np.random.default_rng(3)
+    chat = [Turn(bool(number % 2), ((f"{'ab ' * rng.integers(1, 5)}{number}")[:14],)) for number in range(300)]
+    prompts = [renderer.prompt(chat[last - 200 : last + 1], max_tokens=limit) for last in range(200, 300, 2)]
+    shared = [_count_shared(before, after) / len(after) for before, after in pairwise(prompts)]
+    assert all(0.7 * limit < len(prompt) <= limit for prompt in prompts)
+    assert sum(shared) / len(shared) > 0.6  # 0.05 where each prompt drops no more than it must
+
+
+def _count_shared(before: list[int], after: list[int]) -> int:
+    pairs = enumerate(zip(before, after, strict=False))
+    return next((number for number, (one, other) in pairs if one != other), min(len(before), len(after)))
