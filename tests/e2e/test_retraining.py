@@ -100,7 +100,7 @@ class Circle:
         """Store a conversation a day, agreed to be learned from."""
         start = datetime.now(UTC) - timedelta(days=days + 1)
         with self.stage.open_store() as store:
-            store.chats.record_consent(self.stage.vera.user_id, by="Vera, in this test")
+            store.consents.give(self.stage.vera.user_id, by="Vera, in this test")
             for day in range(days):
                 lines = (f"привет, что в {day}?", f"даров)) сижу дома {day}", "гулять?", f"го в {day % 12 + 8})))")
                 store.messages.add(

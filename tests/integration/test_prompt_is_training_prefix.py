@@ -40,7 +40,7 @@ def test_prompt_of_the_reply_path_is_the_one_that_was_trained_on(
     store: Store, kind: ChatKind, text_format: str
 ) -> None:
     store.chats.save([Chat(id=101, kind=kind, title="Vera")])
-    store.chats.record_consent(101, by="Vera")
+    store.consents.give(101, by="Vera")
     store.chats.set_relationship(101, "my sister")
     lines = [
         (OWNER, "hey"),
@@ -78,7 +78,7 @@ def test_prompt_of_the_reply_path_is_the_one_that_was_trained_on(
 def test_renamed_people_are_called_in_prompts_what_training_called_them(store: Store, clock: FakeClock) -> None:
     club = Chat(id=-1_000_000_000_007, kind=ChatKind.GROUP, title="Club")
     store.chats.save([club])
-    store.chats.record_consent(club.id, by="all of them")
+    store.consents.give(club.id, by="all of them")
 
     def say(number: int, who: Origin, sender_id: int, name: str) -> Message:
         message = bubble(number, f"text {number}", origin=who, chat_id=club.id, at_s=number * 60)

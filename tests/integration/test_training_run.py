@@ -60,7 +60,7 @@ def filled(home: Path, clock: FakeClock) -> Iterator[Store]:
     with Store.open(home / "clone.db", clock) as store:
         for chat_id in (101, 102):
             store.chats.save([Chat(id=chat_id, kind=ChatKind.PRIVATE, title="somebody")])
-            store.chats.record_consent(chat_id, by="them")
+            store.consents.give(chat_id, by="them")
             store.messages.add(talk(chat_id))
         yield store
 
@@ -167,7 +167,7 @@ def test_a_stopped_run_is_not_resumed_without_consent(filled: Store, base: Path,
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(ConfigError, match=f"^Another process works on run {run.name}"):
             resume(filled, paths)
-    filled.chats.withdraw_consent(102)
+    filled.consents.take_back(102)
     with pytest.raises(ConsentError) as caught:
         resume(filled, paths)
     assert str(caught.value) == (
@@ -188,7 +188,7 @@ def test_consent_withdrawn_while_it_trains_ends_the_run_and_deletes_its_data(
         def report(self, event: Event) -> None:
             super().report(event)
             if isinstance(event, Stepped) and event.step == 2:
-                filled.chats.withdraw_consent(102)
+                filled.consents.take_back(102)
 
     heard = Withdrawing()
     with pytest.raises(ConsentError, match=r"learned from 1 chat whose consent was withdrawn, so it has ended"):
@@ -202,7 +202,7 @@ def test_consent_withdrawn_after_the_last_update_leaves_no_adapter(filled: Store
         def report(self, event: Event) -> None:
             super().report(event)
             if isinstance(event, Evaluated) and event.name is EvaluationName.AFTER:
-                filled.chats.withdraw_consent(102)
+                filled.consents.take_back(102)
 
     with pytest.raises(ConsentError):
         train(filled, configure(base, max_steps=1), paths=paths, progress=Withdrawing())
@@ -214,7 +214,7 @@ def test_interrupted_run_is_deleted_when_a_consent_is_withdrawn(filled: Store, b
         train(filled, configure(base), paths=paths, should_stop=lambda: True)
     [run] = paths.runs.iterdir()
     assert consent.forget_runs(filled, paths.runs) == 0
-    filled.chats.withdraw_consent(102)
+    filled.consents.take_back(102)
     with (run / "log.jsonl").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert consent.forget_runs(filled, paths.runs) == 0, "another process works on it, and will notice"
@@ -250,7 +250,7 @@ def test_training_does_not_continue_from_an_adapter_of_a_chat_without_consent(
 ) -> None:
     first = train(filled, configure(base, max_steps=1), paths=paths)
     assert set(first.data["train"]["chats"]) == {"101", "102"}
-    filled.chats.withdraw_consent(102)
+    filled.consents.take_back(102)
     heard = RecordedProgress()
     second = train(filled, configure(base, max_steps=1), paths=paths, parent=first.id, progress=heard)
     assert second.parent is None
@@ -262,7 +262,7 @@ def test_training_does_not_continue_from_an_adapter_of_a_chat_without_consent(
 def test_too_little_data_leaves_no_run_behind(home: Path, paths: HomePaths, base: Path, clock: FakeClock) -> None:
     with Store.open(home / "clone.db", clock) as store:
         store.chats.save([Chat(id=101, kind=ChatKind.PRIVATE, title="x")])
-        store.chats.record_consent(101, by="them")
+        store.consents.give(101, by="them")
         store.messages.add(list(talk(101))[:6])
         with pytest.raises(TooLittleDataError):
             train(store, configure(base), paths=paths)

@@ -62,6 +62,15 @@ def test_chats_messages_and_replies_are_there(old_store: Store) -> None:
     assert [(one.verb, one.argument) for one in old_store.commands.waiting()] == [("pause", "2h")]
 
 
+def test_consents_are_carried_over_into_the_ledger_of_the_account(old_store: Store) -> None:
+    rows = old_store.consents.history()
+    assert {(one.account_id, one.action, one.origin) for one in rows} == {(999_000_000_001, "given", "carried over")}
+    assert {one.chat_id for one in rows} == {one.id for one in old_store.chats.all() if one.consent_at is not None}
+    assert old_store.consents.state(FRIEND).stands
+    old_store.facts.set(OWNER_ID, 5)
+    assert not old_store.consents.consented(FRIEND)
+
+
 def test_facts_are_read_with_their_types(old_store: Store) -> None:
     facts = old_store.facts
     assert (facts.get(OWNER_ID), facts.get(OWNER_NAME)) == (999_000_000_001, "Lev Sokolov")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from training.config import DataConfig
 from training.data.balance import SENSIBLE_TURNS, cap_chats, split_held_out, thin_by_age, thin_repeats
@@ -15,6 +15,7 @@ from training.data.report import make_report
 from training.data.samples import ChatReport, DataReport, DataSet, Reason, Sample
 from training.data.sessions import Session, read_sessions
 from training.data.windows import CountTokens, Measured, cut_windows
+from userbot.domain.consent import ConsentState
 from userbot.domain.errors import ConsentError, TooLittleDataError
 from userbot.domain.exclusions import Exclusion
 from userbot.domain.messages import Chat, Message, system_line
@@ -50,14 +51,16 @@ def build(store: Store, config: DataConfig, *, count_tokens: CountTokens, seed: 
     masking = Masking.read(config.model_dump())
     exclusions = store.facts.get(EXCLUSIONS) or ()
     chats = store.chats.all()
-    refused = {chat.id: reason for chat in chats if (reason := _refusal(chat, exclusions)) is not None}
+    ledger = store.consents.states()
+    reasons = {chat.id: _refusal(chat, ledger.get(chat.id), exclusions) for chat in chats}
+    refused = {chat_id: reason for chat_id, reason in reasons.items() if reason is not None}
     left_out.update(refused.values())
     used = [chat for chat in chats if chat.id not in refused]
     _require_consent(used, refused.values())
     sessions: list[Session] = []
     n_messages: dict[int, int] = {}
     for chat in used:
-        history = _Counted(store.messages.history(chat.id))
+        history = _Counted(_covered(store.messages.history(chat.id), ledger[chat.id].since, left_out))
         found = read_sessions(
             chat, history, gap=timedelta(hours=config.session_gap_h), exclusions=exclusions, left_out=left_out
         )
@@ -101,13 +104,24 @@ def _show(sample: Sample) -> str:
     return "\n".join(lines)
 
 
-def _refusal(chat: Chat, exclusions: Sequence[Exclusion]) -> Reason | None:
+def _covered(history: Iterable[Message], since: datetime | None, left_out: Counter[Reason]) -> Iterator[Message]:
+    """Return the messages that the consent covers: those sent from a time on."""
+    for message in history:
+        if since is None or message.sent_at >= since:
+            yield message
+        else:
+            left_out[Reason.BEFORE_CONSENT] += 1
+
+
+def _refusal(chat: Chat, consent: ConsentState | None, exclusions: Sequence[Exclusion]) -> Reason | None:
     if not chat.kind.is_conversation:
         return Reason.NO_CONVERSATION
     if chat.own_only:
         return Reason.OWN_ONLY
-    if chat.consent_at is None:
+    if consent is None or consent.lapsed:
         return Reason.NO_CONSENT
+    if consent.missing:
+        return Reason.MEMBERS_MISSING
     return Reason.EXCLUDED_CHAT if Exclusion(chat_id=chat.id) in exclusions else None
 
 
@@ -120,7 +134,7 @@ def _require_consent(used: Sequence[Chat], refusals: Iterable[Reason]) -> None:
             f"Nothing is left to learn from: {format_count(excluded, 'chat')} with consent you keep out. "
             f"`clone dataset excluded` shows it, `clone dataset include N` takes one in again."
         )
-    waiting = counts[Reason.NO_CONSENT]
+    waiting = counts[Reason.NO_CONSENT] + counts[Reason.MEMBERS_MISSING]
     if waiting == 0:
         raise TooLittleDataError(
             "The store holds no chat with people to learn from. Bring some in with `clone import result.json` or "

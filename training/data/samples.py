@@ -17,6 +17,8 @@ class Reason(StrEnum):
     """Why something is no training data; each text names the unit that is counted."""
 
     NO_CONSENT = "chats without consent"
+    MEMBERS_MISSING = "chats in which a member has not agreed"
+    BEFORE_CONSENT = "messages from before the day that the consent names"
     NO_CONVERSATION = "chats that are no conversation with people"
     OWN_ONLY = "chats exported without the other side"
     CLONE = "messages written by the clone"

@@ -9,28 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from userbot.domain.errors import ConfigError, ConsentError
 from userbot.domain.plural import format_count
-from userbot.store.runs import HELD_OUT, TRAIN, RunFolder, list_unfinished
+from userbot.store.runs import RunFolder, list_unfinished
 
 if TYPE_CHECKING:
     from userbot.store import Store
 
 CHECK_INTERVAL_S = 2.0
-
-
-def find_withdrawn(store: Store, data: Mapping[str, Any]) -> list[int]:
-    """Return the chats that a run or an adapter was trained on, and that may not be trained on any more.
-
-    Args:
-        store: Knows the consents.
-        data: Of a run's record, or of a manifest.
-
-    Returns:
-        Chat ids, ascending; chats that the store does not know are among them.
-    """
-    parts = (data.get(TRAIN, {}), data.get(HELD_OUT, {}), {"chats": data.get("known", {})})
-    used = sorted({int(chat_id) for part in parts for chat_id in part.get("chats", {})})
-    consenting = {chat.id for chat in store.chats.all() if chat.consent_at is not None}
-    return [chat_id for chat_id in used if chat_id not in consenting]
 
 
 class ConsentWatch:
@@ -69,7 +53,7 @@ class ConsentWatch:
         now = self._clock()
         if now >= self._next_check_s:
             self._next_check_s = now + CHECK_INTERVAL_S
-            self._withdrawn = bool(find_withdrawn(self._store, self._data))
+            self._withdrawn = bool(self._store.consents.find_withdrawn(self._data))
         return self._withdrawn or self._should_stop()
 
     def check(self) -> None:
@@ -78,7 +62,7 @@ class ConsentWatch:
         Raises:
             ConsentError: One was withdrawn; the run's folder is deleted, as it holds what was written in that chat.
         """
-        withdrawn = find_withdrawn(self._store, self._data)
+        withdrawn = self._store.consents.find_withdrawn(self._data)
         if withdrawn:
             self._run.remove()
             raise ConsentError(
@@ -101,7 +85,7 @@ def forget_runs(store: Store, runs: Path) -> int:
     """
     deleted = 0
     for run, record in list_unfinished(runs):
-        if not find_withdrawn(store, record.data):
+        if not store.consents.find_withdrawn(record.data):
             continue
         try:
             with run.claim():

@@ -12,7 +12,7 @@ from training.config import TrainConfig, adapt_to_base
 from training.events import Configured, DataCounted, Finished, Note
 from training.extras import check_extras
 from training.progress import Broadcast, JsonLines, NoProgress, Progress, plot_loss, read_events
-from training.run.consent import ConsentWatch, find_withdrawn
+from training.run.consent import ConsentWatch
 from userbot.config.home import HomePaths
 from userbot.domain.errors import ConfigError
 from userbot.domain.plural import format_count
@@ -232,7 +232,7 @@ def _find_parent(store: Store, shelf: AdapterShelf, parent: str | None, progress
     if parent is None:
         return None
     manifest = shelf.get(parent)
-    withdrawn = find_withdrawn(store, manifest.data)
+    withdrawn = store.consents.find_withdrawn(manifest.data)
     if not withdrawn:
         return manifest
     chats, have = format_count(len(withdrawn), "chat"), "has" if len(withdrawn) == 1 else "have"

@@ -203,7 +203,7 @@ def consent(
     with session.store() as store:
         confirm_chats(store, found, names, what="Record a consent", yes=yes)
         for chat in found:
-            store.chats.record_consent(chat.id, by=by)
+            store.consents.give(chat.id, by=by)
             console.print(f"Consent for {escape(store.chats.describe(chat))} recorded.")
 
 
@@ -214,7 +214,7 @@ def withdraw(context: typer.Context, names: ChatNames) -> None:
     found = find_chats(session, names)
     with session.store() as store:
         for chat in found:
-            store.chats.withdraw_consent(chat.id)
+            store.consents.take_back(chat.id)
             console.print(f"Consent for {escape(store.chats.describe(chat))} withdrawn.")
         forgotten = forget_runs(store, session.settings.paths.runs)
     if forgotten:

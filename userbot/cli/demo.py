@@ -31,6 +31,7 @@ from userbot.importers import import_file
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
 from userbot.store.facts import TERMS_SHOWN
+from userbot.trust.consent import record
 
 MARK = ".telegram-clone-demo"
 
@@ -112,7 +113,7 @@ def import_example(store: Store, export: Path) -> None:
         show_summary(import_file(store, export, progress=progress))
     for chat in store.chats.all():
         if chat.kind is ChatKind.PRIVATE:
-            store.chats.record_consent(chat.id, by="an invented person")
+            record(store, chat.id, by="an invented person")
     store.chats.set_mode(FRIEND_ID, Mode.AUTO)
     store.facts.set(TERMS_SHOWN, store.clock())
     console.print("Consent to training is recorded for the ten people, and one friend is on the allow-list.")

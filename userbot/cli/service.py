@@ -96,6 +96,7 @@ async def log_in(settings: Settings, store: Store, *, qr: bool) -> str:
     except typer.Abort:
         raise LoginError("Nothing was entered, so nobody is logged in. Try again: clone login") from None
     store.facts.set(OWNER_ID, account.id)
+    store.consents.bind(account.id)
     store.facts.set(OWNER_NAME, account.name)
     return account.name
 

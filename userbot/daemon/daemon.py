@@ -219,6 +219,7 @@ class Daemon:
 
     async def _remember_owner(self, account: TelegramAccount) -> None:
         await self.thread.run(self._store.facts.set, OWNER_ID, account.me.id)
+        await self.thread.run(self._store.consents.bind, account.me.id)
         await self.thread.run(self._store.facts.set, OWNER_NAME, account.me.name)
         await self.thread.run(self._store.facts.set, OWNER_USERNAME, account.me.username)
 

@@ -14,6 +14,7 @@
     │   └── ChatNotFoundError (LookupError)      exit 2
     ├── AdapterError                    exit 1
     │   ├── NoAdapterError (LookupError)         exit 2   there is no such adapter, or none is active
+    │   ├── StaleAdapterError (PermissionError)  exit 2   learned from a chat whose consent does not stand
     │   ├── AdapterDamagedError         exit 1   files differ from the manifest's checksums
     │   └── BaseMismatchError           exit 2   trained on another base model
     ├── BaseDamagedError (OSError)      exit 1   the embedded base's files differ from their checksums
@@ -114,6 +115,12 @@ class AdapterError(CloneError):
 
 class NoAdapterError(AdapterError, LookupError):
     """There is no such adapter, or no adapter is active."""
+
+    exit_code = ExitCode.WRONG
+
+
+class StaleAdapterError(AdapterError, PermissionError):
+    """The adapter learned from a chat whose consent does not stand any more."""
 
     exit_code = ExitCode.WRONG
 

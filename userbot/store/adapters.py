@@ -3,7 +3,7 @@
 ::
 
     <home>/adapters/
-      current.json             {"id": …, "previous": [ids, newest last]}
+      current.json             {"id": …, "previous": [ids, newest last], "stopped": id, where it was stopped at once}
       20260105-120000-ab12/    adapter_model.safetensors, adapter_config.json, …, manifest.json
 
 A folder without a manifest does not exist. Ids are never reused.
@@ -66,10 +66,11 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class _Pointer:
-    """The id of the active adapter, and of those that were active before it, newest last."""
+    """The id of the active adapter, of those that were active before it, newest last, and of one that was stopped."""
 
     active: str | None
     previous: tuple[str, ...]
+    stopped: str | None = None
 
 
 def new_id(now: datetime) -> str:
@@ -185,21 +186,34 @@ class AdapterShelf:
             self._write_pointer(_Pointer(adapter_id, previous[-REMEMBERED:]))
         return manifest
 
-    def roll_back(self) -> Manifest:
-        """Activate the adapter that was active before this one, and return its manifest.
+    def roll_back(self, *, to: str | None = None) -> Manifest:
+        """Activate an adapter that was active before this one, and return its manifest.
+
+        Args:
+            to: One of `list_previous`; None for the newest. Those that were active after it are forgotten.
 
         Raises:
             NoAdapterError: There is no earlier one.
             AdapterDamagedError: Its files are damaged.
         """
-        previous = self._list_previous()
-        if not previous:
+        previous = self.list_previous()
+        if not previous or (to is not None and to not in previous):
             raise NoAdapterError(
                 "There is no earlier adapter to go back to. `clone adapters list` shows what there is."
             )
-        manifest = self.verify(previous[-1])
-        self._write_pointer(_Pointer(previous[-1], previous[:-1]))
+        at = len(previous) - 1 if to is None else len(previous) - 1 - previous[::-1].index(to)
+        manifest = self.verify(previous[at])
+        self._write_pointer(_Pointer(previous[at], previous[:at]))
         return manifest
+
+    def stop(self) -> None:
+        """Let no adapter be active, and nothing be answered by the bare base in its place, until one is activated."""
+        pointer = self._read_pointer()
+        self._write_pointer(_Pointer(None, pointer.previous, pointer.active or pointer.stopped))
+
+    def stopped(self) -> str | None:
+        """Return the adapter that `stop` ended, as long as none has been activated since."""
+        return self._read_pointer().stopped
 
     def active_and_previous(self) -> tuple[str, ...]:
         """Return the id of the active adapter, then that of the one that `roll_back` would activate.
@@ -207,7 +221,7 @@ class AdapterShelf:
         Returns:
             Two ids, one, or none, as far as there are any.
         """
-        active, previous = self._read_pointer().active, self._list_previous()
+        active, previous = self._read_pointer().active, self.list_previous()
         return tuple(adapter_id for adapter_id in (active, *previous[-1:]) if adapter_id)
 
     def remove(self, adapter_id: str) -> None:
@@ -221,7 +235,8 @@ class AdapterShelf:
             raise NoAdapterError(f"{adapter_id} is active. Activate another one first: `clone adapters use ID`.")
         shutil.rmtree(self.folder / adapter_id)
 
-    def _list_previous(self) -> tuple[str, ...]:
+    def list_previous(self) -> tuple[str, ...]:
+        """Return the adapters that were active before and still exist, newest last."""
         previous = self._read_pointer().previous
         return tuple(adapter_id for adapter_id in previous if (self.folder / adapter_id / MANIFEST).is_file())
 
@@ -231,9 +246,9 @@ class AdapterShelf:
             return _Pointer(None, ())
         try:
             stored = json.loads(path.read_text("utf-8"))
-            pointer = _Pointer(stored["id"], tuple(stored["previous"]))
-            if not all(isinstance(name, str) for name in pointer.previous) or not isinstance(
-                pointer.active, str | None
+            pointer = _Pointer(stored["id"], tuple(stored["previous"]), stored.get("stopped"))
+            if not all(isinstance(name, str) for name in pointer.previous) or not all(
+                isinstance(name, str | None) for name in (pointer.active, pointer.stopped)
             ):
                 raise TypeError("ids are strings")
         except (ValueError, TypeError, KeyError) as exc:
@@ -243,7 +258,8 @@ class AdapterShelf:
         return pointer
 
     def _write_pointer(self, pointer: _Pointer) -> None:
-        write_json(self.folder / ACTIVE, {"id": pointer.active, "previous": list(pointer.previous)})
+        stopped = {} if pointer.stopped is None else {"stopped": pointer.stopped}
+        write_json(self.folder / ACTIVE, {"id": pointer.active, "previous": list(pointer.previous), **stopped})
 
 
 def check_base(manifest: Manifest, base: str) -> None:

@@ -174,18 +174,7 @@ class ChatRepository:
             )
         self._update(chat_id, mode=mode)
         if mode is not Mode.OFF:
-            self._keep_name(chat)
-
-    def record_consent(self, chat_id: int, *, by: str) -> None:
-        """Record that training on a chat is agreed, when, and by whom."""
-        self._update(chat_id, consent_at=self._clock(), consent_by=by)
-        chat = self.get(chat_id)
-        if chat is not None:
-            self._keep_name(chat)
-
-    def withdraw_consent(self, chat_id: int) -> None:
-        """Take a consent back: the chat is no training data from now on."""
-        self._update(chat_id, consent_at=None, consent_by=None)
+            self.keep_name(chat_id)
 
     def set_relationship(self, chat_id: int, text: str | None) -> None:
         """Remember who the contact is to the owner, in their words; None or an empty text forgets it."""
@@ -226,6 +215,12 @@ class ChatRepository:
         """Remember that the owner was told what a chat is called."""
         self._update(chat_id, told_title=title)
 
+    def keep_name(self, chat_id: int) -> None:
+        """Let prompts name a chat as it is titled now, unless a name was accepted before."""
+        chat = self.get(chat_id)
+        if chat is not None and not chat.prompt_names:
+            self.accept_name(chat_id)
+
     def _choose_name(self, chat: Chat) -> str:
         """Return what prompts may call a chat, so that nobody is called what another contact of the account is.
 
@@ -234,10 +229,6 @@ class ChatRepository:
         name = clean_name(chat.title)
         others = [one for one in self.all() if one.id != chat.id and one.prompt_names and _same_realm(one, chat)]
         return choose_free(name, {name_skeleton(one.prompt_names[-1].name) for one in others})
-
-    def _keep_name(self, chat: Chat) -> None:
-        if not chat.prompt_names:
-            self.accept_name(chat.id)
 
     def _update(self, chat_id: int, **values: Any) -> None:
         with self._engine.begin() as connection:

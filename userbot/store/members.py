@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 
 from sqlalchemy import Connection, insert, select
 
 from userbot.domain.messages import Message, Origin
-from userbot.domain.names import choose_free, member_name, name_skeleton
+from userbot.domain.names import choose_free, member_name, name_key, name_skeleton
+from userbot.domain.telegram_ids import FIRST_DERIVED_ID
 from userbot.store.schema import members
 
 Key = tuple[int, int]
@@ -30,6 +32,16 @@ def list_members(received: Iterable[Message]) -> dict[Key, str]:
                 first[key] = message
     ordered = sorted(first.items(), key=lambda item: item[1].sent_at)
     return {key: message.sender_name or "" for key, message in ordered}
+
+
+def member_id(sender_id: int | None, name: str | None) -> int:
+    """Return what a member is known by in the ledger of consents: the id, or one derived from the name where exports
+    have names only. Derived ids are below those of Telegram.
+    """
+    if sender_id is not None:
+        return sender_id
+    digest = blake2b(name_key(name or "").encode(), digest_size=7).digest()
+    return -FIRST_DERIVED_ID - int.from_bytes(digest)
 
 
 def is_alone(chat_id: int, sender_id: int) -> bool:

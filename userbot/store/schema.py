@@ -126,6 +126,24 @@ members = Table(
     sqlite_with_rowid=False,
 )
 
+consents = Table(
+    "consents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", BigInteger),
+    Column("chat_id", BigInteger),
+    Column("action", String(16), nullable=False),
+    Column("members", JSON),
+    Column("since", UtcTime),
+    Column("at", UtcTime, nullable=False),
+    Column("given_by", String),
+    Column("wording", Text),
+    Column("reason", Text),
+    Column("origin", String(32), nullable=False),
+    Index(None, "chat_id", "id"),
+    sqlite_autoincrement=True,
+)
+
 replies = Table(
     "replies",
     metadata,

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from userbot.store.chats import ChatRepository
 from userbot.store.commands import CommandRepository
+from userbot.store.consents import ConsentRepository
 from userbot.store.engine import open_engine
 from userbot.store.facts import FactRepository
 from userbot.store.generations import GenerationRepository
@@ -40,6 +41,7 @@ class Store:
         self.engine = engine
         self.clock = clock
         self.chats = ChatRepository(engine, clock)
+        self.consents = ConsentRepository(engine, clock)
         self.messages = MessageRepository(engine, clock)
         self.replies = ReplyRepository(engine, clock)
         self.generations = GenerationRepository(engine, clock)

@@ -44,7 +44,7 @@ def texts(data_set: DataSet) -> list[list[tuple[str, ...]]]:
 @pytest.fixture
 def say(store: Store, friend: Chat) -> Say:
     """Write a conversation to the store, a line a minute; the friend has agreed to it."""
-    store.chats.record_consent(friend.id, by="Vera herself")
+    store.consents.give(friend.id, by="Vera herself")
     ids = iter(range(1, 10_000))
 
     def write(*lines: tuple[Origin, str], day: float = 0.0, chat_id: int = friend.id, **changes: object) -> None:
@@ -61,8 +61,8 @@ def say(store: Store, friend: Chat) -> Say:
 def test_chats_without_consent_are_left_out(store: Store, say: Say) -> None:
     store.chats.save([Chat(id=5, kind=ChatKind.PRIVATE, title="Ann"), Chat(id=6, kind=ChatKind.BOT, title="Bot")])
     store.chats.save([Chat(id=7, kind=ChatKind.GROUP, title="Half", own_only=True)])
-    store.chats.record_consent(7, by="me")
-    store.chats.record_consent(6, by="me")
+    store.consents.give(7, by="me")
+    store.consents.give(6, by="me")
     say((CONTACT, "a"), (OWNER, "b one"), (CONTACT, "a"), (OWNER, "b two"))
     for chat_id in (5, 6, 7):
         say((CONTACT, "no"), (OWNER, "not this"), chat_id=chat_id)
@@ -131,8 +131,8 @@ def test_the_gap_between_sessions_is_that_of_the_configuration(store: Store, say
 
 def test_groups_are_named_in_the_system_line_and_their_speakers_in_the_turns(store: Store, say: Say) -> None:
     store.chats.save([Chat(id=-5, kind=ChatKind.GROUP, title="Team")])
-    store.chats.record_consent(-5, by="all of them")
     say((CONTACT, "lunch?"), chat_id=-5, sender_name="Ann")
+    store.consents.give(-5, by="all of them")
     say((OWNER, "fine by me"), chat_id=-5, day=0.002)
     say((CONTACT, "z"), (OWNER, "newest"), day=5)
     data_set = make(store, system_line=True)
@@ -161,7 +161,7 @@ def test_system_line_is_one_line(kind: ChatKind, title: str, relationship: str |
 
 def test_newest_sessions_of_all_chats_are_held_out(store: Store, say: Say) -> None:
     store.chats.save([Chat(id=5, kind=ChatKind.PRIVATE, title="Ann")])
-    store.chats.record_consent(5, by="Ann")
+    store.consents.give(5, by="Ann")
     for day in range(20):
         say((CONTACT, "q"), (OWNER, f"answer {day}"), day=day, chat_id=(101, 5)[day % 2])
     data_set = make(store, held_out=0.2)

@@ -27,7 +27,7 @@ def count_words(turns: Sequence[Turn], system: str | None) -> int:
 @pytest.fixture
 def full(store: Store, friend: Chat) -> Store:
     """Ten days of a conversation that the owner began."""
-    store.chats.record_consent(friend.id, by="Vera")
+    store.consents.give(friend.id, by="Vera")
     for day in range(10):
         at_s = day * 86_400.0
         first, second = 10 * day + 1, 10 * day + 2

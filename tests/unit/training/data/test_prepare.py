@@ -51,7 +51,7 @@ def manifest(data: dict[str, Any]) -> Manifest:
 
 
 def test_the_arrays_are_what_the_manifest_counts(store: Store, friend: Chat, tmp_path: Path, tokenizer: Any) -> None:
-    store.chats.record_consent(friend.id, by="Vera")
+    store.consents.give(friend.id, by="Vera")
     talk(store, range(1, 21))
 
     data = prepare(store, tmp_path / "run", tokenizer)
@@ -74,7 +74,7 @@ def test_the_arrays_are_what_the_manifest_counts(store: Store, friend: Chat, tmp
 def test_a_continued_run_trains_on_what_is_new_and_replays_as_much(
     store: Store, friend: Chat, tmp_path: Path, tokenizer: Any
 ) -> None:
-    store.chats.record_consent(friend.id, by="Vera")
+    store.consents.give(friend.id, by="Vera")
     talk(store, range(1, 41))
     first = prepare(store, tmp_path / "r1", tokenizer)
     talk(store, range(41, 61))
@@ -93,7 +93,7 @@ def test_a_continued_run_trains_on_what_is_new_and_replays_as_much(
 def test_what_a_grandparent_was_trained_on_is_not_new(
     store: Store, friend: Chat, tmp_path: Path, tokenizer: Any
 ) -> None:
-    store.chats.record_consent(friend.id, by="Vera")
+    store.consents.give(friend.id, by="Vera")
     talk(store, range(1, 41))
     first = prepare(store, tmp_path / "r1", tokenizer)
     talk(store, range(41, 61))
@@ -108,7 +108,7 @@ def test_what_a_grandparent_was_trained_on_is_not_new(
 def test_a_continued_run_without_anything_new_is_refused(
     store: Store, friend: Chat, tmp_path: Path, tokenizer: Any
 ) -> None:
-    store.chats.record_consent(friend.id, by="Vera")
+    store.consents.give(friend.id, by="Vera")
     talk(store, range(1, 41))
     first = prepare(store, tmp_path / "r1", tokenizer)
 

@@ -63,7 +63,7 @@ def test_supervised_turns_are_those_of_the_training_samples() -> None:
 @pytest.fixture
 def talked(store: Store, friend: Chat) -> Store:
     """Store a conversation a day, ids 10 a day."""
-    store.chats.record_consent(friend.id, by="Vera")
+    store.consents.give(friend.id, by="Vera")
     for day in range(1, 41):
         store.messages.add(
             bubble(

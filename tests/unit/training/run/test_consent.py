@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training.run.consent import CHECK_INTERVAL_S, ConsentWatch, find_withdrawn, forget_runs
+from training.run.consent import CHECK_INTERVAL_S, ConsentWatch, forget_runs
 from userbot.domain.errors import ConsentError
 from userbot.domain.messages import Chat, ChatKind
 from userbot.store import Store
@@ -20,7 +20,7 @@ DATA = {"train": {"chats": {"101": {}}}, "held_out": {"chats": {"102": {}}}, "kn
 def consenting(store: Store) -> Store:
     for chat_id in (101, 102, 103, 104):
         store.chats.save([Chat(id=chat_id, kind=ChatKind.PRIVATE, title="somebody")])
-        store.chats.record_consent(chat_id, by="them")
+        store.consents.give(chat_id, by="them")
     return store
 
 
@@ -30,30 +30,11 @@ def add_run(runs: Path, *, state: RunState = RunState.RUNNING) -> RunFolder:
     return run
 
 
-@pytest.mark.parametrize("chat_id", [101, 102, 103])
-def test_a_chat_counts_whether_trained_on_held_out_or_known_from_a_parent(consenting: Store, chat_id: int) -> None:
-    assert find_withdrawn(consenting, DATA) == []
-
-    consenting.chats.withdraw_consent(chat_id)
-
-    assert find_withdrawn(consenting, DATA) == [chat_id]
-
-
-def test_another_chats_consent_does_not_matter(consenting: Store) -> None:
-    consenting.chats.withdraw_consent(104)
-
-    assert find_withdrawn(consenting, DATA) == []
-
-
-def test_a_chat_that_the_store_does_not_know_has_no_consent(consenting: Store) -> None:
-    assert find_withdrawn(consenting, {"train": {"chats": {"999": {}}}}) == [999]
-
-
 def test_the_store_is_read_only_every_few_seconds(consenting: Store, tmp_path: Path) -> None:
     now_s = 0.0
     watch = ConsentWatch(consenting, DATA, RunFolder(tmp_path), should_stop=lambda: False, clock=lambda: now_s)
     assert not watch.should_stop()
-    consenting.chats.withdraw_consent(101)
+    consenting.consents.take_back(101)
 
     now_s = CHECK_INTERVAL_S - 0.1
     assert not watch.should_stop()
@@ -71,8 +52,8 @@ def test_a_withdrawn_consent_deletes_the_runs_data(consenting: Store, tmp_path: 
     watch.check()
     assert run.path.is_dir()
 
-    consenting.chats.withdraw_consent(101)
-    consenting.chats.withdraw_consent(103)
+    consenting.consents.take_back(101)
+    consenting.consents.take_back(103)
     with pytest.raises(
         ConsentError, match=f"^Run {run.id} learned from 2 chats whose consent was withdrawn, so it has"
     ):
@@ -86,7 +67,7 @@ def test_interrupted_runs_are_forgotten_and_finished_ones_kept(consenting: Store
     done, interrupted = add_run(runs, state=RunState.DONE), add_run(runs)
     assert forget_runs(consenting, runs) == 0
 
-    consenting.chats.withdraw_consent(102)
+    consenting.consents.take_back(102)
 
     assert forget_runs(consenting, runs) == 1
     assert list_runs(runs) == [done]
@@ -95,7 +76,7 @@ def test_interrupted_runs_are_forgotten_and_finished_ones_kept(consenting: Store
 
 def test_a_run_under_way_is_left_to_its_process(consenting: Store, tmp_path: Path) -> None:
     run = add_run(tmp_path)
-    consenting.chats.withdraw_consent(102)
+    consenting.consents.take_back(102)
 
     with RunFolder(run.path).claim():
         assert forget_runs(consenting, tmp_path) == 0

@@ -81,7 +81,7 @@ def test_list_shows_mode_pause_and_consent(clone: Clone, store: Store, friend: C
     store.chats.save([Chat(id=-5, kind=ChatKind.GROUP, title="Club"), Chat(id=6, kind=ChatKind.BOT, title="Robot")])
     store.chats.set_mode(friend.id, Mode.AUTO)
     store.chats.pause(friend.id, store.clock() + timedelta(days=36_500))
-    store.chats.record_consent(friend.id, by="Vera, by phone")
+    store.consents.give(friend.id, by="Vera, by phone")
     rows = {line.split()[1]: line for line in clone("chats", "list").splitlines() if line.startswith("│")}
     assert "auto, paused until you resume" in rows["101"] and "Vera, by phone" in rows["101"]
     assert "(group)" in rows["-5"] and "no consent" in rows["-5"] and "never" in rows["6"]

@@ -17,7 +17,7 @@ from userbot.store import Store
 @pytest.fixture
 def chats(store: Store, friend: Chat) -> None:
     """A conversation that may be trained on, and one that may not."""
-    store.chats.record_consent(friend.id, by="Vera")
+    store.consents.give(friend.id, by="Vera")
     store.chats.save([Chat(id=5, kind=ChatKind.PRIVATE, title="Ann")])
     day_s = 86_400.0
     for number in range(1, 25):

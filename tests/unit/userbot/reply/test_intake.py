@@ -32,7 +32,7 @@ async def test_known_chat_that_is_off_is_not_stored_but_one_with_consent_is(
     async with Core(store, clock) as core:
         await core.receive(friend, contact_says(1, "hi", clock))
         assert store.messages.count() == 0
-        store.chats.record_consent(friend.id, by="Vera")
+        store.consents.give(friend.id, by="Vera")
         await core.receive(friend, contact_says(2, "hi", clock))
         await core.advance(600)
         assert store.messages.count() == 1
@@ -79,7 +79,7 @@ def test_owner_message_pauses_an_answered_chat_from_when_it_was_written(store: S
 
 
 def test_owner_message_pauses_nothing_where_nothing_is_answered(store: Store, friend: Chat) -> None:
-    store.chats.record_consent(friend.id, by="Vera")
+    store.consents.give(friend.id, by="Vera")
     assert _store(store, friend, bubble(1, "hey", origin=Origin.OWNER)) is Intake.OWNER
     assert _paused_until(store) is None
 

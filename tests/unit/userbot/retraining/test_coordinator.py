@@ -45,7 +45,7 @@ async def test_a_requested_training_starts_with_its_reason(stage: RetrainingStag
 
 
 async def test_new_turns_of_the_owner_start_a_training(stage: RetrainingStage, store: Store, friend: Chat) -> None:
-    store.chats.record_consent(friend.id, by="Vera")
+    store.consents.give(friend.id, by="Vera")
     retraining = stage.make_retraining(turns=5)
     write(store, 1, 4)
     await retraining.check()
@@ -62,7 +62,7 @@ async def test_new_turns_of_the_owner_start_a_training(stage: RetrainingStage, s
 async def test_turns_seen_by_a_failed_training_do_not_start_the_next(
     stage: RetrainingStage, store: Store, friend: Chat, clock: FakeClock
 ) -> None:
-    store.chats.record_consent(friend.id, by="Vera")
+    store.consents.give(friend.id, by="Vera")
     stage.process.training = Ended(code=1)
     retraining = stage.make_retraining(turns=5)
     write(store, 1, 6)
@@ -83,7 +83,7 @@ async def test_the_clones_own_turns_and_chats_without_consent_never_count(
     await retraining.check()
     assert not retraining.is_running
 
-    store.chats.record_consent(friend.id, by="Vera")
+    store.consents.give(friend.id, by="Vera")
     store.facts.set(RETRAIN_SEEN_AT, store.clock())
     write(store, 50, 5, origin=Origin.CLONE)
     await retraining.check()
@@ -210,7 +210,7 @@ async def test_a_cancelled_training_does_not_come_back_after_a_restart(stage: Re
 
 @pytest.mark.parametrize("asked", [False, True])
 async def test_nothing_starts_unasked(stage: RetrainingStage, store: Store, friend: Chat, asked: bool) -> None:
-    store.chats.record_consent(friend.id, by="Vera")
+    store.consents.give(friend.id, by="Vera")
     write(store, 1, 50)
     retraining = stage.make_retraining(turns=10 if asked else None)
 

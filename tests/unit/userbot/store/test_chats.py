@@ -15,7 +15,7 @@ from userbot.store import Store
 
 def test_import_never_overwrites_the_owners_decisions(store: Store, friend: Chat, clock: FakeClock) -> None:
     store.chats.set_mode(friend.id, Mode.AUTO)
-    store.chats.record_consent(friend.id, by="Vera, by phone")
+    store.consents.give(friend.id, by="Vera, by phone")
     store.chats.save([replace(friend, title="Vera P.", username=None, access_hash=None)])
     chat = store.chats.get(friend.id)
     assert chat is not None
@@ -70,10 +70,10 @@ def test_bots_channels_and_service_chats_can_never_be_allowed(store: Store, kind
 def test_consent_is_recorded_with_time_and_words_and_can_be_withdrawn(
     store: Store, friend: Chat, clock: FakeClock
 ) -> None:
-    store.chats.record_consent(friend.id, by="Vera, by phone")
+    store.consents.give(friend.id, by="Vera, by phone")
     chat = store.chats.get(friend.id)
     assert chat is not None and (chat.consent_at, chat.consent_by) == (clock(), "Vera, by phone")
-    store.chats.withdraw_consent(friend.id)
+    store.consents.take_back(friend.id)
     chat = store.chats.get(friend.id)
     assert chat is not None and (chat.consent_at, chat.consent_by) == (None, None)
 
@@ -151,7 +151,7 @@ def test_many_chats_are_saved_by_one_query(store: Store, friend: Chat) -> None:
 def test_name_for_prompts_is_kept_from_the_first_consent_or_allow_on(
     store: Store, friend: Chat, clock: FakeClock
 ) -> None:
-    store.chats.record_consent(friend.id, by="Vera")
+    store.chats.keep_name(friend.id)
     store.chats.save([replace(friend, title="Mama")])
     store.chats.set_mode(friend.id, Mode.AUTO)
     chat = store.chats.get(friend.id)
@@ -172,7 +172,7 @@ def test_second_contact_of_one_name_is_called_otherwise_in_prompts(store: Store,
     ]
     store.chats.save(others)
     for chat in others:
-        store.chats.record_consent(chat.id, by="them")
+        store.consents.give(chat.id, by="them")
     assert {chat.id: chat.prompt_names[-1].name for chat in store.chats.all()} == {
         friend.id: "Vera", 5: "Vеra (2)", 2**61 + 9: "Vera", -7: "Vera",
     }  # fmt: skip

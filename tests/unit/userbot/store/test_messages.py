@@ -76,7 +76,7 @@ def test_time_of_a_sides_newest_message(store: Store, friend: Chat) -> None:
 
 
 def test_new_turns_are_the_owners_own_words_in_chats_with_consent(store: Store, friend: Chat, clock: FakeClock) -> None:
-    store.chats.record_consent(friend.id, by="Vera")
+    store.consents.give(friend.id, by="Vera")
     store.chats.save([Chat(id=5, kind=ChatKind.PRIVATE, title="without consent")])
     store.messages.add([bubble(1, "old", origin=Origin.OWNER)])
     since = clock()
