@@ -172,7 +172,7 @@ def test_second_contact_of_one_name_is_called_otherwise_in_prompts(store: Store,
     ]
     store.chats.save(others)
     for chat in others:
-        store.consents.give(chat.id, by="them")
+        store.chats.keep_name(chat.id)
     assert {chat.id: chat.prompt_names[-1].name for chat in store.chats.all()} == {
         friend.id: "Vera", 5: "Vеra (2)", 2**61 + 9: "Vera", -7: "Vera",
     }  # fmt: skip
