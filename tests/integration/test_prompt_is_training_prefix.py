@@ -204,7 +204,7 @@ async def _ids_of_server(tokenizer: PreTrainedTokenizerFast, prompt: Prompt) -> 
 
 def test_masked_prompt_is_the_one_that_was_trained_on_masked(store: Store, tmp_path: Path) -> None:
     store.chats.save([Chat(id=101, kind=ChatKind.PRIVATE, title="Vera")])
-    store.chats.record_consent(101, by="Vera")
+    store.consents.give(101, by="Vera")
     lines = [
         (CONTACT, "какой пароль от вайфая?"),
         (OWNER, "hunter22"),
