@@ -22,8 +22,8 @@ def shelf(tmp_path: Path, store: Store) -> AdapterShelf:
     made = AdapterShelf(tmp_path / "adapters")
     for name, chat_ids in (("a", (1,)), ("b", (1, 2)), ("c", (2,))):
         data = {"train": {"chats": {str(one): {"first_id": 1, "last_id": 9} for one in chat_ids}}}
-        with made.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00", data=data)):
-            pass
+        with made.write(Manifest(id=name, base="tiny", created_at="2026-01-05T12:00:00+00:00", data=data)) as folder:
+            (folder / "adapter_config.json").write_text("{}", "utf-8")
         made.activate(name)
     return made
 
