@@ -170,6 +170,7 @@ class RetrainingStage:
     def make_cycle(self, **conditions: Any) -> Cycle:
         """Build one cycle alone."""
         return Cycle(
+            store=self.store,
             thread=self.thread,
             shelf=self.shelf,
             conditions=Conditions(**conditions),

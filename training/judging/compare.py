@@ -37,6 +37,7 @@ from userbot.domain.messages import Turn
 from userbot.domain.sampling import Sampling
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf, Manifest
+from userbot.trust.stale_adapters import refuse_stale
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def compare_adapters(
         store: Source of the held-out conversations.
         paths: Paths of the home folder.
         candidate: Id of the new adapter.
-        active: Id of the active adapter; None, or one of another base, compares with the bare base.
+        active: Id of the active adapter; None, one of another base, or a stale one compares with the bare base.
         progress: Receives an event for each answer.
 
     Returns:
@@ -88,13 +89,15 @@ def compare_adapters(
 
     Raises:
         NoAdapterError: There is no adapter of that id.
+        StaleAdapterError: The new adapter learned from a chat without a consent that stands.
         AdapterDamagedError: Its files are damaged.
         TooLittleDataError: No held-out conversation is left.
     """
     shelf = AdapterShelf(paths.adapters)
     new = shelf.verify(candidate)
     old = shelf.verify(active) if active is not None else None
-    if old is not None and old.base != new.base:
+    refuse_stale(store, new)
+    if old is not None and (old.base != new.base or store.consents.find_withdrawn(old.data)):
         old = None
     eval_set = make_eval_set(store, new, old, models=paths.models)
     config = TrainConfig.model_validate(new.config)

@@ -37,7 +37,7 @@ class ConsentWatch:
         should_stop: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store = store
+        self.store = store
         self._data = data
         self._run = run
         self._should_stop = should_stop
@@ -53,7 +53,7 @@ class ConsentWatch:
         now = self._clock()
         if now >= self._next_check_s:
             self._next_check_s = now + CHECK_INTERVAL_S
-            self._withdrawn = bool(self._store.consents.find_withdrawn(self._data))
+            self._withdrawn = bool(self.store.consents.find_withdrawn(self._data))
         return self._withdrawn or self._should_stop()
 
     def check(self) -> None:
@@ -62,7 +62,7 @@ class ConsentWatch:
         Raises:
             ConsentError: One was withdrawn; the run's folder is deleted, as it holds what was written in that chat.
         """
-        withdrawn = self._store.consents.find_withdrawn(self._data)
+        withdrawn = self.store.consents.find_withdrawn(self._data)
         if withdrawn:
             self._run.remove()
             raise ConsentError(

@@ -154,7 +154,7 @@ class _Run:
             models=self.paths.models,
             run=self.folder,
             parent=_find_weights(shelf, record.parent, record.base),
-            active=_find_active(shelf, record.base),
+            active=_find_active(watch.store, shelf, record.base),
             progress=self.progress,
         )
         try:
@@ -247,6 +247,9 @@ def _find_weights(shelf: AdapterShelf, parent: str | None, base: str) -> Path | 
     return shelf.path(parent)
 
 
-def _find_active(shelf: AdapterShelf, base: str) -> Path | None:
+def _find_active(store: Store, shelf: AdapterShelf, base: str) -> Path | None:
+    """Return the adapter to be better than: the active one on this base, unless it is stale."""
     active = shelf.active()
-    return shelf.path(active.id) if active is not None and active.base == base else None
+    if active is None or active.base != base or store.consents.find_withdrawn(active.data):
+        return None
+    return shelf.path(active.id)

@@ -11,18 +11,18 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from training.run.consent import forget_runs
-from userbot.cli import opt_outs
+from userbot.cli import consents, opt_outs
 from userbot.cli.dispatch import send_command
 from userbot.cli.screen import byte_progress, console, errors, session_of
-from userbot.cli.whom import NEGATIVE_IDS, Yes, confirm_chats, find_chat, find_chats
+from userbot.cli.whom import NEGATIVE_IDS, ChatNames, Yes, confirm_chats, find_chat, find_chats
 from userbot.daemon.pauses import format_pause
-from userbot.domain.errors import ConfigError, ExportFormatError, ExportTruncatedError
+from userbot.domain.errors import ExportFormatError, ExportTruncatedError
 from userbot.domain.messages import Chat, ChatKind, Mode, Origin, prompt_name
 from userbot.domain.names import clean_name
 from userbot.domain.plural import format_count
 from userbot.importers import FORMATS, ImportSummary, import_file
 from userbot.store.facts import OWNER_ID
+from userbot.trust.consent import describe_consent
 
 chats = typer.Typer(no_args_is_help=True, help="Chats in the store: who may be answered, and who agreed to training.")
 
@@ -38,13 +38,12 @@ class DateStyle(StrEnum):
 
 _ORDERS = {DateStyle.DAY_FIRST: "dmy", DateStyle.MONTH_FIRST: "mdy"}
 
-ChatNames = Annotated[list[str], typer.Argument(metavar="CHAT...", help="Id, @username, or the whole title.")]
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("import")(import_export)
     app.add_typer(chats, name="chats")
+    consents.register(chats)
     opt_outs.register(chats)
 
 
@@ -137,6 +136,7 @@ def list_chats(
             console.print(f"No chats yet; {hint}.")
             return
         now = store.clock()
+        training = {row.chat.id: escape(describe_consent(store, row.chat)) for row in rows}
     table = Table()
     table.add_column("id", no_wrap=True)
     table.add_column("chat")
@@ -146,7 +146,7 @@ def list_chats(
     table.add_column("training")
     for row in rows:
         counts = [f"{count:,}" for count in (row.contact, row.owner, row.clone)]
-        table.add_row(str(row.chat.id), _name(row.chat), *counts, _mode(row.chat, now), _training(row.chat))
+        table.add_row(str(row.chat.id), _name(row.chat), *counts, _mode(row.chat, now), training[row.chat.id])
     console.print(table)
 
 
@@ -188,44 +188,6 @@ def who(context: typer.Context, name: Annotated[str, typer.Argument(metavar="CHA
     console.print(escape(send_command(session, "who", str(find_chat(session, name).id))))
 
 
-@chats.command("consent", context_settings=NEGATIVE_IDS)
-def consent(
-    context: typer.Context,
-    names: ChatNames,
-    by: Annotated[str, typer.Option(help='Who agreed, and how: "Vera, asked on 3 May". Recorded with the time.')],
-    yes: Yes = False,
-) -> None:
-    """Record that a chat may be trained on. Without this, no training uses it. Asks as `allow` does."""
-    if not by.strip():
-        raise ConfigError("--by is empty: say who agreed, such as --by 'Vera, asked on 3 May'.")
-    session = session_of(context)
-    found = find_chats(session, names)
-    with session.store() as store:
-        confirm_chats(store, found, names, what="Record a consent", yes=yes)
-        for chat in found:
-            store.consents.give(chat.id, by=by)
-            console.print(f"Consent for {escape(store.chats.describe(chat))} recorded.")
-
-
-@chats.command("withdraw", context_settings=NEGATIVE_IDS)
-def withdraw(context: typer.Context, names: ChatNames) -> None:
-    """Take a consent back: no training uses these chats from now on. Adapters trained before still know them."""
-    session = session_of(context)
-    found = find_chats(session, names)
-    with session.store() as store:
-        for chat in found:
-            store.consents.take_back(chat.id)
-            console.print(f"Consent for {escape(store.chats.describe(chat))} withdrawn.")
-        forgotten = forget_runs(store, session.settings.paths.runs)
-    if forgotten:
-        console.print(f"Deleted: {format_count(forgotten, 'interrupted training')} that used it.")
-    console.print(
-        "A training that uses it now stops automatically and deletes its samples. To forget fully what was learned "
-        "before, train again with `clone train`, remove every older adapter with `clone adapters rm`, and delete their "
-        "folders under `reports`."
-    )
-
-
 @chats.command("about", context_settings=NEGATIVE_IDS)
 def about(
     context: typer.Context,
@@ -263,11 +225,3 @@ def _mode(chat: Chat, now: datetime) -> str:
     if chat.paused_until and chat.paused_until > now:
         return f"{shown}, paused {format_pause(chat.paused_until, now)}"
     return shown
-
-
-def _training(chat: Chat) -> str:
-    if chat.own_only:
-        return "no: only yours"
-    if not chat.kind.is_conversation:
-        return "never"
-    return f"[green]{escape(chat.consent_by or '')}[/]" if chat.consent_at else "no consent"

@@ -15,11 +15,14 @@ from rich.table import Table
 from userbot.cli.screen import console, session_of
 from userbot.cli.training_view import run_comparison, run_training
 from userbot.config.explain import describe_form, list_fields
+from userbot.config.home import HomePaths
 from userbot.config.settings import Settings
 from userbot.domain.errors import ConfigError, NoAdapterError
 from userbot.retraining.process import Ended
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf, Manifest
+from userbot.trust.stale_adapters import activate_adapter, find_stale_adapters, refuse_stale
+from userbot.trust.stale_adapters import roll_back as go_back
 
 adapters = typer.Typer(no_args_is_help=True, help="What was trained, and which adapter is active.")
 
@@ -108,6 +111,11 @@ def finish_training(home: Path, shelf: AdapterShelf, ended: Ended, *, gate: bool
     if ended.finished is None:
         raise NoAdapterError("Training ended without an adapter; its log is in the run folder under `runs`.")
     manifest, active = shelf.get(ended.finished.adapter_id), shelf.active()
+    with Store.open(HomePaths(home).database) as store:
+        refuse_stale(store, manifest)
+        if active is not None and store.consents.find_withdrawn(active.data):
+            console.print(f"The active adapter, {active.id}, is stale: a consent was withdrawn.")
+            active = None
     losses = f"held-out loss {_format_losses(manifest.metrics)} nats per token"
     console.print(f"Adapter [b]{manifest.id}[/] on {escape(manifest.base)}: {losses}")
     if not gate:
@@ -177,18 +185,22 @@ def _draw_again(settings: Settings, adapter_id: str) -> None:
 @adapters.command("list")
 def list_adapters(context: typer.Context) -> None:
     """Show all adapters, oldest first."""
-    shelf = AdapterShelf(session_of(context).settings.paths.adapters)
+    session = session_of(context)
+    shelf = AdapterShelf(session.settings.paths.adapters)
     manifests = shelf.all()
     if not manifests:
         console.print("No adapters yet; `clone train` makes one.")
         return
     active = shelf.active()
+    with session.store() as store:
+        stale = {one.id for one in find_stale_adapters(store, shelf)}
     table = Table()
     for title in ("id", "base", "made", "held-out loss, nats per token", ""):
         table.add_column(title, no_wrap=title == "id")
     for manifest in manifests:
         made = datetime.fromisoformat(manifest.created_at).astimezone()
         mark = "[green]active[/]" if active is not None and active.id == manifest.id else ""
+        mark += " [red]stale: a consent was withdrawn[/]" if manifest.id in stale else ""
         table.add_row(manifest.id, escape(manifest.base), f"{made:%d %b %H:%M}", _format_losses(manifest.metrics), mark)
     console.print(table)
 
@@ -205,14 +217,18 @@ def show_adapter(context: typer.Context, adapter_id: AdapterId) -> None:
 @adapters.command("use")
 def activate(context: typer.Context, adapter_id: AdapterId) -> None:
     """Activate an adapter; a running daemon loads it at once."""
-    manifest = AdapterShelf(session_of(context).settings.paths.adapters).activate(adapter_id)
+    session = session_of(context)
+    with session.store() as store:
+        manifest = activate_adapter(store, AdapterShelf(session.settings.paths.adapters), adapter_id)
     console.print(f"{manifest.id} is active.")
 
 
 @adapters.command("rollback")
 def roll_back(context: typer.Context) -> None:
-    """Activate the adapter that was active before."""
-    manifest = AdapterShelf(session_of(context).settings.paths.adapters).roll_back()
+    """Activate the newest adapter that was active before and did not learn from a chat without consent."""
+    session = session_of(context)
+    with session.store() as store:
+        manifest = go_back(store, AdapterShelf(session.settings.paths.adapters))
     console.print(f"{manifest.id} is active again.")
 
 

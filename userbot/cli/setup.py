@@ -165,6 +165,9 @@ def _examine(session: Session) -> list[tuple[str, bool, str]]:
         checks.append(("order", False, f"messages of one minute are out of order: {names}. Import these files again"))
     adapter = status.adapter_id
     checks.append(("adapter", adapter is not None, adapter or "none; `clone train` makes one"))
+    if status.stale:
+        ids = ", ".join(one.id for one in status.stale)
+        checks.append(("consents", False, f"withdrawn, and learned by {ids}: `clone train`, `clone adapters rm ID`"))
     checks.append(("daemon", True, status.state))
     allowed = len(status.allowed)
     checks.append(("allow-list", True, format_count(allowed, "chat") if allowed else "empty, so nobody is answered"))

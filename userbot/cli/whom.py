@@ -24,6 +24,8 @@ Yes = Annotated[
 ]
 """The option of commands that ask before they do something to a chat."""
 
+ChatNames = Annotated[list[str], typer.Argument(metavar="CHAT...", help="Id, @username, or the whole title.")]
+
 
 def find_chats(session: Session, names: Sequence[str]) -> list[Chat]:
     """Return the chats that names mean; the daemon looks among the account's dialogs too where it runs.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from userbot.daemon.command_context import CommandContext
 from userbot.domain.errors import ConfigError
+from userbot.trust.stale_adapters import find_stale_adapters
+from userbot.trust.stale_adapters import roll_back as go_back
 
 LISTED = 10
 """Newest adapters that the list shows."""
@@ -28,16 +30,19 @@ async def list_adapters(_argument: str, context: CommandContext) -> str:
     if not manifests:
         return "There is no adapter yet. Train one: `clone train`."
     active_id = active.id if active else None
-    return "\n".join(f"{'→' if one.id == active_id else '·'} {one.id}  {one.base}" for one in manifests[-LISTED:])
+    stale = {one.id for one in await context.thread.run(find_stale_adapters, context.store, context.shelf)}
+    marks = {one.id: f"{one.base}  stale" if one.id in stale else one.base for one in manifests}
+    return "\n".join(f"{'→' if one.id == active_id else '·'} {one.id}  {marks[one.id]}" for one in manifests[-LISTED:])
 
 
 async def roll_back(_argument: str, context: CommandContext) -> str:
-    """Activate the adapter before this one.
+    """Activate the newest adapter before this one that is not stale.
 
     Raises:
         NoAdapterError: There is no earlier one.
+        StaleAdapterError: All of them learned from a chat without a consent that stands.
     """
-    manifest = await context.thread.run(context.shelf.roll_back)
+    manifest = await context.thread.run(go_back, context.store, context.shelf)
     if context.daemon is not None and await context.daemon.activate_adapter() != manifest.id:
         return f"{manifest.id} is active again, but could not be loaded; the daemon's log says why."
     return f"{manifest.id} is active again."

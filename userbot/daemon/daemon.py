@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from random import SystemRandom
 from typing import Any
 
@@ -24,6 +25,7 @@ from userbot.domain.messages import Chat
 from userbot.domain.metrics import Metrics
 from userbot.domain.plural import format_count
 from userbot.generator import Generator
+from userbot.generator.stoppable import StoppableGenerator
 from userbot.reply.answering import Answering
 from userbot.reply.echo import list_unconfirmed
 from userbot.reply.outbox import Outbox
@@ -36,6 +38,7 @@ from userbot.store.facts import OWNER_ID, OWNER_NAME, OWNER_USERNAME
 from userbot.store.thread import StoreThread
 from userbot.telegram.account import TelegramAccount
 from userbot.telegram.connection import ConnectionState
+from userbot.trust.stale_adapters import find_stop
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +166,7 @@ class Daemon:
         answering = Answering(
             **parts,
             messenger=account.messenger,
-            generator=generator,
+            generator=StoppableGenerator(generator, find_stop=partial(find_stop, self._shelf)),
             outbox=self._outbox,
             config=config,
             random=SystemRandom(),

@@ -14,6 +14,7 @@ from userbot.retraining.state import describe_training
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
 from userbot.store.replies import Decision
+from userbot.trust.stale_adapters import StaleAdapter, describe_stop, find_stale_adapters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,8 @@ class Status:
         since: When that began; None where it never ran.
         pid: Its process.
         adapter_id: The active adapter.
+        stopped_id: The adapter that a withdrawal stopped, in whose place none is active.
+        stale: Adapters that learned from a chat without a consent that stands.
         allowed: Chats that are answered or get drafts.
         paused_until: End of a pause of all chats.
         pending: Bubbles waiting to be sent.
@@ -45,11 +48,19 @@ class Status:
     training: str | None
     newest: tuple[Decision, ...]
     now: datetime
+    stopped_id: str | None = None
+    stale: tuple[StaleAdapter, ...] = ()
 
     def to_text(self) -> str:
         """Return a few lines for the owner."""
         lines = [f"Daemon: {self.state}" + (f" since {format_time(self.since)}" if self.since else "")]
         lines.append(f"Adapter: {self.adapter_id or 'none'}")
+        if self.stopped_id:
+            lines.append(f"All answers are held: {describe_stop(self.stopped_id)}")
+        for one in self.stale:
+            until = ", and writes until a clean one is trained" if one.active else ""
+            chats = ", ".join(map(str, one.chat_ids))
+            lines.append(f"Stale: adapter {one.id} learned from {chats}, whose consent does not stand{until}")
         if self.paused_until and self.paused_until > self.now:
             lines.append(f"Everything is paused {format_pause(self.paused_until, self.now)}")
         lines.append(f"Replies in 24 h: {self.replies_in_day}, bubbles waiting: {self.pending}")
@@ -69,9 +80,9 @@ def read_status(store: Store, shelf: AdapterShelf) -> Status:
     """Read the present status; an adapter that can't be read counts as none."""
     daemon, now = read_state(store), store.clock()
     try:
-        manifest = shelf.active()
+        manifest, stopped, stale = shelf.active(), shelf.stopped(), tuple(find_stale_adapters(store, shelf))
     except AdapterError:
-        manifest = None
+        manifest, stopped, stale = None, None, ()
     return Status(
         state=daemon.state if daemon else NOT_RUNNING,
         since=daemon.since if daemon else None,
@@ -84,4 +95,6 @@ def read_status(store: Store, shelf: AdapterShelf) -> Status:
         training=describe_training(store),
         newest=tuple(store.replies.newest(limit=3)),
         now=now,
+        stopped_id=stopped,
+        stale=stale,
     )

@@ -61,6 +61,7 @@ class Retraining:
         self._host = host or Host()
         self._recorder = StateRecorder(store, thread, find_pid=lambda: process.pid)
         self._cycle = Cycle(
+            store=store,
             thread=thread,
             shelf=shelf,
             conditions=conditions,

@@ -17,8 +17,10 @@ from userbot.retraining.conditions import Conditions
 from userbot.retraining.host import GpuLoad
 from userbot.retraining.process import READY_CODES, Ended, EventHandler
 from userbot.retraining.state import Phase, StateRecorder
-from userbot.store.adapters import AdapterShelf
+from userbot.store import Store
+from userbot.store.adapters import AdapterShelf, Manifest
 from userbot.store.thread import StoreThread
+from userbot.trust.stale_adapters import activate_adapter
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +84,8 @@ class Cycle:
     A crash, a failure or a cancellation at any point leaves the active adapter as it is.
 
     Args:
-        thread: Runs the shelf's calls.
+        store: Knows the consents.
+        thread: Runs the calls of store and shelf.
         shelf: Adapters.
         conditions: Where training continues from, and how much memory it needs.
         process: Trains and compares.
@@ -96,6 +99,7 @@ class Cycle:
     def __init__(
         self,
         *,
+        store: Store,
         thread: StoreThread,
         shelf: AdapterShelf,
         conditions: Conditions,
@@ -106,6 +110,7 @@ class Cycle:
         read_gpu_load: Callable[[], GpuLoad | None],
         suspendable: Suspendable | None = None,
     ) -> None:
+        self._store = store
         self._thread = thread
         self._shelf = shelf
         self._conditions = conditions
@@ -127,7 +132,7 @@ class Cycle:
         await self._recorder.begin(reason, now=now)
         await self._notify(f"Training a new adapter, because: {reason}.")
         try:
-            active = await self._thread.run(self._shelf.active)
+            active = await self._thread.run(self._find_clean)
             ended = await self._train_and_compare(active.id if active else None, resume=resume)
             await self._conclude(ended)
         except Exception as exc:
@@ -151,6 +156,11 @@ class Cycle:
         finally:
             if suspended is not None:
                 await suspended.resume()
+
+    def _find_clean(self) -> Manifest | None:
+        """Return the active adapter to continue from and compare with; None where it is stale, or there is none."""
+        active = self._shelf.active()
+        return None if active is None or self._store.consents.find_withdrawn(active.data) else active
 
     async def _suspend_if_needed(self) -> Suspendable | None:
         """Suspend the serving model where the GPU is too small for both; return it, or None if it stays loaded."""
@@ -179,7 +189,7 @@ class Cycle:
 
     async def _activate(self, candidate: str) -> bool:
         """Activate the adapter; where the daemon can't write with it, roll back and return False."""
-        await self._thread.run(self._shelf.activate, candidate)
+        await self._thread.run(activate_adapter, self._store, self._shelf, candidate)
         if await self._activate_adapter() == candidate:
             return True
         with suppress(AdapterError):

@@ -14,6 +14,7 @@ from userbot.domain.messages import Chat, ChatKind, Message, Mode, Origin
 from userbot.store import Store
 from userbot.store.decisions import Bubble, Decision, ReplyState
 from userbot.store.facts import EXCLUSIONS, OPTED_OUT
+from userbot.trust.consent import withdraw
 from userbot.trust.opt_out_words import OptOutWords
 
 REASON = "the contact asked for no bot"
@@ -77,10 +78,10 @@ class OptOuts:
     def _turn_off(self, chat: Chat, message: Message) -> None:
         if chat.kind is ChatKind.GROUP:
             leave_out(self._store, chat.id, message.sender_id or 0)
+            withdraw(self._store, chat.id, reason="opted out", member=message.sender_id, origin="contact")
             return
         self._store.chats.set_mode(chat.id, Mode.OFF)
-        if chat.consent_at is not None:
-            self._store.chats.withdraw_consent(chat.id)
+        withdraw(self._store, chat.id, reason="opted out", origin="contact")
 
     def _confirm(self, message: Message, random_id: int) -> bool:
         decision = Decision(

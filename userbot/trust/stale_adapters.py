@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from userbot.domain.errors import NoAdapterError, StaleAdapterError
+from userbot.domain.errors import AdapterError, NoAdapterError, StaleAdapterError
 from userbot.domain.plural import format_count
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf, Manifest
@@ -98,3 +98,17 @@ def stop_stale(store: Store, shelf: AdapterShelf) -> str | None:
         shelf.stop()
         return f"Adapter {active.id} is stopped. No clean one is left, so all answers are held; train one: clone train"
     return f"Adapter {active.id} is stopped; {replacement.id} is active again."
+
+
+def describe_stop(adapter_id: str) -> str:
+    """Say why nothing is answered once `stop_stale` found no clean adapter."""
+    return f"adapter {adapter_id} was stopped, as a consent was withdrawn, and no clean one is left; clone train"
+
+
+def find_stop(shelf: AdapterShelf) -> str | None:
+    """Return why nothing may be answered, where `stop_stale` found no clean adapter; None otherwise."""
+    try:
+        stopped = shelf.stopped()
+    except AdapterError:
+        return None  # whoever loads the active adapter reports it
+    return None if stopped is None else describe_stop(stopped)

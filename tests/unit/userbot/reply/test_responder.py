@@ -100,7 +100,7 @@ async def test_unanswered_burst_is_answered_after_a_restart(store: Store, clock:
 async def test_contact_who_asks_for_no_bot_gets_one_sentence_and_nothing_more(
     store: Store, clock: FakeClock, ally: Chat
 ) -> None:
-    store.chats.record_consent(101, by="Vera")
+    store.consents.give(101, by="Vera")
     generator = ScriptedGenerator("hey", "more")
     async with Core(store, clock, generator) as core:
         await core.receive(ally, contact_says(1, "hi", clock))

@@ -31,7 +31,7 @@ def test_answers_are_off_and_consent_is_gone_and_one_sentence_confirms_it(
     store: Store, friend: Chat, opt_outs: OptOuts
 ) -> None:
     store.chats.set_mode(101, Mode.AUTO)
-    store.chats.record_consent(101, by="Vera")
+    store.consents.give(101, by="Vera")
     message = _stored(store, bubble(1, ASKED))
     taken = opt_outs.take(message, random_id=7)
     assert taken is not None
