@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,16 @@ from userbot.domain.placeholders import Kind, write_file, write_placeholder, wri
 from userbot.importers.reading.names import MessageIds
 
 _MEDIA = {"photos": Kind.PHOTO, "videos": Kind.VIDEO, "gifs": Kind.GIF, "sticker": Kind.STICKER}
+_EDITED = re.compile(r" \((?:edited|изменено|bearbeitet|editado|modifié|modificato)\)$")
+# English exports: what stands after the sender's name, or after "You" in encrypted chats.
+_NOTICE = re.compile(
+    r"^(?:missed (?:your|a|an) .{0,20}call|called you|started (?:a|an) .{0,20}call|created the poll:|voted for |"
+    r"changed the (?:theme|emoji|chat theme|group photo)|set the (?:emoji|nickname)|named the group|pinned a message|"
+    r"set (?:your|his|her|their|own) nickname|removed a message|turned (?:on|off) )",
+    re.IGNORECASE,
+)
+_SENT = re.compile(r"^(?:You|.{1,80}) sent an? (?:GIF|photo|video|sticker|voice message|link|location|attachment)\.?$")
+
 _FIRST_MILLISECONDS = 10**11
 """1973 in milliseconds, the year 5138 in seconds."""
 
@@ -70,11 +81,14 @@ def convert_row(row: Any, chat: Chat, owner: str | None, ids: MessageIds) -> Mes
         return "deleted message"
     if "call_duration" in row or str(row.get("type")).casefold() in _CALLS:
         return "service message"
-    text = mend(row.get("content") or row.get("text")).strip()
+    text = _EDITED.sub("", mend(row.get("content") or row.get("text")).strip())
+    by_app = text.startswith((f"{sender} ", "You "))
+    if by_app and _NOTICE.match(text.removeprefix(sender).removeprefix("You").strip()):
+        return "notice of the app"
     if text == "Liked a message" or (text.startswith("Reacted ") and text.endswith("to your message")):
         return "reaction"
     media = _describe_media(row)
-    if text.endswith(_SHARED):
+    if text.endswith(_SHARED) or (by_app and _SENT.match(text)):
         media, text = media or write_placeholder(Kind.ATTACHMENT), ""
     if not text and media is None:
         return "empty message"

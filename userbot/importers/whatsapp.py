@@ -20,7 +20,10 @@ from userbot.importers.reading.names import MessageIds, choose_by_name, derive_c
 from userbot.importers.reading.order import FileOrder
 from userbot.importers.reading.source import Source
 from userbot.importers.whatsapp_lines import DateOrder, Stamp, choose_order, match_line
-from userbot.importers.whatsapp_media import describe_attachment, is_deleted_mark
+from userbot.importers.whatsapp_media import describe_attachment, is_deleted_mark, is_notice
+
+_INVISIBLE = dict.fromkeys(map(ord, "\u2066\u2067\u2068\u2069"))
+"""Marks around a mentioned name."""
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 # A system line may quote a name with a colon; no sender has quotation marks.
@@ -30,7 +33,12 @@ _TITLE = re.compile(
     r"Discussion WhatsApp|WhatsApp-chat)(?: (?:with|mit|con|com|avec|met)| с контактом| с| -)? (?P<name>.+)$"
 )
 _COPY = re.compile(r" ?\(\d{1,3}\)$")
-_EDITED = re.compile(r"[\s\u200e]*<[^<>]*(?:edited|изменено|bearbeitet|editad|modifi|editó)[^<>]*>$", re.IGNORECASE)
+_EDITED = re.compile(
+    r"[\s\u200e]*<[^<>]*(?:edited|изменено|bearbeitet|editad|editó|modifi|düzenlendi|bewerkt|diedit|disunting|נערכה|"
+    r"تعديل|edytowan|upraven|szerkeszt|redigera|redigert|redigeret|muokattu|επεξεργ|відредагован|已编辑|已編輯|編集|수정|"
+    r"chỉnh sửa|แก้ไข|संपादित)[^<>]*>$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(slots=True)
@@ -139,7 +147,10 @@ def _convert(
             continue
         sender, raw = said
         media, text = describe_attachment(raw)
-        text = _EDITED.sub("", text).strip()
+        text = _EDITED.sub("", text).translate(_INVISIBLE).strip()
+        if media is None and is_notice(text):
+            yield "notice of the app"
+            continue
         if not (media or text) or is_deleted_mark(text):
             yield "deleted message" if text else "empty message"
             continue
@@ -180,7 +191,10 @@ def _split(line: _Line) -> tuple[str, str] | None:
         return None
     text = match["text"].rstrip()
     # iOS writes its own notices as if the chat had said them; a mark in front tells them apart.
-    if text.startswith("\u200e") and describe_attachment(text)[0] is None and not _EDITED.search(text):
+    # A mention and a call carry the mark too.
+    bare = text.lstrip("\u200e")
+    said = bare.startswith("@") or is_notice(bare) or _EDITED.search(text) or describe_attachment(text)[0] is not None
+    if text.startswith("\u200e") and not said:
         return None
     return match["name"].strip(), text
 

@@ -77,3 +77,27 @@ def test_broken_encoding_is_mended_and_whole_text_stays() -> None:
     assert mend("naïve") == "naïve"
     assert mend(None) == ""
     assert read_sender(["no row"]) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Anna missed your call.",
+        "Anna created the poll: where?",
+        "Anna changed the theme to Sunset.",
+        "You missed a call",
+    ],
+)
+def test_notices_of_messenger_are_no_words(text: str) -> None:
+    assert convert_row(row(content=text), CHAT, "Olga", MessageIds()) == "notice of the app"
+
+
+@pytest.mark.parametrize("text", ["Anna", "You changed the date?", "we named the group", "Anna is here"])
+def test_words_that_begin_like_notices_are_words(text: str) -> None:
+    message = convert_row(row(content=text), CHAT, "Olga", MessageIds())
+    assert isinstance(message, Message) and message.text == text
+
+
+def test_mark_of_an_edit_is_cut_off() -> None:
+    message = convert_row(row(content="Last year (edited)"), CHAT, "Olga", MessageIds())
+    assert isinstance(message, Message) and message.text == "Last year"
