@@ -187,6 +187,12 @@ class TrustSettings(BaseModel):
         "whoever shares the network can read them",
     )
 
+    introduction: str | None = Field(
+        None,
+        max_length=500,
+        description="What the first automatic answer in each chat begins with, such as: A program helps me. "
+        "Empty: nothing",
+    )
     opt_out_patterns: tuple[str, ...] = Field(
         (), description='Further words of a contact that turn answers off: regular expressions, as ["no robots"]'
     )

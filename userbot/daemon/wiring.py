@@ -145,6 +145,7 @@ def make_reply_config(settings: Settings) -> ReplyConfig:
         context_messages=reply.context_messages,
         rules=rules,
         pace=Pace(scale=reply.pace, typing_cps=reply.typing_cps),
+        introduction=settings.trust.introduction,
     )
 
 

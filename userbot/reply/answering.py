@@ -17,7 +17,7 @@ from userbot.domain.errors import (
     SessionLostError,
     TelegramError,
 )
-from userbot.domain.messages import ChatKind, Mode, Reply
+from userbot.domain.messages import ChatKind, Message, Mode, Origin, Reply
 from userbot.domain.metrics import Metrics
 from userbot.generator import Generator
 from userbot.reply.budget import Budget
@@ -57,6 +57,7 @@ class ReplyConfig:
         context_messages: Newest messages that the model may see.
         rules: Limits.
         pace: Speed.
+        introduction: What the first automatic answer in a chat begins with; None for nothing.
     """
 
     quiet_s: float
@@ -65,6 +66,7 @@ class ReplyConfig:
     context_messages: int
     rules: Rules
     pace: Pace
+    introduction: str | None = None
 
 
 class Answering:
@@ -151,7 +153,8 @@ class Answering:
         verdict = judge(situation, self._config.rules, self._timer.now())
         if verdict.ruling is not Ruling.ANSWER:
             return await self._turn_down(conversation, situation, verdict)
-        context = build_context(situation.chat, situation.window, situation.burst, rules=self._generator.rules)
+        window = [message for message in situation.window if not self._is_introduction(message)]
+        context = build_context(situation.chat, window, situation.burst, rules=self._generator.rules)
         try:
             written = await write_reply(
                 self._generator,
@@ -230,9 +233,21 @@ class Answering:
         await self._decide(replace(decision, state=state, reason=reason))
         return None
 
+    def _is_introduction(self, message: Message) -> bool:
+        """Tell whether a message is the line that introduces the clone, which nobody said and no model is to see."""
+        return message.origin is Origin.CLONE and message.text == self._config.introduction
+
+    async def _introduce(self, chat_id: int, texts: Sequence[str]) -> Sequence[str]:
+        """Put the line that introduces the clone before the first answer in a chat; others stay as they are."""
+        line = self._config.introduction
+        if line is None or await self._thread.run(self._store.replies.has_said, chat_id, line):
+            return texts
+        return (line, *texts)
+
     async def _queue(
         self, conversation: Conversation, situation: PolicyInput, decision: Decision, texts: Sequence[str]
     ) -> None:
+        texts = await self._introduce(conversation.chat_id, texts)
         bubbles = plan_bubbles(
             texts,
             situation.burst,

@@ -115,6 +115,16 @@ class ReplyRepository:
         with self._engine.connect() as connection:
             return [_item(row) for row in connection.execute(query.order_by(outbox.c.reply_id, outbox.c.part))]
 
+    def has_said(self, chat_id: int, text: str) -> bool:
+        """Tell whether a bubble of this text was sent in a chat, or is to be sent."""
+        query = select(outbox.c.id).where(
+            outbox.c.chat_id == chat_id,
+            outbox.c.text == text,
+            outbox.c.state.in_((OutboxState.PENDING, OutboxState.SENT)),
+        )
+        with self._engine.connect() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     def get(self, reply_id: int) -> Decision | None:
         """Return a decision, or None."""
         with self._engine.connect() as connection:

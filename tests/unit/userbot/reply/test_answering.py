@@ -252,3 +252,32 @@ async def test_owner_who_writes_in_one_topic_leaves_the_others_waiting(store: St
     )
     window = store.messages.window(-300, limit=9)
     assert [message.id for message in find_burst(window, handled_id=0)] == [1]
+
+
+INTRODUCED = "A program answers for me at times."
+
+
+async def test_first_automatic_answer_in_a_chat_begins_with_the_line_that_introduces_the_clone(
+    store: Store, clock: FakeClock, ally: Chat
+) -> None:
+    generator, config = ScriptedGenerator(), replace(reply_config(pace=0), introduction=INTRODUCED)
+    async with Core(store, clock, generator, config) as core:
+        for number, text in enumerate(["hi", "at home?"], 1):
+            await core.receive(ally, contact_says(number, text, clock))
+            await core.advance(60)
+        assert [text for _, text in core.messenger.sent] == [INTRODUCED, "re: hi", "re: at home?"]
+    # Nobody said it, so no model is to go on from it.
+    assert [bubble for turn in generator.prompts[-1].turns for bubble in turn.bubbles] == ["hi", "re: hi", "at home?"]
+    async with Core(store, clock, ScriptedGenerator(), config) as core:
+        await core.receive(ally, contact_says(9, "again", clock))
+        await core.advance(60)
+        assert [text for _, text in core.messenger.sent] == ["re: again"]
+
+
+async def test_draft_has_no_line_that_introduces_the_clone(store: Store, clock: FakeClock, ally: Chat) -> None:
+    store.chats.set_mode(ally.id, Mode.DRAFT)
+    config = replace(reply_config(pace=0), introduction=INTRODUCED)
+    async with Core(store, clock, ScriptedGenerator("hey"), config) as core:
+        await core.receive(ally, contact_says(1, "hi", clock))
+        await core.advance(60)
+        assert core.messenger.drafts == {ally.id: "hey"}
