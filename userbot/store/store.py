@@ -18,6 +18,7 @@ from userbot.store.facts import FactRepository
 from userbot.store.generations import GenerationRepository
 from userbot.store.messages import MessageRepository
 from userbot.store.replies import ReplyRepository
+from userbot.store.tombstones import TombstoneRepository
 
 Clock = Callable[[], datetime]
 
@@ -47,6 +48,7 @@ class Store:
         self.generations = GenerationRepository(engine, clock)
         self.facts = FactRepository(engine)
         self.commands = CommandRepository(engine, clock)
+        self.tombstones = TombstoneRepository(engine)
 
     @classmethod
     def open(cls, path: Path, clock: Clock = utc_now) -> Self:
