@@ -12,7 +12,7 @@ from telegram_stage import wait_until
 
 from userbot.daemon.pulling import read_pull
 from userbot.domain.errors import SessionBusyError
-from userbot.domain.messages import Mode, Origin
+from userbot.domain.messages import Chat, ChatKind, Message, Mode, Origin
 from userbot.loopback import LoopbackTelegram
 from userbot.store.replies import ReplyState
 
@@ -38,6 +38,30 @@ async def test_burst_of_an_allowed_friend_gets_one_answer_and_a_stranger_gets_no
         assert store.chats.get(stage.stranger.user_id) is None
         assert (store.messages.count(Origin.CONTACT), store.messages.count(Origin.CLONE)) == (2, 2)
         assert read_daemon_state(store).state == "stopped"
+
+
+async def test_secret_of_another_chat_is_withheld_and_the_owner_is_told_without_its_words(
+    stage: DaemonStage, caplog: pytest.LogCaptureFixture
+) -> None:
+    with stage.open_store() as store:
+        store.chats.save([Chat(id=4242, kind=ChatKind.PRIVATE, title="Ann")])
+        at = store.clock()
+        said = Message(chat_id=4242, id=1, origin=Origin.OWNER, sent_at=at, text="our dog is Bublik, the door is 4711")
+        store.messages.add([said])
+    generator = ScriptedGenerator("the door is 47 11", "see you at seven")
+    async with stage.daemon(generator):
+        await stage.server.send(stage.vera, stage.owner, "which code?")
+        await wait_until(stage.notes)
+        assert stage.replies(stage.vera) == []
+        await stage.server.send(stage.vera, stage.owner, "ok, when?")
+        assert await stage.heard(stage.vera, 1) == ["see you at seven"]
+    [note] = stage.notes()
+    assert "Vera" in note and "a number that only other chats hold" in note
+    assert "47" not in note.replace(str(stage.vera.user_id), "")
+    with stage.open_store() as store:
+        assert [answer.text for answer in store.withheld.newest(limit=9)] == ["the door is 47 11"]
+        assert ReplyState.WITHHELD in {decision.state for decision in store.replies.newest(limit=9)}
+    assert "47 11" not in caplog.text
 
 
 async def test_owner_on_the_phone_takes_the_chat_over(stage: DaemonStage) -> None:

@@ -106,6 +106,10 @@ class DaemonStage:
         """Return what a user has got from the owner's account."""
         return [message.text for message in self.server.conversation(user, self.owner) if not message.out]
 
+    def notes(self) -> list[str]:
+        """Return what stands in the owner's Saved Messages."""
+        return [message.text for message in self.server.conversation(self.owner, self.owner)]
+
 
 def _write_endpoint(server: LoopbackTelegram, home: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)

@@ -171,6 +171,10 @@ class FakePrivacyCheck:
 
     def __init__(self, **kinds: str) -> None:
         self.kinds = kinds
+        self.ready = True
+
+    def is_ready(self) -> bool:
+        return self.ready
 
     def inspect(self, reply: Reply, situation: PolicyInput) -> PrivacyFinding | None:
         text = " ".join(reply.bubbles)

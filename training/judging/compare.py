@@ -121,8 +121,7 @@ def compare_adapters(
         name = manifest.id if manifest else None
         figures.append(Figures(adapter_id=name, loss=score.loss, bits_per_char=score.bits_per_char, likeness=likeness))
     verdict = judge(figures[0], figures[1], eval_set.margins, owner=_measure_owner(eval_set))
-    chats = {sample.chat_id for sample in eval_set.held_out}
-    save_comparison(paths.report(candidate), verdict, list_exchanges(eval_set, *replies), chats=chats)
+    save_comparison(paths.report(candidate), verdict, list_exchanges(eval_set, *replies))
     return verdict
 
 

@@ -181,6 +181,11 @@ class ScheduleSettings(BaseModel):
 class TrustSettings(BaseModel):
     """What keeps secrets apart, and what a contact may ask for."""
 
+    guard: bool = Field(True, description="Withhold answers that say what only other chats hold, or a private value")
+    guard_replies: int = Field(8, ge=1, description="Answers judged together, as a secret may come in pieces")
+    findings_until_draft: int = Field(
+        3, ge=0, description="Answers withheld in a day after which a chat gets drafts only; 0: never"
+    )
     plain_http_in_lan: bool = Field(
         False,
         description="Let prompts and the key go unencrypted, by http, to a model server with a private address, where "

@@ -15,12 +15,18 @@ from userbot.daemon.adapter_switch import AdapterSwitch
 from userbot.daemon.command_context import CommandContext
 from userbot.daemon.health import serve_health
 from userbot.daemon.heartbeat import Heartbeat
+from userbot.daemon.indexing import keep_indexed
 from userbot.daemon.jobs import ScheduledJobs
-from userbot.daemon.leftover_drafts import LeftoverDrafts
 from userbot.daemon.owner_commands import OwnerCommands
 from userbot.daemon.pulling import BackgroundPull
 from userbot.daemon.renames import RenameNotices
-from userbot.daemon.wiring import load_generator, make_opt_outs, make_reply_config, make_telegram_options
+from userbot.daemon.wiring import (
+    load_generator,
+    make_opt_outs,
+    make_privacy_guard,
+    make_reply_config,
+    make_telegram_options,
+)
 from userbot.domain.errors import CloneError, LoginError, SessionLostError
 from userbot.domain.messages import Chat
 from userbot.domain.metrics import Metrics
@@ -36,10 +42,10 @@ from userbot.reply.timer import WallTimer
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
 from userbot.store.facts import OWNER_ID, OWNER_NAME, OWNER_USERNAME
-from userbot.store.forget_journal import ForgetJournal
 from userbot.store.thread import StoreThread
 from userbot.telegram.account import TelegramAccount
 from userbot.telegram.connection import ConnectionState
+from userbot.trust.disclosure import DisclosureIndex
 from userbot.trust.stale_adapters import find_stop
 
 log = logging.getLogger(__name__)
@@ -164,9 +170,7 @@ class Daemon:
         context = CommandContext(store=self._store, thread=self.thread, shelf=self._shelf, daemon=self)
         self._commands = OwnerCommands(context, notify_owner=account.messenger.notify_owner)
         self._renames = RenameNotices(self._store, self.thread, notify_owner=account.messenger.notify_owner)
-        self._leftovers = LeftoverDrafts(
-            account.messenger, self._store, self.thread, journal=ForgetJournal(self._settings.paths.forgotten)
-        )
+        self._index = DisclosureIndex(self._store.disclosure)
         self._outbox = Outbox(**parts, messenger=account.messenger, stale_s=config.rules.stale_s)
         answering = Answering(
             **parts,
@@ -175,6 +179,7 @@ class Daemon:
             outbox=self._outbox,
             config=config,
             random=SystemRandom(),
+            privacy=make_privacy_guard(self._settings, self._index),
         )
         self._responder = Responder(
             **parts,
@@ -204,7 +209,7 @@ class Daemon:
                 name="reconciler",
             )
             tasks.create_task(self._poll(), name="poll")
-            tasks.create_task(self._leftovers.clear_queued(), name="drafts of forgotten chats")
+            tasks.create_task(keep_indexed(self._index, self.thread, self._timer), name="disclosure index")
             await self._jobs.start()
             await self._log_allowed()
             ready.set()
@@ -265,15 +270,6 @@ class Daemon:
     async def drop(self, chat_id: int, *, reason: str) -> None:
         """Stop the answer that is being prepared or sent in a chat."""
         await self._responder.drop(chat_id, reason=reason)
-
-    async def release(self, chat: Chat) -> None:
-        """Let go of a chat that is to be forgotten: stop its answer, and clear the clone's draft at Telegram."""
-        await self._responder.drop(chat.id, reason="the chat is forgotten")
-        await self._leftovers.clear(chat)
-
-    async def clear_drafts(self) -> None:
-        """Clear the drafts of forgotten chats that are still at Telegram."""
-        await self._leftovers.clear_queued()
 
     async def delete(self, chat: Chat, message_ids: list[int]) -> None:
         """Delete messages for both sides."""

@@ -7,6 +7,7 @@ import logging
 from functools import partial
 
 from userbot.config.settings import ReplySettings, Settings
+from userbot.domain.prompt_rules import CustomPattern
 from userbot.domain.sampling import Sampling
 from userbot.generator import Generator
 from userbot.generator.address import check_address
@@ -20,9 +21,11 @@ from userbot.generator.suspendable import SuspendableGenerator
 from userbot.reply.answering import ReplyConfig
 from userbot.reply.pacing import Pace
 from userbot.reply.policy import Rules
+from userbot.reply.privacy import PrivacyGuard
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
 from userbot.telegram.session import ClientOptions
+from userbot.trust.disclosure import DisclosureIndex
 from userbot.trust.opt_out import OptOuts
 
 log = logging.getLogger(__name__)
@@ -146,6 +149,7 @@ def make_reply_config(settings: Settings) -> ReplyConfig:
         rules=rules,
         pace=Pace(scale=reply.pace, typing_cps=reply.typing_cps),
         introduction=settings.trust.introduction,
+        findings_until_draft=settings.trust.findings_until_draft,
     )
 
 
@@ -153,6 +157,15 @@ def make_opt_outs(settings: Settings, store: Store) -> OptOuts:
     """Say how a contact's wish for no bot is known and confirmed."""
     trust = settings.trust
     return OptOuts(store, patterns=trust.opt_out_patterns, confirmation=trust.opt_out_confirmation)
+
+
+def make_privacy_guard(settings: Settings, index: DisclosureIndex) -> PrivacyGuard | None:
+    """Make what looks through replies for secrets; None where the owner switched it off."""
+    if not settings.trust.guard:
+        return None
+    own = (settings.train.get("data") or {}).get("patterns") or {}  # the same that training masks
+    patterns = [CustomPattern(name, pattern) for name, pattern in own.items()]
+    return PrivacyGuard(index, together=settings.trust.guard_replies, patterns=patterns)
 
 
 def make_telegram_options(settings: Settings) -> ClientOptions:

@@ -36,6 +36,15 @@ class Metrics:
             "Replies generated again",
             registry=self.registry,
         )
+        self.withheld = Counter(
+            "clone_withheld_replies", "Replies withheld for what they held, by kind", ["kind"], registry=self.registry
+        )
+        self.guard_s = Histogram(
+            "clone_guard_seconds",
+            "Seconds to judge what a reply gives away",
+            buckets=(0.002, 0.005, 0.01, 0.03, 0.1, 0.3, 1),
+            registry=self.registry,
+        )
         self.generation_s = Histogram(
             "clone_generation_seconds",
             "Seconds to generate a reply",

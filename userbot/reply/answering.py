@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from userbot.reply.policy import PolicyInput, Rules, Ruling, Verdict, judge
 from userbot.reply.quoting import pick_quotes
 from userbot.reply.situation import note_own_draft, read_situation
 from userbot.reply.timer import Timer
+from userbot.reply.withholding import withhold
 from userbot.reply.writing import Written, write_reply
 from userbot.store import Store
 from userbot.store.replies import Bubble, Decision, ReplyState
@@ -40,6 +42,7 @@ from userbot.store.thread import StoreThread
 log = logging.getLogger(__name__)
 
 UNAVAILABLE_RETRY_S = 15.0
+NOT_INDEXED = "the disclosure index does not hold all messages yet"
 FAILURE_RETRY_S = 60.0
 SPENT_RETRY_S = 300.0
 HABITS_HOLD = timedelta(hours=6)
@@ -58,6 +61,7 @@ class ReplyConfig:
         rules: Limits.
         pace: Speed.
         introduction: What the first automatic answer in a chat begins with; None for nothing.
+        findings_until_draft: Replies withheld in a day after which a chat gets drafts only; 0 is never.
     """
 
     quiet_s: float
@@ -66,6 +70,7 @@ class ReplyConfig:
     context_messages: int
     rules: Rules
     pace: Pace
+    findings_until_draft: int
     introduction: str | None = None
 
 
@@ -154,6 +159,9 @@ class Answering:
         if verdict.ruling is not Ruling.ANSWER:
             return await self._turn_down(conversation, situation, verdict)
         window = [message for message in situation.window if not self._is_introduction(message)]
+        if self._privacy is not None and not await self._thread.run(self._privacy.is_ready):
+            retry_at = self._timer.now() + timedelta(seconds=UNAVAILABLE_RETRY_S)
+            return await self._turn_down(conversation, situation, Verdict(Ruling.HOLD, NOT_INDEXED, retry_at))
         context = build_context(situation.chat, window, situation.burst, rules=self._generator.rules)
         try:
             written = await write_reply(
@@ -170,7 +178,10 @@ class Answering:
             retry_at = self._timer.now() + timedelta(seconds=wait_s)
             return await self._turn_down(conversation, situation, Verdict(Ruling.HOLD, str(exc), retry_at))
         if written.finding is not None:
-            await self._withhold(situation, self._describe(situation, context.message_ids, written), written)
+            # A contact who writes on cancels this task; the record must be whole all the same.
+            await asyncio.shield(
+                self._withhold(situation, self._describe(situation, context.message_ids, written), written)
+            )
             return None
         if written.spent is not None:
             retry_at = self._timer.now() + timedelta(seconds=SPENT_RETRY_S)
@@ -204,14 +215,17 @@ class Answering:
     async def _look_for_secrets(self, situation: PolicyInput, reply: Reply) -> PrivacyFinding | None:
         if self._privacy is None:
             return None
-        return await self._thread.run(self._privacy.inspect, reply, situation)
+        with self._metrics.guard_s.time():
+            return await self._thread.run(self._privacy.inspect, reply, situation)
 
     async def _withhold(self, situation: PolicyInput, decision: Decision, written: Written) -> None:
-        kind = written.finding.kind if written.finding else ""
-        await self._decide(replace(decision, state=ReplyState.WITHHELD, reason=f"private: {kind}"))
-        await self.notices.notify_owner(
-            f"An answer to {situation.chat.title} ({situation.chat.id}) was withheld: it held {kind}."
+        stopped = await self._thread.run(
+            withhold, self._store, decision, written, until_draft=self._config.findings_until_draft
         )
+        if stopped is not None:
+            self._note(stopped.decision)
+            self._metrics.withheld.labels(stopped.kind).inc()
+            await self.notices.notify_owner(stopped.describe(situation.chat))
 
     async def _draft(
         self, conversation: Conversation, situation: PolicyInput, decision: Decision, texts: Sequence[str]
@@ -263,9 +277,12 @@ class Answering:
     async def _decide(self, decision: Decision, bubbles: Sequence[Bubble] = ()) -> Decision | None:
         stored = await self._thread.run(self._store.replies.decide, decision, bubbles)
         if stored is not None:
-            self._metrics.decisions.labels(stored.state.value).inc()
-            log.info("chat %s: %s%s", stored.chat_id, stored.state, f", {stored.reason}" if stored.reason else "")
+            self._note(stored)
         return stored
+
+    def _note(self, stored: Decision) -> None:
+        self._metrics.decisions.labels(stored.state.value).inc()
+        log.info("chat %s: %s%s", stored.chat_id, stored.state, f", {stored.reason}" if stored.reason else "")
 
     async def _habits(self, conversation: Conversation) -> Habits:
         now = self._timer.now()

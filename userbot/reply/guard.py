@@ -11,17 +11,13 @@ from typing import Protocol
 from userbot.domain.messages import Reply
 from userbot.domain.placeholders import find_masked, find_placeholder
 from userbot.domain.text import MAX_MESSAGE_CHARS
+from userbot.reply.artefacts import find_artefact
 from userbot.reply.policy import PolicyInput
 
 MAX_BUBBLES = 8
 LOOP_CHARACTERS = 40
 """A short piece repeated over this length is a loop; laughter and rows of brackets in chats stay below it."""
 
-_ROLE_MARKERS = re.compile(
-    r"\[/?INST\]|</?s>|<\|[^|<>]{1,40}\|>|<<?/?SYS>>?|^\s*#{2,}\s*(?:instruction|response|input)\b"
-    r"|^\s*(?:user|assistant|system|owner|contact|human)\s*:",
-    re.IGNORECASE | re.MULTILINE,
-)
 _CHARACTER_LOOP = re.compile(r"(.{1,16}?)\1{3,}", re.DOTALL)
 
 
@@ -46,6 +42,10 @@ class PrivacyFinding:
 
 class PrivacyCheck(Protocol):
     """Looks for what must stay private. Its fake is `fakes_reply.FakePrivacyCheck` of the tests."""
+
+    def is_ready(self) -> bool:
+        """Tell whether replies can be judged yet; blocking, so it runs on the store's thread."""
+        ...
 
     def inspect(self, reply: Reply, situation: PolicyInput) -> PrivacyFinding | None:
         """Return what must not leave, or None; blocking, so it runs on the store's thread.
@@ -84,8 +84,8 @@ def _check_length(draft: Draft) -> str | None:
     return "a bubble that is too long for Telegram" if long else None
 
 
-def _check_roles(draft: Draft) -> str | None:
-    return "a role marker in the text" if _ROLE_MARKERS.search("\n".join(draft.reply.bubbles)) else None
+def _check_artefacts(draft: Draft) -> str | None:
+    return find_artefact("\n".join(draft.reply.bubbles))
 
 
 def _check_placeholders(draft: Draft) -> str | None:
@@ -118,7 +118,7 @@ CHECKS: tuple[Check, ...] = (
     _check_empty,
     _check_cut,
     _check_length,
-    _check_roles,
+    _check_artefacts,
     _check_placeholders,
     _check_repetition,
     _check_parroting,

@@ -20,8 +20,8 @@ name in the database          type                   what it says
 `retrain_seen_at`             datetime               messages stored before it started a training already
 `rollback_proposed`           str                    adapter whose rollback was proposed
 `opted_out`                   dict[int, tuple[int, ...]]  members who asked for no bot, by group
+`disclosure_key`              str                    key of the hashes in the disclosure index, hexadecimal
 `exclusions`                  tuple[Exclusion, ...]  what the owner keeps out of training
-`exports`                     tuple[Export, ...]     files outside the database that commands wrote, with chats in them
 ============================  =====================  ==================================================================
 
 Values are JSON in the table `facts`: numbers and texts as they are, times as ISO texts, dataclasses as objects without
@@ -164,19 +164,6 @@ class RetrainWish:
     resume: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Export:
-    """A file or folder that a command wrote, and that holds what was said in chats.
-
-    Args:
-        path: Absolute.
-        chat_ids: Chats whose words are in it.
-    """
-
-    path: str
-    chat_ids: tuple[int, ...]
-
-
 def _write_values(value: Any) -> dict[str, Any]:
     values = {name: item for name, item in asdict(value).items() if item is not None}
     return {name: item.isoformat() if isinstance(item, datetime) else item for name, item in values.items()}
@@ -227,6 +214,7 @@ TRAINING = _of_values("training", TrainingState)
 RETRAIN_WISH = _of_values("retrain_wanted", RetrainWish)
 RETRAIN_SEEN_AT = _of_time("retrain_seen_at")
 ROLLBACK_PROPOSED = _of_text("rollback_proposed")
+DISCLOSURE_KEY = _of_text("disclosure_key")
 
 
 OPTED_OUT: Fact[dict[int, tuple[int, ...]]] = Fact(
@@ -240,13 +228,6 @@ EXCLUSIONS: Fact[tuple[Exclusion, ...]] = Fact(
     "exclusions",
     lambda stored: tuple(_read_values(Exclusion, values) for values in stored),
     lambda value: [_write_values(exclusion) for exclusion in value],
-)
-
-
-EXPORTS: Fact[tuple[Export, ...]] = Fact(
-    "exports",
-    lambda stored: tuple(Export(path=one["path"], chat_ids=tuple(one["chats"])) for one in stored),
-    lambda value: [{"path": export.path, "chats": list(export.chat_ids)} for export in value],
 )
 
 

@@ -144,17 +144,6 @@ consents = Table(
     sqlite_autoincrement=True,
 )
 
-tombstones = Table(
-    "tombstones",
-    metadata,
-    Column("chat_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("person_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("same_as", BigInteger, nullable=False),
-    Column("forgotten_at", UtcTime, nullable=False),
-    Column("up_to_id", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
-
 replies = Table(
     "replies",
     metadata,
@@ -219,3 +208,68 @@ facts = Table(
     Column("key", String, primary_key=True),
     Column("value", JSON, nullable=False),
 )
+
+disclosure_terms = Table(
+    "disclosure_terms",
+    metadata,
+    Column("term", BigInteger, primary_key=True, autoincrement=False),
+    Column("chat_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("owner_n", Integer, nullable=False),
+    Column("contact_n", Integer, nullable=False),
+    Column("marked_n", Integer, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Index(None, "chat_id"),
+    sqlite_with_rowid=False,
+)
+
+disclosure_queue = Table(
+    "disclosure_queue",
+    metadata,
+    Column("chat_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("was", Text),
+    Column("was_origin", String(8)),
+    sqlite_with_rowid=False,
+)
+
+withheld_answers = Table(
+    "withheld_answers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("chat_id", ForeignKey("chats.id", ondelete="CASCADE"), nullable=False),
+    Column("trigger_id", BigInteger, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Index(None, "chat_id", "created_at"),
+)
+
+WORDS_CHANGED = (
+    (
+        "CREATE TRIGGER disclosure_added AFTER INSERT ON messages WHEN NEW.text <> '' AND NEW.origin <> 'clone' BEGIN "
+        "INSERT OR IGNORE INTO disclosure_queue (chat_id, id) VALUES (NEW.chat_id, NEW.id); END"
+    ),
+    (
+        "CREATE TRIGGER disclosure_changed AFTER UPDATE OF text, origin ON messages "
+        "WHEN OLD.text <> NEW.text OR OLD.origin <> NEW.origin BEGIN "
+        "INSERT OR IGNORE INTO disclosure_queue (chat_id, id, was, was_origin) "
+        "VALUES (OLD.chat_id, OLD.id, OLD.text, OLD.origin); END"
+    ),
+    (
+        "CREATE TRIGGER disclosure_removed AFTER DELETE ON messages "
+        "WHEN OLD.text <> '' AND OLD.origin <> 'clone' BEGIN "
+        "INSERT OR IGNORE INTO disclosure_queue (chat_id, id, was, was_origin) "
+        "VALUES (OLD.chat_id, OLD.id, OLD.text, OLD.origin); END"
+    ),
+)
+"""Whatever changes a message's words also leaves it to the disclosure index, in the same transaction.
+
+The database does it, so that no way of storing, editing or deleting can forget to. Only the first state since the
+last look is kept (`was`), as that is the one that the index knows; a new message has none.
+"""
+
+QUEUE_ALL = (
+    "INSERT OR IGNORE INTO disclosure_queue (chat_id, id) SELECT chat_id, id FROM messages "
+    "WHERE deleted_at IS NULL AND text <> '' AND origin <> 'clone'"
+)
+"""Leaves every message to the disclosure index: about a second for a million."""

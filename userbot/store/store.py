@@ -13,12 +13,13 @@ from sqlalchemy import Engine
 from userbot.store.chats import ChatRepository
 from userbot.store.commands import CommandRepository
 from userbot.store.consents import ConsentRepository
+from userbot.store.disclosure import DisclosureRepository
 from userbot.store.engine import open_engine
 from userbot.store.facts import FactRepository
 from userbot.store.generations import GenerationRepository
 from userbot.store.messages import MessageRepository
 from userbot.store.replies import ReplyRepository
-from userbot.store.tombstones import TombstoneRepository
+from userbot.store.withheld import WithheldRepository
 
 Clock = Callable[[], datetime]
 
@@ -47,8 +48,9 @@ class Store:
         self.replies = ReplyRepository(engine, clock)
         self.generations = GenerationRepository(engine, clock)
         self.facts = FactRepository(engine)
+        self.disclosure = DisclosureRepository(engine)
+        self.withheld = WithheldRepository(engine, clock)
         self.commands = CommandRepository(engine, clock)
-        self.tombstones = TombstoneRepository(engine)
 
     @classmethod
     def open(cls, path: Path, clock: Clock = utc_now) -> Self:

@@ -12,7 +12,13 @@ from adapter_shelf import make_shelf
 from fake_openai import FakeOpenAI
 
 from userbot.config.settings import ReplySettings, Settings
-from userbot.daemon.wiring import load_generator, make_reply_config, make_sampling, make_telegram_options
+from userbot.daemon.wiring import (
+    load_generator,
+    make_privacy_guard,
+    make_reply_config,
+    make_sampling,
+    make_telegram_options,
+)
 from userbot.domain.errors import AdapterDamagedError, ConfigError
 from userbot.domain.hours import Hours
 from userbot.domain.messages import Turn
@@ -21,11 +27,22 @@ from userbot.generator.failover import FailoverGenerator
 from userbot.generator.llama_cpp import LlamaCppGenerator
 from userbot.generator.local import LocalGenerator
 from userbot.generator.remote import RemoteGenerator
+from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
+from userbot.trust.disclosure import DisclosureIndex
 
 
 def _settings(home: Path, **values: Any) -> Settings:
     return Settings.model_validate({"home": home, **values})
+
+
+def test_guard_is_on_by_default_with_the_owner_s_patterns_and_can_be_switched_off(store: Store) -> None:
+    index = DisclosureIndex(store.disclosure)
+    data = {"patterns": {"project": "orion"}}
+    guard = make_privacy_guard(_settings(Path("home"), train={"data": data}), index)
+    assert guard is not None and guard.is_ready()
+    assert make_privacy_guard(_settings(Path("home"), trust={"guard": False}), index) is None
+    assert make_reply_config(_settings(Path("home"), trust={"findings_until_draft": 5})).findings_until_draft == 5
 
 
 def test_settings_of_the_reply_path_all_arrive() -> None:

@@ -84,6 +84,47 @@ async def test_private_answer_ends_the_burst_and_the_owner_is_told_without_its_w
     assert "4711" not in caplog.text
 
 
+async def test_third_finding_of_a_day_leaves_the_chat_to_drafts_and_they_pass_the_guard_too(
+    store: Store, clock: FakeClock, ally: Chat
+) -> None:
+    generator = ScriptedGenerator(*["it is 4711"] * 4, "fine")
+    async with Core(store, clock, generator, privacy=FakePrivacyCheck(**{"4711": "a number"})) as core:
+        for n in range(1, 6):
+            await core.receive(ally, contact_says(n, "the code?", clock))
+            await core.advance(60)
+        assert (core.messenger.sent, core.messenger.drafts) == ([], {101: "fine"})
+        assert ["drafts only" in told for told in core.messenger.notified] == [False, False, True, False]
+    assert [answer.text for answer in store.withheld.newest(limit=9)] == ["it is 4711"] * 4
+
+
+async def test_contact_who_writes_on_does_not_undo_the_record(store: Store, clock: FakeClock, ally: Chat) -> None:
+    generator = ScriptedGenerator("it is 4711", "fine")
+    async with Core(store, clock, generator, privacy=FakePrivacyCheck(**{"4711": "a number"})) as core:
+        await core.receive(ally, contact_says(1, "the code?", clock))
+        await core.advance(30)
+        await core.receive(ally, contact_says(2, "well?", clock))
+        await core.advance(60)
+        assert core.messenger.sent == [(101, "fine")]
+        assert len(core.messenger.notified) == 1
+    assert generator.prompts[1].turns[-1].bubbles[-1] == "well?"
+
+
+async def test_nothing_is_written_before_the_guard_knows_all_messages(
+    store: Store, clock: FakeClock, ally: Chat
+) -> None:
+    privacy = FakePrivacyCheck()
+    privacy.ready = False
+    generator = ScriptedGenerator("hey")
+    async with Core(store, clock, generator, privacy=privacy) as core:
+        await core.receive(ally, contact_says(1, "hi", clock))
+        await core.advance(60)
+        assert generator.prompts == []
+        assert store.replies.newest()[0].reason == "the disclosure index does not hold all messages yet"
+        privacy.ready = True
+        await core.advance(60)
+        assert core.messenger.sent == [(101, "hey")]
+
+
 async def test_owners_draft_is_left_alone(store: Store, clock: FakeClock, ally: Chat) -> None:
     store.chats.set_mode(101, Mode.DRAFT)
     async with Core(store, clock) as core:

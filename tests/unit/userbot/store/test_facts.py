@@ -17,7 +17,6 @@ from userbot.store.facts import (
     COMMAND_ID,
     DAEMON,
     EXCLUSIONS,
-    EXPORTS,
     OPTED_OUT,
     OWN_DRAFTS,
     OWNER_ID,
@@ -32,7 +31,6 @@ from userbot.store.facts import (
     TERMS_SHOWN,
     TRAINING,
     DaemonState,
-    Export,
     Fact,
     PullMark,
     PullState,
@@ -60,7 +58,6 @@ VALUES: list[tuple[Fact[Any], Any]] = [
     (RETRAIN_SEEN_AT, START),
     (ROLLBACK_PROPOSED, "a2"),
     (OPTED_OUT, {-300: (5, 6)}),
-    (EXPORTS, (Export(path="/x/mine.jsonl", chat_ids=(101, 102)),)),
     (EXCLUSIONS, (Exclusion(chat_id=101, since=START), Exclusion(word="hospital"))),
 ]
 
