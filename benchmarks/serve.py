@@ -254,7 +254,8 @@ def run_variant(variant: str, base: Path, shelf: AdapterShelf, vocabulary: int, 
         found |= measure_memory(clone, vocabulary, long=long)
     elif ours:
         found |= measure_ours(clone, vocabulary, long=long)
-        found |= measure_chats(clone, shelf) | measure_gate(clone) | measure_memory(clone, vocabulary, long=long)
+        found |= measure_gate(clone) | measure_memory(clone, vocabulary, long=long)
+        found |= measure_chats(clone, shelf)  # last, because closing the generator releases the model
     else:
         found |= measure_hf(clone, vocabulary, long=long, static=variant == "static")
     return found

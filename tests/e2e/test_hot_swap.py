@@ -48,6 +48,9 @@ class LabellingModel:
         self.name = folder.name if folder else None
         self.activations += 1
 
+    def close(self) -> None:
+        """Do nothing: it holds no memory."""
+
 
 async def test_activating_under_load_drops_and_mixes_nothing(tmp_path: Path) -> None:
     async with LoopbackTelegram() as server:

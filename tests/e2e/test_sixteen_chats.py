@@ -48,6 +48,9 @@ class TogetherModel:
     def activate(self, folder: Path | None) -> None:
         """Do nothing: there is no adapter."""
 
+    def close(self) -> None:
+        """Do nothing: it holds no memory."""
+
 
 async def test_sixteen_waiting_chats_are_written_at_once(tmp_path: Path) -> None:
     async with LoopbackTelegram() as server:

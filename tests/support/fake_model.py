@@ -30,6 +30,7 @@ class FakeModel:
         self._answer = answer
         self._adapters = adapters
         self.stopped = 0
+        self.closed = False
         self.systems: list[str | None] = []
 
     def reply(
@@ -52,6 +53,9 @@ class FakeModel:
                 return Reply(bubbles=(), finish="cancelled")
             time.sleep(0.005)
         return Reply(bubbles=tuple(text.split("\n")), finish=finish)
+
+    def close(self) -> None:
+        self.closed = True
 
     def activate(self, folder: Path | None) -> None:
         if folder is not None and folder.name not in self._adapters:

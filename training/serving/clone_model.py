@@ -22,7 +22,7 @@ try:
     from training.config import make_config
     from training.model.base import BaseModel, dequantise_weights, load_base, resolve_base
     from training.model.causal_lm import CausalLM, make_causal_lm
-    from training.model.device import inspect_device
+    from training.model.device import inspect_device, release_memory
     from training.model.memory import is_worth_dequantising, read_dims
     from training.serving.adapter_slot import AdapterSlot
     from training.serving.engine import Engine, Request
@@ -264,6 +264,13 @@ class CloneModel:
         # A second one for each that is under way waits at the door, so that a row that gets free is taken at once.
         with ThreadPoolExecutor(2 * self.concurrency if self.concurrency > 1 else 1) as threads:
             return list(threads.map(reply, prompts))
+
+    def close(self) -> None:
+        """Release the model's memory when the replies under way are finished; nothing can be generated after it."""
+        with self._turns.have_alone(), self._lock:
+            self._engine, self._engine_fits = None, False
+            self._model, self._slot = None, AdapterSlot(None)
+        release_memory()
 
     def prompt_logits(self, turns: Sequence[Turn], *, system: str | None = None) -> torch.Tensor:
         """Return the logits of a reply's first token.

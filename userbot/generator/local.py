@@ -55,6 +55,10 @@ class TurnModel(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Release the memory; nothing is asked of it after that."""
+        ...
+
 
 class LocalGenerator:
     """Serves all chats with one model, as many replies at a time as it can, first come first served.
@@ -154,8 +158,9 @@ class LocalGenerator:
             await asyncio.get_running_loop().run_in_executor(self._threads, self._activate, adapter_id)
 
     async def close(self) -> None:
-        """Release the model."""
+        """Release the model and its memory."""
         await asyncio.to_thread(self._threads.shutdown, wait=True)
+        await asyncio.to_thread(self._model.close)
 
     @asynccontextmanager
     async def _have_alone(self) -> AsyncIterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -314,3 +315,12 @@ def test_a_cancelled_reply_of_the_engine_stops_at_its_token(engine_clone: CloneM
     reply = engine_clone.reply(TURNS, sampling=Sampling(temperature=0, max_new_tokens=60), should_stop=stop)
     assert (reply.bubbles, reply.finish) == ((), "cancelled")
     assert 0 < reply.new_tokens < 7
+
+
+def test_closing_lets_go_of_the_weights_and_of_the_cache(engine_clone: CloneModel) -> None:
+    engine_clone.reply(TURNS, sampling=GREEDY)
+    assert engine_clone._engine is not None
+    held = [weakref.ref(value) for value in (engine_clone.model, engine_clone._model, engine_clone._engine)]
+    engine_clone.close()
+    assert [ref() for ref in held] == [None, None, None]
+    assert engine_clone.concurrency == 1

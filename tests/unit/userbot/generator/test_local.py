@@ -102,3 +102,10 @@ async def test_an_exchange_waits_for_all_replies_under_way_and_later_ones_wait_f
     assert replies[-1].adapter_id == "second"
     assert local.adapter_id == "second"
     await local.close()
+
+
+async def test_closing_releases_the_model(tmp_path: Path) -> None:
+    model = FakeModel(answer)
+    local = LocalGenerator(model, shelf=make_shelf(tmp_path))
+    await local.close()
+    assert model.closed
