@@ -18,7 +18,7 @@ from userbot.store.schema import QUEUE_ALL
 _ASKED_AT_ONCE = 500
 
 _WAITING = (
-    "SELECT q.chat_id, q.id, q.was, coalesce(q.was_origin = 'owner', 0), "
+    "SELECT q.chat_id, q.id, CASE WHEN q.was_origin <> 'clone' THEN q.was END, coalesce(q.was_origin = 'owner', 0), "
     "CASE WHEN m.deleted_at IS NULL AND m.origin <> 'clone' AND m.text <> '' THEN m.text END, "
     "coalesce(m.origin = 'owner', 0), coalesce(m.edited_at, m.sent_at, 0) "
     "FROM (SELECT * FROM disclosure_queue LIMIT ?) q LEFT JOIN messages m ON m.chat_id = q.chat_id AND m.id = q.id"

@@ -244,23 +244,20 @@ withheld_answers = Table(
     Index(None, "chat_id", "created_at"),
 )
 
+_QUEUE = (
+    "INSERT INTO disclosure_queue (chat_id, id, was, was_origin) SELECT {values} WHERE NOT EXISTS "
+    "(SELECT 1 FROM disclosure_queue WHERE chat_id = {row}.chat_id AND id = {row}.id); END"
+)
+# Not `INSERT OR IGNORE`: what the statement that fires a trigger says about conflicts holds inside it too.
+_AS_IT_WAS = _QUEUE.format(values="OLD.chat_id, OLD.id, OLD.text, OLD.origin", row="OLD")
+
 WORDS_CHANGED = (
-    (
-        "CREATE TRIGGER disclosure_added AFTER INSERT ON messages WHEN NEW.text <> '' AND NEW.origin <> 'clone' BEGIN "
-        "INSERT OR IGNORE INTO disclosure_queue (chat_id, id) VALUES (NEW.chat_id, NEW.id); END"
-    ),
-    (
-        "CREATE TRIGGER disclosure_changed AFTER UPDATE OF text, origin ON messages "
-        "WHEN OLD.text <> NEW.text OR OLD.origin <> NEW.origin BEGIN "
-        "INSERT OR IGNORE INTO disclosure_queue (chat_id, id, was, was_origin) "
-        "VALUES (OLD.chat_id, OLD.id, OLD.text, OLD.origin); END"
-    ),
-    (
-        "CREATE TRIGGER disclosure_removed AFTER DELETE ON messages "
-        "WHEN OLD.text <> '' AND OLD.origin <> 'clone' BEGIN "
-        "INSERT OR IGNORE INTO disclosure_queue (chat_id, id, was, was_origin) "
-        "VALUES (OLD.chat_id, OLD.id, OLD.text, OLD.origin); END"
-    ),
+    "CREATE TRIGGER disclosure_added AFTER INSERT ON messages WHEN NEW.text <> '' AND NEW.origin <> 'clone' BEGIN "
+    + _QUEUE.format(values="NEW.chat_id, NEW.id, NULL, NULL", row="NEW"),
+    "CREATE TRIGGER disclosure_changed AFTER UPDATE OF text, origin ON messages "
+    "WHEN OLD.text <> NEW.text OR OLD.origin <> NEW.origin BEGIN " + _AS_IT_WAS,
+    "CREATE TRIGGER disclosure_removed AFTER DELETE ON messages WHEN OLD.text <> '' AND OLD.origin <> 'clone' BEGIN "
+    + _AS_IT_WAS,
 )
 """Whatever changes a message's words also leaves it to the disclosure index, in the same transaction.
 

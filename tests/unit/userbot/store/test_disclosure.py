@@ -54,6 +54,15 @@ def test_changes_before_a_look_count_once(store: Store, friend: Chat) -> None:
     assert _lengths(store) == {5: (0, 1)}
 
 
+def test_words_that_were_the_clones_are_not_counted_away(store: Store, friend: Chat) -> None:
+    store.messages.add([bubble(1, "one", chat_id=friend.id), bubble(2, "two", chat_id=friend.id, origin=Origin.CLONE)])
+    _drain(store)
+    with store.engine.begin() as connection:
+        connection.execute(sql("UPDATE messages SET origin = 'owner' WHERE id = 2"))
+    _drain(store)
+    assert _lengths(store) == {3: (1, 1)}
+
+
 def test_deleted_messages_take_their_counts_away(store: Store, friend: Chat) -> None:
     store.messages.add([bubble(n, "x" * n, chat_id=friend.id) for n in (1, 2, 3)])
     _drain(store)

@@ -16,6 +16,7 @@ from userbot.store import Store, facts
 from userbot.store.facts import (
     COMMAND_ID,
     DAEMON,
+    DISCLOSURE_KEY,
     EXCLUSIONS,
     OPTED_OUT,
     OWN_DRAFTS,
@@ -57,6 +58,7 @@ VALUES: list[tuple[Fact[Any], Any]] = [
     (RETRAIN_WISH, RetrainWish(reason="due", waits="mains power", resume=True)),
     (RETRAIN_SEEN_AT, START),
     (ROLLBACK_PROPOSED, "a2"),
+    (DISCLOSURE_KEY, "00ff"),
     (OPTED_OUT, {-300: (5, 6)}),
     (EXCLUSIONS, (Exclusion(chat_id=101, since=START), Exclusion(word="hospital"))),
 ]
