@@ -22,6 +22,8 @@ class FakeDaemon:
         self.reviews = 0
         self.dropped: list[int] = []
         self.deleted: list[int] = []
+        self.released: list[int] = []
+        self.cleared = 0
         self.dialogs: list[Chat] = []
         self.offline: Exception | None = None
         self.loaded: str | None = None
@@ -33,6 +35,12 @@ class FakeDaemon:
 
     async def drop(self, chat_id: int, *, reason: str) -> None:
         self.dropped.append(chat_id)
+
+    async def release(self, chat: Chat) -> None:
+        self.released.append(chat.id)
+
+    async def clear_drafts(self) -> None:
+        self.cleared += 1
 
     async def delete(self, chat: Chat, message_ids: list[int]) -> None:
         self.deleted += message_ids

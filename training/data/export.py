@@ -39,6 +39,11 @@ def check_target(path: Path) -> None:
         )
 
 
+def name_held_out(path: Path) -> Path:
+    """Return the path of the file for the held-out samples, beside that of the training samples."""
+    return path.with_name(f"{path.stem}{HELD_OUT_SUFFIX}{path.suffix or JSONL}")
+
+
 def export_jsonl(data_set: DataSet, path: Path) -> tuple[Path, Path]:
     """Write the training samples to `path`, and the held-out ones beside it, as `NAME.held_out.jsonl`.
 
@@ -56,7 +61,7 @@ def export_jsonl(data_set: DataSet, path: Path) -> tuple[Path, Path]:
     Raises:
         ConfigError: They can't be written.
     """
-    beside = path.with_name(f"{path.stem}{HELD_OUT_SUFFIX}{path.suffix or JSONL}")
+    beside = name_held_out(path)
     try:
         for target, samples in ((path, data_set.train), (beside, data_set.held_out)):
             _write_private(target, (json.dumps(to_messages(sample), ensure_ascii=False) for sample in samples))

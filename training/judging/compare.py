@@ -121,7 +121,8 @@ def compare_adapters(
         name = manifest.id if manifest else None
         figures.append(Figures(adapter_id=name, loss=score.loss, bits_per_char=score.bits_per_char, likeness=likeness))
     verdict = judge(figures[0], figures[1], eval_set.margins, owner=_measure_owner(eval_set))
-    save_comparison(paths.report(candidate), verdict, list_exchanges(eval_set, *replies))
+    chats = {sample.chat_id for sample in eval_set.held_out}
+    save_comparison(paths.report(candidate), verdict, list_exchanges(eval_set, *replies), chats=chats)
     return verdict
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,18 +22,20 @@ from userbot.store.runs import find_run_of
 _ON_THE_CURVE = (EvaluationName.BEFORE, EvaluationName.DURING, EvaluationName.AFTER)
 
 
-def save_comparison(report: ReportPaths, verdict: Verdict, exchanges: Sequence[Exchange]) -> None:
+def save_comparison(
+    report: ReportPaths, verdict: Verdict, exchanges: Sequence[Exchange], *, chats: Collection[int] = ()
+) -> None:
     """Keep a verdict with the replies that it rests on, so that a report needs no model.
 
     Args:
         report: Files of the candidate's report. The file is private (0600), because it holds messages.
         verdict: What the gate decided.
         exchanges: The replies of both adapters.
+        chats: Chats whose words the exchanges hold; the report goes when one of them is forgotten.
     """
     report.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_json(
-        report.comparison, {"verdict": verdict.to_json(), "exchanges": [exchange.to_json() for exchange in exchanges]}
-    )
+    kept = [exchange.to_json() for exchange in exchanges]
+    write_json(report.comparison, {"verdict": verdict.to_json(), "exchanges": kept, "chats": sorted(chats)})
 
 
 def read_comparison(report: ReportPaths) -> tuple[Verdict, list[Exchange]] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from userbot.domain.plural import format_count
 from userbot.importers import FORMATS, ImportSummary, import_file
 from userbot.store.facts import OWNER_ID
 from userbot.trust.consent import describe_consent
+from userbot.trust.forget import readmit
 
 chats = typer.Typer(no_args_is_help=True, help="Chats in the store: who may be answered, and who agreed to training.")
 
@@ -59,6 +61,9 @@ def import_export(
         typer.Option(help="How the file writes dates such as 05/06/24, where nothing in it tells (WhatsApp)."),
     ] = None,
     dry_run: Annotated[bool, typer.Option(help="Read and count only; store nothing.")] = False,
+    readmitted: Annotated[
+        bool, typer.Option("--readmit", help="Take chats in again that you had forgotten with `clone forget`.")
+    ] = False,
 ) -> None:
     """Read an export into the store. Importing again, or an overlapping export, adds only what is new.
 
@@ -76,6 +81,7 @@ def import_export(
                 owner_id=store.facts.get(OWNER_ID),
                 dry_run=dry_run,
                 progress=progress,
+                readmit=partial(readmit, store, session.settings.paths) if readmitted else None,
             )
         show_summary(summary, dry_run=dry_run)
     if summary.failed:

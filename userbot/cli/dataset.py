@@ -14,6 +14,7 @@ from userbot.cli import exclusions
 from userbot.cli.screen import console, errors, session_of
 from userbot.domain.placeholders import Masked, find_masked, write_masked
 from userbot.domain.plural import format_count
+from userbot.trust.home_copies import note_exports
 
 if TYPE_CHECKING:
     from training.data.samples import DataReport, DataSet
@@ -112,18 +113,24 @@ def export(
 
     The files hold your chats in plain text: only you can read them, and it is up to you to keep it so.
     """
-    from training.data.export import JSONL, check_target, export_datasets, export_jsonl
+    from training.data.export import JSONL, check_target, export_datasets, export_jsonl, name_held_out
     from training.extras import check_extras
 
     check_target(path)
-    if path.suffix == JSONL:
-        _show_written(*export_jsonl(_build(context, base)[0], path))
-    else:
+    if path.suffix != JSONL:
         check_extras("datasets")
         from datasets import disable_progress_bars
 
         disable_progress_bars()
-        _show_written(export_datasets(_build(context, base)[0], path))
+    data_set, _ = _build(context, base)
+    chats = {sample.chat_id for sample in (*data_set.train, *data_set.held_out)}
+    with session_of(context).store() as store:
+        # Before it is written: an export that is cut short is found by `clone forget` too.
+        note_exports(store, [path, name_held_out(path)] if path.suffix == JSONL else [path], chats)
+    if path.suffix == JSONL:
+        _show_written(*export_jsonl(data_set, path))
+    else:
+        _show_written(export_datasets(data_set, path))
 
 
 def _describe_amounts(report: DataReport) -> str:

@@ -18,6 +18,7 @@ from userbot.config.privacy import protect_home
 from userbot.config.settings import Settings, find_home, load_settings
 from userbot.store import Store
 from userbot.store.facts import TERMS_SHOWN
+from userbot.trust.forget import finish_forgetting
 
 # Characters that a terminal obeys instead of showing, and those that change the direction of all text after them.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -85,6 +86,7 @@ class Session:
         """
         with Store.open(self.settings.paths.database) as store:
             show_terms_once(store)
+            finish_forgetting(store, self.settings.paths)
             yield store
 
 

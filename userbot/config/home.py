@@ -7,6 +7,7 @@
       clone.db                 the database
       telegram.session         full access to the account
       schedule.db              when scheduled jobs run next
+      forgotten.json           what must stay forgotten, see `userbot.store.forget_journal`
       adapters/<adapter id>/   see `userbot.store.adapters`
       runs/<run id>/           see `userbot.store.runs`
       reports/<adapter id>/    see `ReportPaths`
@@ -82,6 +83,11 @@ class HomePaths:
     def schedule(self) -> Path:
         """Return the path of the scheduler's own database."""
         return self.home / "schedule.db"
+
+    @property
+    def forgotten(self) -> Path:
+        """Return the path of the journal of forgetting."""
+        return self.home / "forgotten.json"
 
     @property
     def adapters(self) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from userbot.config.home import HomePaths
 from userbot.domain.errors import ChatNotFoundError, TelegramError
 from userbot.domain.messages import Chat
 from userbot.domain.names import read_id
@@ -27,6 +28,17 @@ class RunningDaemon(Protocol):
 
     async def drop(self, chat_id: int, *, reason: str) -> None:
         """Stop the answer that is being prepared or sent in a chat."""
+        ...
+
+    async def release(self, chat: Chat) -> None:
+        """Let go of a chat that is to be forgotten: stop its answer, and clear the clone's draft at Telegram.
+
+        A draft that can't be cleared now is cleared later, from the journal of forgetting.
+        """
+        ...
+
+    async def clear_drafts(self) -> None:
+        """Clear the drafts of forgotten chats that are still at Telegram."""
         ...
 
     async def delete(self, chat: Chat, message_ids: list[int]) -> None:
@@ -75,6 +87,11 @@ class CommandContext:
     shelf: AdapterShelf
     daemon: RunningDaemon | None = None
     quoted: Decision | None = None
+
+    @property
+    def paths(self) -> HomePaths:
+        """Return the paths of the home folder, in which the adapters are."""
+        return HomePaths(self.shelf.folder.parent)
 
     async def find_chat(self, name: str) -> Chat:
         """Find the chat that a name means, in the store and among the account's dialogs at once.

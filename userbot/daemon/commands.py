@@ -8,6 +8,7 @@ from userbot.daemon.adapter_commands import list_adapters, retrain, roll_back
 from userbot.daemon.chat_commands import pause, pull, rename, resolve_chat, resume, set_mode, show_chat
 from userbot.daemon.command_context import PREFIX, CommandContext
 from userbot.daemon.confirmation import Prepare, order_on_chat
+from userbot.daemon.forget_commands import clear_drafts, forget_chat, release_chat
 from userbot.daemon.reply_commands import explain, undo
 from userbot.daemon.status import read_status
 from userbot.domain.errors import CloneError, ConfigError
@@ -21,6 +22,7 @@ allow chat — answer a chat; asks for a yes
 draft chat — write drafts there, send nothing; asks for a yes
 off chat — leave a chat alone
 rename chat — let prompts call a chat what it is called now; asks for a yes
+forget chat — delete everything that is known of a chat, for good; asks for a yes
 yes, no — confirm or drop the order that was asked about
 why [chat] — how the last answer came about; or send it in reply to a forwarded answer
 pull chat — fetch the history of a chat
@@ -89,6 +91,9 @@ _COMMANDS: dict[str, Callable[[str, CommandContext], Awaitable[str]]] = {
     "allow": set_mode(Mode.AUTO),
     "draft": set_mode(Mode.DRAFT),
     "off": set_mode(Mode.OFF),
+    "forget": forget_chat,
+    "release": release_chat,
+    "clear drafts": clear_drafts,
     "why": explain,
     "undo": undo,
     "pull": pull,
@@ -101,6 +106,7 @@ _COMMANDS: dict[str, Callable[[str, CommandContext], Awaitable[str]]] = {
 CONFIRMED: dict[str, Prepare] = {
     "allow": order_on_chat("allow", "answer {chat} automatically"),
     "draft": order_on_chat("draft", "write drafts for {chat}"),
+    "forget": order_on_chat("forget", "delete for good everything that is known of {chat}"),
     "rename": order_on_chat("rename", "call {chat} in prompts what it is called now"),
 }
 """Commands that Saved Messages carries out only after a yes, and how each is prepared."""

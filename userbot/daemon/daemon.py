@@ -17,6 +17,7 @@ from userbot.daemon.health import serve_health
 from userbot.daemon.heartbeat import Heartbeat
 from userbot.daemon.indexing import keep_indexed
 from userbot.daemon.jobs import ScheduledJobs
+from userbot.daemon.leftover_drafts import LeftoverDrafts
 from userbot.daemon.owner_commands import OwnerCommands
 from userbot.daemon.pulling import BackgroundPull
 from userbot.daemon.renames import RenameNotices
@@ -42,6 +43,7 @@ from userbot.reply.timer import WallTimer
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
 from userbot.store.facts import OWNER_ID, OWNER_NAME, OWNER_USERNAME
+from userbot.store.forget_journal import ForgetJournal
 from userbot.store.thread import StoreThread
 from userbot.telegram.account import TelegramAccount
 from userbot.telegram.connection import ConnectionState
@@ -171,6 +173,9 @@ class Daemon:
         self._commands = OwnerCommands(context, notify_owner=account.messenger.notify_owner)
         self._renames = RenameNotices(self._store, self.thread, notify_owner=account.messenger.notify_owner)
         self._index = DisclosureIndex(self._store.disclosure)
+        self._leftovers = LeftoverDrafts(
+            account.messenger, self._store, self.thread, journal=ForgetJournal(self._settings.paths.forgotten)
+        )
         self._outbox = Outbox(**parts, messenger=account.messenger, stale_s=config.rules.stale_s)
         answering = Answering(
             **parts,
@@ -210,6 +215,7 @@ class Daemon:
             )
             tasks.create_task(self._poll(), name="poll")
             tasks.create_task(keep_indexed(self._index, self.thread, self._timer), name="disclosure index")
+            tasks.create_task(self._leftovers.clear_queued(), name="drafts of forgotten chats")
             await self._jobs.start()
             await self._log_allowed()
             ready.set()
@@ -270,6 +276,15 @@ class Daemon:
     async def drop(self, chat_id: int, *, reason: str) -> None:
         """Stop the answer that is being prepared or sent in a chat."""
         await self._responder.drop(chat_id, reason=reason)
+
+    async def release(self, chat: Chat) -> None:
+        """Let go of a chat that is to be forgotten: stop its answer, and clear the clone's draft at Telegram."""
+        await self._responder.drop(chat.id, reason="the chat is forgotten")
+        await self._leftovers.clear(chat)
+
+    async def clear_drafts(self) -> None:
+        """Clear the drafts of forgotten chats that are still at Telegram."""
+        await self._leftovers.clear_queued()
 
     async def delete(self, chat: Chat, message_ids: list[int]) -> None:
         """Delete messages for both sides."""

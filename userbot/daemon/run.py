@@ -14,6 +14,7 @@ from userbot.domain.errors import NoAdapterError
 from userbot.generator import Generator
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
+from userbot.trust.forget import finish_forgetting
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ async def run_daemon(
     if generator is None:
         _check_adapter(settings, shelf)
     with Store.open(settings.paths.database) as store, _signals(stop):
+        finish_forgetting(store, settings.paths)
         daemon = Daemon(settings, store, shelf, reconcile_every_s=reconcile_every_s)
         work = asyncio.create_task(daemon.run(generator, ready=ready or asyncio.Event(), stop=stop), name="run")
         stopping = asyncio.create_task(stop.wait(), name="stop")

@@ -25,6 +25,7 @@ def import_file(
     owner_id: int | None = None,
     dry_run: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    readmit: Callable[[int], object] | None = None,
 ) -> ImportSummary:
     """Read an export and store its chats and messages; importing it again adds nothing twice.
 
@@ -39,6 +40,7 @@ def import_file(
         owner_id: The owner's Telegram id, if it is known; None asks the store.
         dry_run: Read and count only.
         progress: Called with (bytes done, bytes in all).
+        readmit: Takes the tombstones of a forgotten chat away when the export has it; None leaves such chats out.
 
     Returns:
         What was read and stored.
@@ -59,4 +61,5 @@ def import_file(
         date_order=date_order,
         owner_id=owner_id,
         progress=progress,
+        readmit=readmit,
     )

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from userbot.domain.derived_ids import derive_chat_id
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
 from userbot.domain.placeholders import Kind, write_file, write_placeholder
 from userbot.importers.reading.items import Hints, Item, Owner, Truncated, gather
 from userbot.importers.reading.json_stream import parse_events, parse_items
-from userbot.importers.reading.names import choose_by_name, derive_chat_id
+from userbot.importers.reading.names import choose_by_name
 from userbot.importers.reading.source import Source
 
 MAX_ID = 2**63 - 1

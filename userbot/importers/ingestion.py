@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from userbot.importers.telegram.html import SOURCE, is_page
 from userbot.importers.units import Contents, Unit, list_units, share_progress
 from userbot.store import Store
 from userbot.store.facts import OWNER_ID, OWNER_NAME
+from userbot.store.tombstones import EVERYBODY, Tombstone
 
 BATCH = 5000
 
@@ -40,6 +41,7 @@ def run_import(
     date_order: str | None,
     owner_id: int | None,
     progress: Progress | None,
+    readmit: Callable[[int], object] | None = None,
 ) -> ImportSummary:
     """Import an export; see `import_file` for what is missing here.
 
@@ -51,6 +53,7 @@ def run_import(
         date_order: `dmy` or `mdy`; None reads it off the dates.
         owner_id: The owner's Telegram id; None asks the store.
         progress: Called with (bytes done, bytes in all).
+        readmit: Takes the tombstones of a forgotten chat away when the export has it; None leaves such chats out.
     """
     path = path.expanduser()
     if is_page(path.name) and path.is_file():
@@ -64,13 +67,19 @@ def run_import(
     hints = Hints(me=me, owner_id=owner_id, owner_name=known_name, date_order=date_order)
     try:
         contents = list_units(source, format_name)
-        return _import_all(store, source, contents, hints, progress)
+        return _import_all(store, source, contents, hints, progress=progress, readmit=readmit)
     finally:
         source.close()
 
 
 def _import_all(
-    store: Store | None, source: Source, contents: Contents, hints: Hints, progress: Progress | None
+    store: Store | None,
+    source: Source,
+    contents: Contents,
+    hints: Hints,
+    *,
+    progress: Progress | None,
+    readmit: Callable[[int], object] | None,
 ) -> ImportSummary:
     """Import each export; one that can't be read is named, and does not keep the others out."""
     summaries: list[ImportSummary] = []
@@ -78,7 +87,7 @@ def _import_all(
     for number, unit in enumerate(contents.units):
         part = source.restrict(unit.parts, share_progress(progress, number, len(contents.units)))
         try:
-            summaries.append(_import_one(store, part, unit, hints))
+            summaries.append(_import_one(store, part, unit, hints, readmit))
         except CloneError as exc:
             failures.append((unit, exc))
     if not summaries:
@@ -87,11 +96,18 @@ def _import_all(
     return join_summaries(summaries, warnings=contents.left_out, failed=failed)
 
 
-def _import_one(store: Store | None, source: Source, unit: Unit, hints: Hints) -> ImportSummary:
-    ingestion = _Ingestion(store)
+def _import_one(
+    store: Store | None, source: Source, unit: Unit, hints: Hints, readmit: Callable[[int], object] | None
+) -> ImportSummary:
+    ingestion = _Ingestion(store, readmit)
     with _paused_collection():
         ingestion.take(unit.reader(source, hints))
-    if not ingestion.rows:
+    if ingestion.met_forgotten:
+        ids = ", ".join(map(str, sorted(ingestion.met_forgotten)))
+        ingestion.warnings.append(
+            f"Left out, as you had them forgotten: the chats {ids}. To take them in again, import with --readmit."
+        )
+    elif not ingestion.rows:
         raise ExportFormatError(f"{source.path} holds no messages. Export again with the chats that you want ticked.")
     if unit.format == "telegram":
         ingestion.remember_owner(hints.owner_id)
@@ -117,15 +133,23 @@ class _Ingestion:
     """Take what a reader yields: store it in batches, and keep count."""
 
     store: Store | None
+    readmit: Callable[[int], object] | None = None
     rows: dict[int, tuple[Chat, Counter[Origin]]] = field(default_factory=dict)
     owner: Owner | None = None
     added: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
     truncated: list[Truncated] = field(default_factory=list)
+    met_forgotten: set[int] = field(default_factory=set)
+    forgotten: dict[tuple[int, int], Tombstone] = field(init=False)
     _known: dict[int, Chat] = field(default_factory=dict)
     _years: set[int] = field(default_factory=set)
     _latest: datetime = field(default_factory=lambda: datetime.now(UTC) + AHEAD)
+
+    def __post_init__(self) -> None:
+        """Read what must not come back."""
+        stones = self.store.tombstones.all() if self.store is not None else []
+        self.forgotten = {(stone.chat_id, stone.person_id): stone for stone in stones}
 
     def take(self, items: Iterable[Item]) -> None:
         """Store everything, in batches; what came before an error stays stored."""
@@ -133,7 +157,7 @@ class _Ingestion:
         chat: Chat | None = None
         for item in items:
             if isinstance(item, list):
-                item = self._drop_implausible(item)
+                item = self._drop_forgotten(chat, self._drop_implausible(item))
                 if item and chat is not None:
                     rows = self._mark_clone(chat, item)
                     self._count(chat, rows)
@@ -144,6 +168,7 @@ class _Ingestion:
                     batch = []
             elif isinstance(item, Chat):
                 chat = item
+                self._readmit(chat)
             else:
                 self._note(item)
         self._store(batch)
@@ -154,6 +179,24 @@ class _Ingestion:
                 f"Rows of the years {years} were left out: nobody wrote then. Where the phone counts years by another "
                 f"calendar, set it to the Gregorian one, and export again."
             )
+
+    def _readmit(self, chat: Chat) -> None:
+        if self.readmit is not None and (chat.id, EVERYBODY) in self.forgotten:
+            self.readmit(chat.id)
+            self.__post_init__()
+
+    def _drop_forgotten(self, chat: Chat | None, messages: list[Message]) -> list[Message]:
+        """Leave out what the owner has forgotten: whole chats, later messages too, and people of groups."""
+        if not self.forgotten:
+            return messages
+        if chat is not None and (chat.id, EVERYBODY) in self.forgotten:
+            self.skipped["message of a forgotten chat"] += len(messages)
+            self.met_forgotten.add(chat.id)
+            return []
+        kept = [one for one in messages if not any(stone.covers(one) for stone in self.forgotten.values())]
+        if len(kept) < len(messages):
+            self.skipped["message of a forgotten person"] += len(messages) - len(kept)
+        return kept
 
     def _drop_implausible(self, messages: list[Message]) -> list[Message]:
         """Leave out messages of times in which nobody wrote: they would stand first or last for ever."""

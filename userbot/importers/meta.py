@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from userbot.domain.derived_ids import derive_chat_id
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind
 from userbot.importers.meta_rows import convert_row, mend, read_sender
 from userbot.importers.reading.items import Hints, Item, Owner, Truncated, gather
 from userbot.importers.reading.json_stream import parse_events, parse_items
-from userbot.importers.reading.names import MessageIds, choose_by_name, derive_chat_id
+from userbot.importers.reading.names import MessageIds, choose_by_name
 from userbot.importers.reading.source import Source
 
 

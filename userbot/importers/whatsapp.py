@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 
+from userbot.domain.derived_ids import derive_chat_id
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
 from userbot.importers.reading.items import Hints, Item, Notice, Owner, Truncated, gather
-from userbot.importers.reading.names import MessageIds, choose_by_name, derive_chat_id
+from userbot.importers.reading.names import MessageIds, choose_by_name
 from userbot.importers.reading.order import FileOrder
 from userbot.importers.reading.source import Source
 from userbot.importers.whatsapp_lines import DateOrder, Stamp, choose_order, match_line

@@ -93,7 +93,14 @@ def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
     # The driver's own transaction handling is off: it begins transactions late, and deferred.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "cache_size = -16000"):
+    # What is deleted or replaced is overwritten with zeros, so that free pages hold no words.
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "foreign_keys = ON",
+        "cache_size = -16000",
+        "secure_delete = ON",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -22,6 +22,7 @@ name in the database          type                   what it says
 `opted_out`                   dict[int, tuple[int, ...]]  members who asked for no bot, by group
 `disclosure_key`              str                    key of the hashes in the disclosure index, hexadecimal
 `exclusions`                  tuple[Exclusion, ...]  what the owner keeps out of training
+`exports`                     tuple[Export, ...]     files outside the database that commands wrote, with chats in them
 ============================  =====================  ==================================================================
 
 Values are JSON in the table `facts`: numbers and texts as they are, times as ISO texts, dataclasses as objects without
@@ -164,6 +165,19 @@ class RetrainWish:
     resume: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """A file or folder that a command wrote, and that holds what was said in chats.
+
+    Args:
+        path: Absolute.
+        chat_ids: Chats whose words are in it.
+    """
+
+    path: str
+    chat_ids: tuple[int, ...]
+
+
 def _write_values(value: Any) -> dict[str, Any]:
     values = {name: item for name, item in asdict(value).items() if item is not None}
     return {name: item.isoformat() if isinstance(item, datetime) else item for name, item in values.items()}
@@ -228,6 +242,13 @@ EXCLUSIONS: Fact[tuple[Exclusion, ...]] = Fact(
     "exclusions",
     lambda stored: tuple(_read_values(Exclusion, values) for values in stored),
     lambda value: [_write_values(exclusion) for exclusion in value],
+)
+
+
+EXPORTS: Fact[tuple[Export, ...]] = Fact(
+    "exports",
+    lambda stored: tuple(Export(path=one["path"], chat_ids=tuple(one["chats"])) for one in stored),
+    lambda value: [{"path": export.path, "chats": list(export.chat_ids)} for export in value],
 )
 
 

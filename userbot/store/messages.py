@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, func, or_, select, update
+from sqlalchemy import Connection, Engine, Row, Select, func, or_, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 
@@ -15,6 +15,7 @@ from userbot.domain.messages import Message, Origin
 from userbot.domain.telegram_ids import CHANNEL_MARK, FIRST_DERIVED_ID
 from userbot.store.members import keep_names, list_members
 from userbot.store.schema import chats, members, messages
+from userbot.store.tombstones import drop_forgotten
 
 BATCH = 5000
 
@@ -63,8 +64,9 @@ class MessageRepository:
         """Store messages; their chats must be stored before them.
 
         What is known already stays, except that a later edit replaces the text, and that messages of other messengers
-        take the place that they have in the file among those of the same time. The origin of a stored message never
-        changes here: an export can't tell the clone's messages from the owner's (see `userbot.reply.echo`).
+        take the place that they have in the file among those of the same time. What was forgotten is not stored again.
+        The origin of a stored message never changes here: an export can't tell the clone's messages from the owner's
+        (see `userbot.reply.echo`).
 
         Args:
             received: Any number; they are stored in batches.
@@ -78,22 +80,26 @@ class MessageRepository:
         rows = iter(received)
         added = 0
         while batch := list(islice(rows, BATCH)):
-            now = _milliseconds(self._clock())
-            values = [_values(message, now) for message in batch]
-            edits = [
-                (m.text, m.media, edited, m.chat_id, m.id, edited)
-                for m in batch
-                if m.edited_at is not None and (edited := _milliseconds(m.edited_at))
-            ]
             with self._engine.begin() as connection:
-                new = connection.exec_driver_sql(_INSERT, values).rowcount
-                added += new
-                if new < len(batch) and batch[0].chat_id >= FIRST_DERIVED_ID:
-                    connection.exec_driver_sql(_PLACE, [_place(message) for message in batch])
-                if edits:
-                    connection.exec_driver_sql(_EDIT, edits)
-                keep_names(connection, list_members(batch))
+                added += self._add(connection, drop_forgotten(connection, batch))
         return added
+
+    def _add(self, connection: Connection, batch: Sequence[Message]) -> int:
+        if not batch:
+            return 0
+        now = _milliseconds(self._clock())
+        new = connection.exec_driver_sql(_INSERT, [_values(message, now) for message in batch]).rowcount
+        if new < len(batch) and batch[0].chat_id >= FIRST_DERIVED_ID:
+            connection.exec_driver_sql(_PLACE, [_place(message) for message in batch])
+        edits = [
+            (m.text, m.media, edited, m.chat_id, m.id, edited)
+            for m in batch
+            if m.edited_at is not None and (edited := _milliseconds(m.edited_at))
+        ]
+        if edits:
+            connection.exec_driver_sql(_EDIT, edits)
+        keep_names(connection, list_members(batch))
+        return int(new)
 
     def get(self, chat_id: int, message_id: int) -> Message | None:
         """Return a message, or None; a deleted one is None."""

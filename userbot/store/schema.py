@@ -144,6 +144,17 @@ consents = Table(
     sqlite_autoincrement=True,
 )
 
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("chat_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("person_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("same_as", BigInteger, nullable=False),
+    Column("forgotten_at", UtcTime, nullable=False),
+    Column("up_to_id", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 replies = Table(
     "replies",
     metadata,

@@ -19,6 +19,7 @@ from userbot.store.facts import FactRepository
 from userbot.store.generations import GenerationRepository
 from userbot.store.messages import MessageRepository
 from userbot.store.replies import ReplyRepository
+from userbot.store.tombstones import TombstoneRepository
 from userbot.store.withheld import WithheldRepository
 
 Clock = Callable[[], datetime]
@@ -51,6 +52,7 @@ class Store:
         self.disclosure = DisclosureRepository(engine)
         self.withheld = WithheldRepository(engine, clock)
         self.commands = CommandRepository(engine, clock)
+        self.tombstones = TombstoneRepository(engine)
 
     @classmethod
     def open(cls, path: Path, clock: Clock = utc_now) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
@@ -119,6 +119,29 @@ class Sender:
                 return False
             self._traces.note_draft(chat.id, text)
             await self._client(messages.SaveDraftRequest(peer, text))
+        return True
+
+    async def clear_draft(self, chat: Chat, *, is_own: Callable[[str], bool]) -> bool:
+        """Empty the chat's draft box if the text in it is the clone's.
+
+        Args:
+            chat: The chat; its id and access hash are enough.
+            is_own: Tells whether a text is the clone's.
+
+        Returns:
+            Whether a draft was cleared.
+
+        Raises:
+            TelegramError: As in `send`.
+        """
+        peer = await self.address(chat)
+        with translated(f"clear a draft in chat {chat.id}"):
+            answer = await self._client(messages.GetPeerDialogsRequest([types.InputDialogPeer(peer)]))
+            current = _draft_text(answer.dialogs)
+            if not current or not is_own(current):
+                return False
+            self._traces.note_draft(chat.id, "")
+            await self._client(messages.SaveDraftRequest(peer, ""))
         return True
 
     async def delete(self, chat: Chat, message_ids: Sequence[int]) -> None:

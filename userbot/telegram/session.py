@@ -16,6 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+from telethon.sessions import SQLiteSession
+
 from userbot.domain.errors import ConfigError, SessionBusyError, SessionLostError
 from userbot.telegram.client import PatientClient
 from userbot.telegram.errors import translate
@@ -97,6 +99,26 @@ class SessionLock:
         self.release()
 
 
+class NamelessSession(SQLiteSession):  # type: ignore[misc]  # Telethon has no types
+    """A session file that holds ids and access hashes alone: no name, username or phone number of anybody.
+
+    Telethon would keep those of everybody it has heard of, but chats are addressed by id and access hash only.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        cursor = self._cursor()
+        cursor.execute("PRAGMA secure_delete = ON")
+        named = "username IS NOT NULL OR phone IS NOT NULL OR name IS NOT NULL"
+        cursor.execute(f"UPDATE entities SET username = NULL, phone = NULL, name = NULL WHERE {named}")  # noqa: S608 - constants
+        cursor.close()
+        self.save()
+
+    def _entities_to_rows(self, tlo: Any) -> list[Any]:
+        rows = super()._entities_to_rows(tlo)
+        return [(entity_id, access_hash, None, None, None) for entity_id, access_hash, *_named in rows]
+
+
 def make_client(
     options: ClientOptions, *, sleep: Callable[[float], Any] | None = None, reconnects: int = 0
 ) -> PatientClient:
@@ -150,7 +172,7 @@ def make_client(
 
 def _open_client(session: Path, *arguments: Any, **fields: Any) -> PatientClient:
     try:
-        return PatientClient(str(session), *arguments, **fields)
+        return PatientClient(NamelessSession(str(session)), *arguments, **fields)
     except sqlite3.OperationalError as exc:
         raise translate(exc, "open the session") from exc
     except sqlite3.DatabaseError as exc:

@@ -5,28 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Mapping
-from hashlib import blake2b
 
+from userbot.domain.derived_ids import digest
 from userbot.domain.errors import OwnerUnknownError
-from userbot.domain.telegram_ids import FIRST_DERIVED_ID
 from userbot.importers.reading.items import Hints
 
 SHOWN_CANDIDATES = 8
 
 _PHONE = re.compile(r"\W*\d[\d\s()\u00a0\u202f‑-]{5,}\d\W*")
-
-
-def derive_chat_id(source: str, key: str) -> int:
-    """Derive a chat's id from what identifies it in its messenger.
-
-    Args:
-        source: The messenger, as in `Chat.source`.
-        key: What identifies the chat there: an id, a path or a name.
-
-    Returns:
-        An id from 2⁶¹ to 2⁶¹ + 2⁶⁰, apart from all Telegram ids, and the same in every export.
-    """
-    return FIRST_DERIVED_ID + _digest(f"{source}\0{key}", 60)
 
 
 class MessageIds:
@@ -45,7 +31,7 @@ class MessageIds:
 
     def derive(self, time: str, sender: str, text: str) -> int:
         """Return an id from 0 to 2⁶² - 1 for the next message; call it in the order of the export."""
-        key = _digest(f"{time}\0{sender}\0{text}", 62)
+        key = digest(f"{time}\0{sender}\0{text}", 62)
         number = self._counts[key]
         self._counts[key] += 1
         self._latest.append(key)
@@ -54,7 +40,7 @@ class MessageIds:
             self._counts[old] -= 1
             if not self._counts[old]:
                 del self._counts[old]
-        return _digest(f"{key}\0{number}", 62) if number else key
+        return digest(f"{key}\0{number}", 62) if number else key
 
 
 def choose_by_name(
@@ -104,8 +90,3 @@ def list_candidates(counts: Mapping[str, int]) -> str:
 def _mask(name: str) -> str:
     # Where there is no name, messengers show the phone number, which no error text may hold.
     return f"{name[:3]}…{name[-2:]}" if _PHONE.fullmatch(name) else name
-
-
-def _digest(text: str, bits: int) -> int:
-    raw = blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()
-    return int.from_bytes(raw, "big") >> (64 - bits)

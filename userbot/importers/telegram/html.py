@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
 
+from userbot.domain.derived_ids import HTML_SOURCE, derive_chat_id
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
 from userbot.importers.reading.items import Hints, Item, Notice, Owner, Truncated, gather
-from userbot.importers.reading.names import choose_by_name, derive_chat_id
+from userbot.importers.reading.names import choose_by_name
 from userbot.importers.reading.source import Source
 from userbot.importers.telegram.messages import DELETED
 from userbot.importers.telegram.page import HtmlRow, PageLink, parse_page
 
-SOURCE = "telegram-html"
+SOURCE = HTML_SOURCE
 
 _PAGE = re.compile(r"(?P<folder>.*/)?messages(?P<number>\d*)\.html$")
 _ZONE = re.compile(r" UTC([+-]\d{2}:\d{2})$")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 
+from userbot.domain.derived_ids import derive_chat_id
 from userbot.domain.errors import ExportFormatError
 from userbot.domain.messages import Chat, ChatKind
 from userbot.domain.telegram_ids import SERVICE_IDS
 from userbot.importers.reading.items import Hints, Item, Notice, Owner, Skipped, Truncated
-from userbot.importers.reading.names import derive_chat_id
 from userbot.importers.reading.source import Source
 from userbot.importers.telegram.ids import KINDS, is_shifted, mark_chat, mark_sender
 from userbot.importers.telegram.layout import Event, has_layout, read_layout

@@ -18,6 +18,7 @@ from userbot.store.facts import (
     DAEMON,
     DISCLOSURE_KEY,
     EXCLUSIONS,
+    EXPORTS,
     OPTED_OUT,
     OWN_DRAFTS,
     OWNER_ID,
@@ -60,6 +61,7 @@ VALUES: list[tuple[Fact[Any], Any]] = [
     (ROLLBACK_PROPOSED, "a2"),
     (DISCLOSURE_KEY, "00ff"),
     (OPTED_OUT, {-300: (5, 6)}),
+    (EXPORTS, (Export(path="/x/mine.jsonl", chat_ids=(101, 102)),)),
     (EXCLUSIONS, (Exclusion(chat_id=101, since=START), Exclusion(word="hospital"))),
 ]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from userbot.domain.derived_ids import derive_chat_id
 from userbot.domain.errors import OwnerUnknownError
 from userbot.importers.reading.items import Hints
-from userbot.importers.reading.names import MessageIds, choose_by_name, derive_chat_id, list_candidates
+from userbot.importers.reading.names import MessageIds, choose_by_name, list_candidates
 
 
 def test_chat_ids_are_stable_apart_by_messenger_and_beyond_telegrams() -> None:
