@@ -32,6 +32,7 @@ from userbot.store.facts import (
     pull_mark,
     reconciled_up_to,
 )
+from userbot.trust.forget import forget
 
 LEFT = Path(__file__).parents[1] / "support" / "fixtures" / "before"
 FRIEND = 999_000_000_011
@@ -122,3 +123,15 @@ def test_stopped_training_continues_where_it_was(old_store: Store, paths: HomePa
     with pytest.raises(TrainingStoppedError, match=r"^Training stopped after 3 of 75 updates\."):
         # One update of this run is one forward pass.
         resume(old_store, paths, should_stop=lambda: next(asked) > 0)
+
+
+def test_a_chat_that_an_older_version_stored_is_forgotten(old_store: Store, paths: HomePaths) -> None:
+    friend = old_store.chats.get(FRIEND)
+    assert friend is not None
+    said = [message.text.encode() for message in old_store.messages.history(FRIEND) if len(message.text) > 12]
+    assert said
+    done = forget(old_store, paths, friend)
+    assert done.messages >= len(said) and {FIRST, SECOND} & set(done.learned)
+    files = {path: path.read_bytes() for path in paths.home.rglob("*") if path.is_file()}
+    assert [path for path, content in files.items() if any(text in content for text in said)] == []
+    assert [path for path in paths.runs.glob("*") if (path / "checkpoint.pt").exists()] == []

@@ -175,7 +175,7 @@ def _carry_out(store: Store, paths: HomePaths, entry: Entry, on_step: OnStep) ->
     busy = delete_runs(paths.runs, entry.chat_ids)
     reports = delete_reports(paths.reports, entry.chat_ids)
     scrub_session(paths.session)
-    on_step("backups")
+    on_step("copies of the database")
     now_ms = round(store.clock().timestamp() * 1000)
     rewritten, dropped = rewrite_backups(paths.backups, target, now_ms=now_ms)
     on_step("free pages of the database")

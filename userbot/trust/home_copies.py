@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from userbot.config.home import ReportPaths
 from userbot.domain.errors import ConfigError
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
@@ -67,7 +68,7 @@ def delete_reports(reports: Path, chat_ids: Collection[int]) -> int:
     for folder in sorted(path for path in reports.glob("*") if path.is_dir()):
         for draft in folder.glob(".*"):  # a write that was cut short
             draft.unlink()
-        named = _read_chats(folder / "trial.json")
+        named = _read_chats(ReportPaths(folder).comparison)
         if named is None or named & set(chat_ids):
             shutil.rmtree(folder)
             deleted += 1

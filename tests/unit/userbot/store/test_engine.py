@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from userbot.domain.errors import StoreError, StoreNewerError
 from userbot.store import Store
-from userbot.store.engine import find_migrations
+from userbot.store.engine import find_migrations, open_engine
 from userbot.store.facts import OWNER_ID
 
 ROOT = Path(__file__).parents[4]
@@ -86,3 +86,15 @@ def test_migrations_are_not_a_package_of_their_own_in_the_wheel() -> None:
     wheel = pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["packages"] == ["userbot", "training"]
     assert wheel["force-include"] == {"migrations": "userbot/store/migrations"}
+
+
+def test_what_is_deleted_is_overwritten(tmp_path: Path) -> None:
+    engine = open_engine(tmp_path / "clone.db")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO facts VALUES ('note', '\"zyxword\"')")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM facts")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA secure_delete").scalar_one() == 1
+    engine.dispose()
+    assert b"zyxword" not in (tmp_path / "clone.db").read_bytes()

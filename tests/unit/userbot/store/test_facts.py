@@ -33,6 +33,7 @@ from userbot.store.facts import (
     TERMS_SHOWN,
     TRAINING,
     DaemonState,
+    Export,
     Fact,
     PullMark,
     PullState,
