@@ -17,6 +17,9 @@ from userbot.store.tombstones import EVERYBODY, person_id
 _KEPT = frozenset({"consents", "tombstones"})
 """Tables with a column `chat_id` that outlive their chat, as they hold ids and times; consents lose their words."""
 
+_OPTED_OUT = "opted_out"
+"""Name of the fact that says who wants no bot: ids alone, and it holds when the chat is let in again."""
+
 _FORGOTTEN = "forgotten"
 """Reason of the withdrawal that ends the consents of a forgotten chat."""
 
@@ -146,7 +149,7 @@ def _erase_facts(cursor: sqlite3.Cursor, chat_id: int) -> None:
         if key.endswith(f":{chat_id}"):
             _run(cursor, "DELETE FROM facts WHERE key = ?", key)
             continue
-        if not isinstance(stored, str):  # SQLite stores numbers as such
+        if key == _OPTED_OUT or not isinstance(stored, str):  # SQLite stores numbers as such
             continue
         value = json.loads(stored)
         left = _leave_out(value, chat_id)

@@ -45,11 +45,13 @@ def test_facts_lose_what_is_kept_by_the_chats_id_however_deep(raw: sqlite3.Conne
         "pull:1": "{}",
         "n": "5",
         "by": '{"1": "a", "2": "b", "in": {"1": "c"}}',
+        "opted_out": '{"1": [7]}',
         "l": '[{"chat_id": 1}, {"chat_id": 2}]',
     }
     raw.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
     erase(raw, Target(chat_ids=[1]), now_ms=0)
     left = dict(raw.execute("SELECT key, value FROM facts").fetchall())
+    assert left.pop("opted_out") == '{"1": [7]}'
     assert left == {"n": 5, "by": '{"2": "b", "in": {}}', "l": '[{"chat_id": 2}]'}
 
 
