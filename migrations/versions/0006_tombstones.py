@@ -1,4 +1,4 @@
-"""Tombstones of forgotten chats and people."""
+"""Tombstones of forgotten chats and people; a reason of a withdrawal may name somebody, and is forgotten too."""
 
 from __future__ import annotations
 
@@ -13,6 +13,19 @@ branch_labels = None
 depends_on = None
 
 
+_SAME = " AND ".join(
+    f"NEW.{name} IS OLD.{name}"
+    for name in ("id", "account_id", "chat_id", "action", "members", "since", "at", "origin")
+)
+_REFUSE_UPDATE = f"""
+CREATE TRIGGER consents_refuse_update BEFORE UPDATE ON consents
+WHEN NOT ({_SAME} AND NEW.given_by IS NULL AND NEW.wording IS NULL AND (NEW.reason IS NULL OR NEW.reason IS OLD.reason)
+          AND EXISTS (SELECT 1 FROM consents AS later WHERE later.chat_id = OLD.chat_id AND later.id > OLD.id
+                      AND later.action = 'withdrawn' AND later.reason = 'forgotten'))
+BEGIN SELECT RAISE(ABORT, 'the ledger of consents is append-only: record a new one, or a withdrawal'); END
+"""  # noqa: S608 - names above
+
+
 def upgrade() -> None:
     """Apply."""
     op.create_table(
@@ -25,6 +38,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("chat_id", "person_id", name=op.f("pk_tombstones")),
         sqlite_with_rowid=False,
     )
+    op.execute("DROP TRIGGER consents_refuse_update")
+    op.execute(_REFUSE_UPDATE)
 
 
 def downgrade() -> None:

@@ -25,6 +25,7 @@ from sqlalchemy import JSON, String, Text
 
 from userbot.config.home import HomePaths
 from userbot.daemon.housekeeping import back_up
+from userbot.domain.consent import Action
 from userbot.domain.exclusions import Exclusion
 from userbot.domain.messages import Chat, ChatKind, Message, Mode, Origin
 from userbot.store import Store
@@ -56,6 +57,10 @@ PLANTED = {
     "commands.verb",
     "commands.argument",
     "commands.answer",
+    "consents.given_by",
+    "consents.wording",
+    "consents.reason",
+    "consents.members",
     "facts.key",
     "facts.value",
     "members.name",
@@ -70,7 +75,16 @@ PLANTED = {
 }
 """Columns of text in which this test plants, or that hold words of the program alone."""
 
-FIXED = {"chats.kind", "chats.source", "chats.mode", "messages.origin", "replies.state", "outbox.state"}
+FIXED = {
+    "consents.action",
+    "consents.origin",
+    "chats.kind",
+    "chats.source",
+    "chats.mode",
+    "messages.origin",
+    "replies.state",
+    "outbox.state",
+}
 """Columns whose values come from short lists of the program's."""
 
 
@@ -105,12 +119,16 @@ def plant_chat(store: Store, chat_id: int, word: str) -> None:
     store.chats.set_mode(chat_id, Mode.AUTO)
     store.chats.save([chat])
     store.chats.set_relationship(chat_id, f"{word} relationship")
-    store.chats.record_consent(chat_id, by=f"{word} consent")
+    given = store.consents.append(chat_id, Action.GIVEN, given_by=f"{word} consent", wording=f"{word} wording")
+    store.consents.append(chat_id, Action.WITHDRAWN, reason=f"{word} reason")
+    assert given.given_by is not None
+    store.consents.give(chat_id, by=f"{word} consent again")
     store.messages.add(messages_of(chat_id, word))
     store.messages.add([replace(messages_of(chat_id, word)[0], text=f"{word} edited", edited_at=NOW)])
     decision = Decision(chat_id=chat_id, trigger_id=2, state=ReplyState.QUEUED)
     store.replies.decide(decision, [Bubble(text=f"{word} outbox", random_id=chat_id, due_at=NOW)])
-    store.facts.set(OWN_DRAFTS, {**(store.facts.get(OWN_DRAFTS) or {}), chat_id: f"{word} draft"})
+    drafts = store.facts.get(OWN_DRAFTS) or {}
+    store.facts.set(OWN_DRAFTS, {**drafts, chat_id: f"{word} draft"})
     store.facts.set(pull_mark(chat_id), Mark(newest=3))
     store.facts.set(reconciled_up_to(chat_id), 3)
     rules = store.facts.get(EXCLUSIONS) or ()

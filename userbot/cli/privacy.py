@@ -17,10 +17,13 @@ from userbot.domain.messages import Chat
 from userbot.domain.names import read_id
 from userbot.domain.plural import format_count
 from userbot.store import Store
+from userbot.store.adapters import AdapterShelf
 from userbot.store.forget_journal import ForgetJournal
-from userbot.store.tombstones import EVERYBODY, person_id
+from userbot.store.members import member_id
+from userbot.store.tombstones import EVERYBODY
 from userbot.trust import forget as forgetting
 from userbot.trust.people import Person, find_person
+from userbot.trust.stale_adapters import stop_stale
 
 ChatName = Annotated[str, typer.Argument(metavar="[CHAT]", help="Id, @username, or the whole title.")]
 
@@ -39,6 +42,7 @@ def forget(
     ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Let imports and pulls bring the chat back.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="List what is forgotten, by id.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Stop the active adapter at once if it learned from it.")] = False,
     yes: Yes = False,
 ) -> None:
     """Delete everything that is known of a chat, for good: nothing brings it back unless you say --undo.
@@ -69,7 +73,10 @@ def forget(
             person=EVERYBODY if person is None else person.id,
             on_step=lambda step: status.update(f"Deleting: {step}…"),
         )
+        stopped = stop_stale(store, AdapterShelf(session.settings.paths.adapters)) if now else None
     console.print(escape(describe_forgotten(chat.id, done)))
+    if stopped is not None:
+        console.print(escape(stopped))
 
 
 def _confirm(store: Store, chat: Chat, person: Person | None, *, yes: bool) -> None:
@@ -107,7 +114,7 @@ def _undo(session: Session, name: str, member: str | None) -> None:
     person = EVERYBODY
     if member is not None:
         known = read_id(member)
-        person = known if known is not None else person_id(None, member)
+        person = known if known is not None else member_id(None, member)
     with session.store() as store:
         found = [one for one in ids if forgetting.readmit(store, session.settings.paths, one, person=person)]
     if not found:

@@ -12,16 +12,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from userbot.store.tombstones import EVERYBODY, person_id
+from userbot.domain.consent import FORGOTTEN
+from userbot.store.members import member_id
+from userbot.store.tombstones import EVERYBODY
 
 _KEPT = frozenset({"consents", "tombstones"})
 """Tables with a column `chat_id` that outlive their chat, as they hold ids and times; consents lose their words."""
 
 _OPTED_OUT = "opted_out"
 """Name of the fact that says who wants no bot: ids alone, and it holds when the chat is let in again."""
-
-_FORGOTTEN = "forgotten"
-"""Reason of the withdrawal that ends the consents of a forgotten chat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +29,7 @@ class Target:
 
     Args:
         chat_ids: The chat under all ids that it has.
-        person: Whose messages to erase in these chats, as `userbot.store.tombstones.person_id` names them; `EVERYBODY`
+        person: Whose messages to erase in these chats, as `userbot.store.members.member_id` names them; `EVERYBODY`
             erases the chats with all that belongs to them.
     """
 
@@ -107,7 +106,7 @@ def _erase_person(cursor: sqlite3.Cursor, chat_id: int, person: int) -> int:
     found = cursor.execute(senders, (chat_id,)).fetchall()
     count = 0
     for sender_id, name in found:
-        if person_id(sender_id, name) == person:
+        if member_id(sender_id, name) == person:
             count += _erase_sender(cursor, chat_id, sender_id, name, replies="replies" in tables)
     if "members" in tables:
         _run(cursor, "DELETE FROM members WHERE chat_id = ? AND sender_id = ?", chat_id, person)
@@ -132,16 +131,15 @@ def _erase_sender(
 
 def _end_consents(cursor: sqlite3.Cursor, chat_id: int, now_ms: int) -> None:
     """End the consents of a chat, and take their words out of the ledger, which allows it once it says `forgotten`."""
-    last = "SELECT action, reason FROM consents WHERE chat_id = ? ORDER BY id DESC LIMIT 1"
-    newest = cursor.execute(last, (chat_id,)).fetchone()
-    if newest is None:
-        return
-    if newest != ("withdrawn", _FORGOTTEN):
-        ended = "INSERT INTO consents (account_id, chat_id, action, at, reason, origin) SELECT account_id, chat_id, "
-        ended += "'withdrawn', ?, ?, 'owner' FROM consents WHERE chat_id = ? ORDER BY id DESC LIMIT 1"
-        _run(cursor, ended, now_ms, _FORGOTTEN, chat_id)
-    words = "(given_by IS NOT NULL OR wording IS NOT NULL)"
-    _run(cursor, f"UPDATE consents SET given_by = NULL, wording = NULL WHERE chat_id = ? AND {words}", chat_id)  # noqa: S608
+    last = "SELECT action, reason FROM consents WHERE chat_id = ? AND account_id IS ? ORDER BY id DESC LIMIT 1"
+    accounts = cursor.execute("SELECT DISTINCT account_id FROM consents WHERE chat_id = ?", (chat_id,)).fetchall()
+    for (account,) in accounts:
+        if cursor.execute(last, (chat_id, account)).fetchone() != ("withdrawn", FORGOTTEN):
+            ended = "INSERT INTO consents (account_id, chat_id, action, at, reason, origin) "
+            _run(cursor, ended + "VALUES (?, ?, 'withdrawn', ?, ?, 'owner')", account, chat_id, now_ms, FORGOTTEN)
+    words = "given_by IS NOT NULL OR wording IS NOT NULL OR (reason IS NOT NULL AND reason <> ?)"
+    blank = "given_by = NULL, wording = NULL, reason = CASE reason WHEN ? THEN reason END"
+    _run(cursor, f"UPDATE consents SET {blank} WHERE chat_id = ? AND ({words})", FORGOTTEN, chat_id, FORGOTTEN)  # noqa: S608
 
 
 def _erase_facts(cursor: sqlite3.Cursor, chat_id: int) -> None:

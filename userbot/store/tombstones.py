@@ -13,10 +13,8 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from userbot.domain.derived_ids import digest
 from userbot.domain.messages import Message, Origin
-from userbot.domain.names import name_key
-from userbot.domain.telegram_ids import FIRST_DERIVED_ID
+from userbot.store.members import member_id
 from userbot.store.schema import tombstones
 
 EVERYBODY = 0
@@ -29,7 +27,7 @@ class Tombstone:
 
     Args:
         chat_id: The chat.
-        person_id: A member of the group, as `person_id` names them; `EVERYBODY` for the whole chat.
+        person_id: A member of the group, by `userbot.store.members.member_id`; `EVERYBODY` for the whole chat.
         same_as: Chat that was forgotten when this one is another export's id of it, else `chat_id` itself.
         forgotten_at: When; aware.
         up_to_id: Newest message of a chat of Telegram's that was stored then; 0 where ids don't tell the order.
@@ -46,16 +44,9 @@ class Tombstone:
         if message.chat_id != self.chat_id:
             return False
         if self.person_id != EVERYBODY:
-            is_by_them = person_id(message.sender_id, message.sender_name) == self.person_id
+            is_by_them = member_id(message.sender_id, message.sender_name) == self.person_id
             return message.origin is Origin.CONTACT and is_by_them
         return message.sent_at <= self.forgotten_at or message.id <= self.up_to_id
-
-
-def person_id(sender_id: int | None, name: str | None) -> int:
-    """Return what a member of a group is known by: the id, or one derived from the name where there are only names."""
-    if sender_id is not None:
-        return sender_id
-    return -FIRST_DERIVED_ID - digest(name_key(name or ""), 56)
 
 
 class TombstoneRepository:

@@ -21,6 +21,7 @@ from userbot.store.facts import OWN_DRAFTS
 from userbot.store.forget_journal import DraftLeft, Entry, ForgetJournal, digest_draft
 from userbot.store.tombstones import EVERYBODY
 from userbot.store.twins import find_twins
+from userbot.trust.consent import withdraw
 from userbot.trust.home_copies import (
     compact_store,
     delete_exports,
@@ -75,7 +76,7 @@ def forget(
         store: The live database.
         paths: Of the home folder.
         chat: As it is stored.
-        person: The member, as `userbot.store.tombstones.person_id` names them.
+        person: The member, as `userbot.store.members.member_id` names them.
         on_step: Told what is being deleted.
 
     Returns:
@@ -169,6 +170,8 @@ def _carry_out(store: Store, paths: HomePaths, entry: Entry, on_step: OnStep) ->
     target = Target(chat_ids=entry.chat_ids, person=entry.person_id)
     on_step("messages, answers and everything else in the database")
     store.tombstones.add(entry.tombstones())
+    if entry.person_id != EVERYBODY:
+        withdraw(store, entry.chat_id, member=entry.person_id, reason="the member is forgotten")
     exports, foreign = delete_exports(store, entry.chat_ids)
     messages = erase_from_store(store, target)
     on_step("training runs, reports and exports")

@@ -8,7 +8,7 @@ from userbot.domain.errors import ChatNotFoundError
 from userbot.domain.messages import Chat, Message, Origin
 from userbot.domain.names import name_key, read_id
 from userbot.store import Store
-from userbot.store.tombstones import person_id
+from userbot.store.members import member_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class Person:
     """Somebody who writes in a chat.
 
     Args:
-        id: As `userbot.store.tombstones.person_id` names them.
+        id: As `userbot.store.members.member_id` names them.
         name: The name that they were seen with last.
     """
 
@@ -26,7 +26,7 @@ class Person:
     def wrote(self, message: Message) -> bool:
         """Tell whether a message is theirs."""
         is_by_contact = message.origin is Origin.CONTACT
-        return is_by_contact and person_id(message.sender_id, message.sender_name) == self.id
+        return is_by_contact and member_id(message.sender_id, message.sender_name) == self.id
 
 
 def list_people(store: Store, chat: Chat) -> list[Person]:
@@ -34,7 +34,7 @@ def list_people(store: Store, chat: Chat) -> list[Person]:
     found: dict[int, Person] = {}
     for message in store.messages.history(chat.id):
         if message.origin is Origin.CONTACT and (message.sender_id is not None or message.sender_name):
-            number = person_id(message.sender_id, message.sender_name)
+            number = member_id(message.sender_id, message.sender_name)
             known = found.get(number)
             found[number] = Person(id=number, name=message.sender_name or (known.name if known else str(number)))
     return list(found.values())

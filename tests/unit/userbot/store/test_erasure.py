@@ -15,7 +15,7 @@ from userbot.domain.messages import Chat, ChatKind, Message
 from userbot.store import Store
 from userbot.store.decisions import Bubble, Decision, ReplyState
 from userbot.store.erasure import Target, compact, erase
-from userbot.store.tombstones import person_id
+from userbot.store.members import member_id
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def member(number: int, sender_id: int | None, name: str) -> Message:
 
 
 @pytest.mark.parametrize(
-    ("person", "left"), [(7, ["by Boris", "by Anna"]), (person_id(None, "Anna"), ["by Vera", "by Boris"])]
+    ("person", "left"), [(7, ["by Boris", "by Anna"]), (member_id(None, "Anna"), ["by Vera", "by Boris"])]
 )
 def test_one_person_goes_with_the_answers_to_them(store: Store, person: int, left: list[str]) -> None:
     store.chats.save([Chat(id=101, kind=ChatKind.GROUP, title="Hike")])

@@ -9,7 +9,8 @@ from fakes import START, bubble
 
 from userbot.domain.messages import Chat, ChatKind, Message, Origin
 from userbot.store import Store
-from userbot.store.tombstones import Tombstone, person_id
+from userbot.store.members import member_id
+from userbot.store.tombstones import Tombstone
 
 STONE = Tombstone(chat_id=101, same_as=101, forgotten_at=START, up_to_id=5)
 
@@ -37,7 +38,7 @@ def test_an_edit_of_a_forgotten_message_stores_nothing(store: Store) -> None:
 
 
 def test_a_persons_tombstone_refuses_their_messages_of_all_times_and_nobody_elses(store: Store) -> None:
-    anna = person_id(None, "Anna")
+    anna = member_id(None, "Anna")
     prepare(store, *(replace(STONE, person_id=one, up_to_id=0) for one in (7, anna)))
     later = [bubble(number, str(number), at_s=number) for number in range(1, 5)]
     who: list[tuple[int | None, str]] = [(7, "Vera"), (8, "Vera"), (None, "anna"), (None, "Boris")]

@@ -14,8 +14,8 @@ from userbot.domain.messages import Chat, ChatKind, Message
 from userbot.importers import import_file
 from userbot.store import Store
 from userbot.store.forget_journal import ForgetJournal
+from userbot.store.members import member_id
 from userbot.store.runs import RunFolder
-from userbot.store.tombstones import person_id
 from userbot.trust import forget as forgetting
 from userbot.trust.forget import finish_forgetting, forget, list_aliases, list_ids, plan, readmit
 
@@ -115,4 +115,4 @@ def test_the_plan_remembers_the_draft_by_its_digest_alone(store: Store) -> None:
     store.facts.set(OWN_DRAFTS, {101: "my draft"})
     entry = plan(store, replace(VERA, access_hash=5))
     assert entry.draft is not None and entry.draft.access_hash == 5 and "my draft" not in repr(entry)
-    assert plan(store, VERA, person=person_id(None, "x")).draft is None
+    assert plan(store, VERA, person=member_id(None, "x")).draft is None
