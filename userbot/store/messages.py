@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from userbot.domain.messages import Message, Origin
 from userbot.domain.telegram_ids import CHANNEL_MARK, FIRST_DERIVED_ID
 from userbot.store.members import keep_names, list_members
-from userbot.store.schema import chats, members, messages
+from userbot.store.schema import chats, members, messages, outbox
 from userbot.store.tombstones import drop_forgotten
 
 BATCH = 5000
@@ -206,10 +206,22 @@ class MessageRepository:
             return connection.execute(query).scalar_one()
 
     def mark_deleted(self, chat_id: int, message_ids: Sequence[int]) -> int:
-        """Mark messages as deleted, so that nothing reads them any more; return how many."""
-        statement = update(messages).where(messages.c.chat_id == chat_id, messages.c.id.in_(message_ids))
+        """Delete what messages said, wherever it stands; return how many.
+
+        Their ids and times stay, so that no import stores them again. Words go from the messages, from the bubbles that
+        were sent as them, and from answers to them that are held; bubbles that wait quote them no more.
+        """
+        its = messages.c.chat_id == chat_id, messages.c.id.in_(message_ids)
+        gone = {"deleted_at": self._clock(), "text": "", "media": None, "sender_name": None}
+        in_chat = outbox.c.chat_id == chat_id
         with self._engine.begin() as connection:
-            return connection.execute(statement.values(deleted_at=self._clock(), text="", media=None)).rowcount
+            count = connection.execute(update(messages).where(*its).values(gone)).rowcount
+            sent = update(outbox).where(in_chat, outbox.c.message_id.in_(message_ids))
+            connection.execute(sent.values(text=""))
+            connection.execute(
+                update(outbox).where(in_chat, outbox.c.reply_to_id.in_(message_ids)).values(reply_to_id=None)
+            )
+        return count
 
     def chats_of(self, message_ids: Sequence[int]) -> dict[int, int]:
         """Find the chats of message ids among private chats and basic groups.

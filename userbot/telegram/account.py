@@ -30,6 +30,7 @@ from userbot.telegram.updates import UpdateReader
 logger = logging.getLogger(__name__)
 
 RECONCILE_S = 180.0
+DELETIONS_S = 3600.0
 _PULL_TRIES = 5
 
 
@@ -135,7 +136,12 @@ class TelegramAccount:
         await self._connection.hold()
 
     async def reconcile(
-        self, store: Store, chats: Sequence[Chat] | None = None, *, thread: StoreThread | None = None
+        self,
+        store: Store,
+        chats: Sequence[Chat] | None = None,
+        *,
+        thread: StoreThread | None = None,
+        deletions: bool = False,
     ) -> int:
         """Fetch what the updates may have missed, and put it into `events`.
 
@@ -143,6 +149,7 @@ class TelegramAccount:
             store: Knows the chats and their messages; remembers how far each chat was compared.
             chats: Chats to look at instead of all whose messages are kept.
             thread: Runs the store's calls; any thread without it.
+            deletions: Find out what was deleted or edited meanwhile, too.
 
         Returns:
             Number of messages that the store lacked.
@@ -154,30 +161,37 @@ class TelegramAccount:
         """
         run = choose_runner(thread)
         compared = list(chats) if chats is not None else await run(choose_chats, store)
-        return await self._reconciler.reconcile(store, compared, run=run)
+        return await self._reconciler.reconcile(store, compared, run=run, deletions=deletions)
 
     async def keep_reconciled(
         self, store: Store, *, every_s: float = RECONCILE_S, thread: StoreThread | None = None
     ) -> None:
         """Reconcile after each connection, after each gap in the updates, and every `every_s` seconds. Never returns.
 
+        What was deleted or edited is asked after connections and gaps, and every `DELETIONS_S` seconds.
+
         Args:
             store: Knows the chats and their messages.
             every_s: Seconds between two comparisons when nothing else asks for one.
             thread: Runs the store's calls; any thread without it.
         """
+        clock = asyncio.get_running_loop().time
+        asked_at = float("-inf")
         while True:
             try:
                 async with asyncio.timeout(every_s):
                     await self._missed.wait()
             except TimeoutError:
                 pass
+            is_due = clock() - asked_at >= DELETIONS_S or self._reconciler.is_in_doubt
+            deletions = is_due or self._missed.is_set()
             if self.state is not ConnectionState.CONNECTED:
                 self._missed.clear()
                 continue
             self._missed.clear()
             try:
-                await self.reconcile(store, thread=thread)
+                await self.reconcile(store, thread=thread, deletions=deletions)
+                asked_at = clock() if deletions else asked_at
             except FloodError as exc:
                 logger.warning("The reconciler has to wait: %s", exc)
                 await self._client.sleep(exc.wait_s)

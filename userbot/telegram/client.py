@@ -23,6 +23,8 @@ _DIFFERENCES = (updates.GetDifferenceRequest, updates.GetChannelDifferenceReques
 _PATIENT = (
     *_DIFFERENCES,
     messages.GetHistoryRequest,
+    messages.GetMessagesRequest,
+    functions.channels.GetMessagesRequest,
     messages.GetDialogsRequest,
     messages.SearchRequest,
     functions.users.GetUsersRequest,

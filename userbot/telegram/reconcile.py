@@ -16,7 +16,7 @@ from telethon.tl import functions, types
 from telethon.utils import get_peer_id
 
 from userbot.domain.errors import FloodError, OfflineError, SessionLostError, TelegramError
-from userbot.domain.events import Arrived, Event
+from userbot.domain.events import Arrived, Deleted, Edited, Event
 from userbot.domain.messages import Chat, Mode
 from userbot.domain.telegram_ids import is_basic_group
 from userbot.store import Store
@@ -27,6 +27,7 @@ from userbot.telegram.convert import is_automatic, read_fetched
 from userbot.telegram.errors import translated
 from userbot.telegram.sender import Sender
 from userbot.telegram.updates import UpdateReader
+from userbot.telegram.vanished import WINDOW, VanishedCheck
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +61,15 @@ class Reconciler:
         self._sender = sender
         self._me_id = me_id
         self._emit = emit
+        self._vanished = VanishedCheck(client, sender)
 
-    async def reconcile(self, store: Store, chats: Sequence[Chat], *, run: Run) -> int:
-        """Emit the messages that the store lacks.
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether deletions should be asked about again at the next comparison."""
+        return self._vanished.is_in_doubt
+
+    async def reconcile(self, store: Store, chats: Sequence[Chat], *, run: Run, deletions: bool = False) -> int:
+        """Emit the messages that the store lacks, and what became of those that it has.
 
         Chats whose newest message is the cursor cost one request for fifty of them.
 
@@ -70,6 +77,7 @@ class Reconciler:
             store: Knows the messages, and the cursors.
             chats: Chats to compare.
             run: Runs a blocking call of the store in another thread.
+            deletions: Ask what was deleted or edited, too: one or two requests a chat.
 
         Returns:
             Number of messages that the store lacked.
@@ -93,9 +101,29 @@ class Reconciler:
                     raise
                 except TelegramError as exc:
                     logger.warning("Chat %s can't be compared with the store: %s", chat.id, exc)
+        if deletions:
+            await self._find_vanished(store, chats, run)
         if missed:
             logger.info("The reconciler fetched %d messages that the updates had missed", missed)
         return missed
+
+    async def _find_vanished(self, store: Store, chats: Sequence[Chat], run: Run) -> None:
+        for chat in chats:
+            known = await run(lambda chat_id: store.messages.window(chat_id, limit=WINDOW), chat.id)
+            try:
+                changes = await self._vanished.compare(chat, known)
+            except (FloodError, OfflineError, SessionLostError):
+                raise
+            except TelegramError as exc:
+                logger.warning("What was deleted in chat %s can't be asked: %s", chat.id, exc)
+                continue
+            if changes.deleted:
+                self._emit(Deleted(message_ids=changes.deleted, chat_id=chat.id))
+                logger.info("%d messages of chat %s were deleted meanwhile", len(changes.deleted), chat.id)
+            for raw in changes.edited:
+                event = self._read(chat, raw)
+                if event is not None:
+                    self._emit(Edited(message=event.message))
 
     async def _read_tops(self, chats: Sequence[Chat]) -> dict[int, int]:
         """Return the id of the newest message by chat; empty when Telegram refuses one of them."""

@@ -10,6 +10,7 @@ from fakes import START, FakeClock, bubble
 
 from userbot.domain.messages import Chat, ChatKind, Origin
 from userbot.store import Store
+from userbot.store.decisions import Bubble, Decision, ReplyState
 
 
 def test_messages_are_stored_once(store: Store, friend: Chat) -> None:
@@ -104,3 +105,19 @@ def test_texts_of_the_clone_are_found_in_whatever_chat(store: Store, friend: Cha
 def test_message_without_a_zone_is_refused(store: Store, friend: Chat) -> None:
     with pytest.raises(ValueError, match="has no time zone"):
         store.messages.add([replace(bubble(1, "a"), sent_at=START.replace(tzinfo=None))])
+
+
+def test_a_deleted_message_leaves_no_words_anywhere(store: Store, friend: Chat) -> None:
+    store.messages.add([replace(bubble(1, "told"), sender_name="Vera")])
+    decision = Decision(chat_id=friend.id, trigger_id=1, state=ReplyState.QUEUED)
+    waiting = [Bubble(text="waits", random_id=5, due_at=START, reply_to_id=1)]
+    store.replies.decide(decision, [Bubble(text="sent words", random_id=4, due_at=START), *waiting])
+    store.replies.mark_sent(store.replies.pending(friend.id)[0], bubble(2, "sent words", origin=Origin.CLONE))
+    assert store.messages.mark_deleted(friend.id, [1, 2]) == 2
+    [item] = store.replies.pending(friend.id)
+    assert (item.text, item.reply_to_id) == ("waits", None)
+    with store.engine.connect() as connection:
+        for table in ("messages", "outbox"):
+            rows = repr(connection.exec_driver_sql(f"SELECT * FROM {table}").all())  # noqa: S608 - names above
+            assert not any(word in rows for word in ("told", "Vera", "sent words"))
+    assert store.messages.add([bubble(1, "told")]) == 0, "an import does not bring it back"
