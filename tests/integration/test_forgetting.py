@@ -61,6 +61,10 @@ PLANTED = {
     "consents.wording",
     "consents.reason",
     "consents.members",
+    "disclosure_queue.was",
+    "disclosure_queue.was_origin",
+    "withheld_answers.kind",
+    "withheld_answers.text",
     "facts.key",
     "facts.value",
     "members.name",
@@ -127,6 +131,10 @@ def plant_chat(store: Store, chat_id: int, word: str) -> None:
     store.messages.add([replace(messages_of(chat_id, word)[0], text=f"{word} edited", edited_at=NOW)])
     decision = Decision(chat_id=chat_id, trigger_id=2, state=ReplyState.QUEUED)
     store.replies.decide(decision, [Bubble(text=f"{word} outbox", random_id=chat_id, due_at=NOW)])
+    store.withheld.add(chat_id, 2, kind="elsewhere", text=f"{word} withheld")
+    with store.engine.begin() as connection:
+        waiting = "INSERT OR REPLACE INTO disclosure_queue VALUES (?, 9, ?, 'owner')"
+        connection.exec_driver_sql(waiting, (chat_id, f"{word} waits for the index"))
     drafts = store.facts.get(OWN_DRAFTS) or {}
     store.facts.set(OWN_DRAFTS, {**drafts, chat_id: f"{word} draft"})
     store.facts.set(pull_mark(chat_id), Mark(newest=3))

@@ -7,14 +7,14 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, func, or_, select, update
+from sqlalchemy import Connection, Engine, Row, Select, delete, func, or_, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from userbot.domain.messages import Message, Origin
 from userbot.domain.telegram_ids import CHANNEL_MARK, FIRST_DERIVED_ID
 from userbot.store.members import keep_names, list_members
-from userbot.store.schema import chats, members, messages, outbox
+from userbot.store.schema import chats, members, messages, outbox, withheld_answers
 from userbot.store.tombstones import drop_forgotten
 
 BATCH = 5000
@@ -218,9 +218,10 @@ class MessageRepository:
             count = connection.execute(update(messages).where(*its).values(gone)).rowcount
             sent = update(outbox).where(in_chat, outbox.c.message_id.in_(message_ids))
             connection.execute(sent.values(text=""))
-            connection.execute(
-                update(outbox).where(in_chat, outbox.c.reply_to_id.in_(message_ids)).values(reply_to_id=None)
-            )
+            quoting = update(outbox).where(in_chat, outbox.c.reply_to_id.in_(message_ids))
+            connection.execute(quoting.values(reply_to_id=None))
+            its_answers = withheld_answers.c.chat_id == chat_id, withheld_answers.c.trigger_id.in_(message_ids)
+            connection.execute(delete(withheld_answers).where(*its_answers))
         return count
 
     def chats_of(self, message_ids: Sequence[int]) -> dict[int, int]:

@@ -113,11 +113,12 @@ def test_a_deleted_message_leaves_no_words_anywhere(store: Store, friend: Chat) 
     waiting = [Bubble(text="waits", random_id=5, due_at=START, reply_to_id=1)]
     store.replies.decide(decision, [Bubble(text="sent words", random_id=4, due_at=START), *waiting])
     store.replies.mark_sent(store.replies.pending(friend.id)[0], bubble(2, "sent words", origin=Origin.CLONE))
+    store.withheld.add(friend.id, 1, kind="elsewhere", text="withheld words")
     assert store.messages.mark_deleted(friend.id, [1, 2]) == 2
     [item] = store.replies.pending(friend.id)
     assert (item.text, item.reply_to_id) == ("waits", None)
     with store.engine.connect() as connection:
-        for table in ("messages", "outbox"):
+        for table in ("messages", "outbox", "withheld_answers"):
             rows = repr(connection.exec_driver_sql(f"SELECT * FROM {table}").all())  # noqa: S608 - names above
-            assert not any(word in rows for word in ("told", "Vera", "sent words"))
+            assert not any(word in rows for word in ("told", "Vera", "sent words", "withheld words"))
     assert store.messages.add([bubble(1, "told")]) == 0, "an import does not bring it back"
