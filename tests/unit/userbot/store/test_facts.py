@@ -50,6 +50,7 @@ VALUES: list[tuple[Fact[Any], Any]] = [
     (TERMS_SHOWN, START),
     (PAUSED_UNTIL, START + timedelta(days=36500)),
     (OWN_DRAFTS, {101: "maybe\ntomorrow", -5: "yes"}),
+    (DISCLOSURE_KEY, "0f"),
     (COMMAND_ID, 7),
     (QUESTION_ID, 8),
     (DAEMON, DaemonState(state="connected", since=START, beat_at=START + timedelta(seconds=15), pid=1)),
