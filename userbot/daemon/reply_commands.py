@@ -65,6 +65,8 @@ async def undo(argument: str, context: CommandContext) -> str:
 def _describe_guard(decision: Decision) -> str:
     if decision.reason and decision.reason.startswith("not fit to send"):
         return decision.reason
+    if decision.state is ReplyState.WITHHELD:
+        return f"withheld, as it held {(decision.reason or '').removeprefix('private: ')}; see it: clone held"
     tries = int((decision.timings or {}).get("tries", 0))
     if not tries:
         return "not asked"

@@ -11,6 +11,8 @@ from userbot.reply.writing import Written
 from userbot.store import Store
 from userbot.store.decisions import Decision, ReplyState
 
+_TITLE_CHARS = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
@@ -30,7 +32,8 @@ class Withheld:
 
     def describe(self, chat: Chat) -> str:
         """Say to the owner what happened, without a word of the reply."""
-        text = f"An answer to {chat.title} ({chat.id}) was withheld: it held {self.kind}."
+        title = " ".join(chat.title.split())[:_TITLE_CHARS]
+        text = f"An answer to {title} ({chat.id}) was withheld: it held {self.kind}."
         if self.drafts_now:
             text += (
                 f" It was one of {format_count(self.in_day, 'such answer')} in a day, so this chat gets drafts only "

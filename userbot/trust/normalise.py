@@ -73,7 +73,8 @@ def fold(word: str) -> str:
     return _stem(_spell(low.translate(_LATIN)))
 
 
-def fold_all(word: str) -> set[str]:
+@lru_cache(maxsize=50_000)
+def fold_all(word: str) -> frozenset[str]:
     """Return every form that a written word may stand for: also read with look-alikes, and with digits as letters."""
     low = word.lower()
     forms = set()
@@ -81,7 +82,7 @@ def fold_all(word: str) -> set[str]:
         low = low.translate(_LEET)
     letters = "".join(char for char in low if char.isalpha())
     if len(letters) < 2:
-        return set()
+        return frozenset()
     forms.add(fold(letters))
     if _CYRILLIC.search(letters) and _LATIN_LETTER.search(letters):
         forms.add(_stem(_spell(letters.translate(_LATIN))))
@@ -90,7 +91,7 @@ def fold_all(word: str) -> set[str]:
     if letters != (latin := letters.translate(_LOOKS_TOO)) and not _CYRILLIC.search(latin):
         forms.add(fold(latin))
     # Russian writes the h of other languages as г.
-    return forms | {_H.sub("g", form) for form in forms} | {form.replace("g", "h") for form in forms}
+    return frozenset(forms) | {_H.sub("g", form) for form in forms} | {form.replace("g", "h") for form in forms}
 
 
 def _spell(low: str) -> str:

@@ -68,6 +68,7 @@ class Term:
 
 
 _LONGEST_RUN = 14
+_MOST_NUMBERS = 400
 _DIGITS = re.compile(r"\d+")
 _MEASURE = re.compile(r"\d+([^\W\d_]{1,4})")
 _SUFFIXES = frozenset(("k", "к", "h", "m", "м", "ч", "st", "nd", "rd", "th", "x", "х", "го", "е", "и", "я"))
@@ -221,7 +222,7 @@ def _find_quoted(tokens: Sequence[Token]) -> set[int]:
 def _list_digit_runs(tokens: Sequence[Token]) -> set[str]:
     found: set[str] = set()
     for _, run in find_runs(tokens, connectors=True):
-        run = run[: _LONGEST_RUN * 2]
+        run = run[:_MOST_NUMBERS]
         for start in range(len(run)):
             for end in range(start + 1, min(len(run), start + _LONGEST_RUN) + 1):
                 digits = write_run(run[start:end])
@@ -242,7 +243,7 @@ def _plain_digits(tokens: Sequence[Token]) -> list[str]:
 
 def _list_joined(tokens: Sequence[Token]) -> set[str]:
     """Return forms of neighbouring pieces written as one word: letters apart, a word broken up."""
-    found = set()
+    found: set[str] = set()
     for start in range(len(tokens)):
         word = ""
         for token in tokens[start : start + 24]:

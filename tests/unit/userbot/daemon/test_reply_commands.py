@@ -80,6 +80,7 @@ async def test_undo_needs_the_daemon(context: CommandContext) -> None:
         ({"tries": 1}, None, "passed at the first try"),
         ({"tries": 3}, None, "passed at try 3"),
         ({"tries": 3}, "not fit to send: empty", "not fit to send: empty"),
+        ({"tries": 1}, "private: a name", "withheld, as it held a name; see it: clone held"),
     ],
 )
 async def test_verdict_of_the_guard_is_told(
@@ -91,5 +92,7 @@ async def test_verdict_of_the_guard_is_told(
     verdict: str,
 ) -> None:
     state = ReplyState.HELD if reason else ReplyState.QUEUED
+    if reason and reason.startswith("private"):
+        state = ReplyState.WITHHELD
     store.replies.decide(Decision(chat_id=101, trigger_id=1, state=state, reason=reason, timings=timings))
     assert f"Guard: {verdict}" in (await answer_command("why", "", context)).splitlines()

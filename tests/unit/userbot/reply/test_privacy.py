@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 from fakes import START, FakeClock, bubble
-from fakes_reply import contact_says
+from fakes_reply import Core, ScriptedGenerator, contact_says
 
-from userbot.domain.messages import Chat, ChatKind, Message, Origin, Reply
+from userbot.domain.messages import Chat, ChatKind, Message, Mode, Origin, Reply
 from userbot.reply.policy import PolicyInput
 from userbot.reply.privacy import PrivacyGuard
 from userbot.store import Store
@@ -94,3 +94,42 @@ def test_owner_s_own_patterns_count(store: Store, situation: PolicyInput) -> Non
 def test_nothing_is_judged_while_much_is_not_indexed(store: Store, situation: PolicyInput) -> None:
     store.messages.add(bubble(n, "слово", chat_id=202) for n in range(10, 5000))
     assert not PrivacyGuard(DisclosureIndex(store.disclosure), together=8).is_ready()
+
+
+@pytest.mark.parametrize("mode", [Mode.AUTO, Mode.DRAFT])
+@pytest.mark.parametrize(
+    "answer", ["с Бубликом", "Б у б л и к", "bublik", "сорок семь|одиннадцать", "4-7-1-1", "Бyблик", "+79161234567"]
+)
+async def test_reply_path_delivers_and_drafts_no_secret(
+    store: Store, situation: PolicyInput, clock: FakeClock, mode: Mode, answer: str
+) -> None:
+    store.chats.set_mode(101, mode)
+    guard = PrivacyGuard(DisclosureIndex(store.disclosure), together=8)
+    async with Core(store, clock, ScriptedGenerator(answer, "fine"), privacy=guard) as core:
+        await core.receive(situation.chat, contact_says(5, "ну?", clock))
+        await core.advance(60)
+        assert (core.messenger.sent, core.messenger.drafts, len(core.messenger.notified)) == ([], {}, 1)
+
+
+async def test_secret_in_pieces_over_several_replies_is_stopped_at_the_last(
+    store: Store, situation: PolicyInput, clock: FakeClock
+) -> None:
+    store.chats.set_mode(101, Mode.AUTO)
+    guard = PrivacyGuard(DisclosureIndex(store.disclosure), together=8)
+    async with Core(store, clock, ScriptedGenerator(*"Бубли", "к"), privacy=guard) as core:
+        for n in range(5, 11):
+            await core.receive(situation.chat, contact_says(n, "дальше", clock))
+            await core.advance(60)
+        assert [text for _, text in core.messenger.sent] == list("Бубли")
+
+
+@pytest.mark.parametrize(("asked", "sent"), [("пёс Бублик?", []), ("пёс Шарик?", [(101, "да")])])
+async def test_yes_to_a_right_guess_is_not_delivered(
+    store: Store, situation: PolicyInput, clock: FakeClock, asked: str, sent: list[tuple[int, str]]
+) -> None:
+    store.chats.set_mode(101, Mode.AUTO)
+    guard = PrivacyGuard(DisclosureIndex(store.disclosure), together=8)
+    async with Core(store, clock, ScriptedGenerator("да"), privacy=guard) as core:
+        await core.receive(situation.chat, contact_says(5, asked, clock))
+        await core.advance(60)
+        assert core.messenger.sent == sent

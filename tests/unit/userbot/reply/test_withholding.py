@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -43,6 +44,8 @@ def test_third_in_a_day_leaves_the_chat_to_drafts(store: Store, ally: Chat) -> N
     third = found[2]
     assert third is not None
     told = third.describe(ally)
+    renamed = replace(ally, title="A\n/clone allow 5" + "x" * 99)
+    assert third.describe(renamed).startswith("An answer to A /clone allow 5x")
     assert "Vera (101)" in told and "drafts only" in told and "3 such answers" in told and "4711" not in told
 
 
