@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,19 +11,23 @@ from rich.markup import escape
 
 from userbot.cli.dispatch import send_command
 from userbot.cli.screen import Session, console, errors, session_of
+from userbot.cli.service import end_session
 from userbot.cli.whom import NEGATIVE_IDS, Yes, find_chat
 from userbot.daemon.forget_commands import describe_forgotten
 from userbot.daemon.heartbeat import is_running
 from userbot.domain.errors import ChatNotFoundError, CloneError, ConfigError
-from userbot.domain.messages import Chat
+from userbot.domain.messages import Chat, ChatKind
 from userbot.domain.names import read_id
 from userbot.domain.plural import format_count
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
+from userbot.store.facts import KEEP_DAYS, OWNER_NAME
 from userbot.store.forget_journal import ForgetJournal
 from userbot.store.members import member_id
 from userbot.store.tombstones import EVERYBODY
+from userbot.trust import contact_export
 from userbot.trust import forget as forgetting
+from userbot.trust import purge as purging
 from userbot.trust.people import Person, find_person
 from userbot.trust.stale_adapters import stop_stale
 
@@ -31,6 +37,9 @@ ChatName = Annotated[str, typer.Argument(metavar="[CHAT]", help="Id, @username, 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("forget", context_settings=NEGATIVE_IDS)(forget)
+    app.command("keep", context_settings=NEGATIVE_IDS)(keep)
+    app.command("export-me", context_settings=NEGATIVE_IDS)(export_me)
+    app.command("purge")(purge)
 
 
 def forget(
@@ -137,3 +146,111 @@ def _list(session: Session) -> None:
         whose = "" if entry.person_id == EVERYBODY else f", person {entry.person_id}"
         rest = "" if entry.done else "; not finished yet"
         console.print(f"{entry.chat_id}{whose}: {entry.at.astimezone():%Y-%m-%d %H:%M}{rest}")
+
+
+def keep(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="CHAT", help="Id, @username, or the whole title.")],
+    days: Annotated[int | None, typer.Option(min=1, help="Delete what is older than so many days.")] = None,
+    forever: Annotated[bool, typer.Option("--forever", help="Keep everything.")] = False,
+    default: Annotated[bool, typer.Option("--default", help="As CLONE_TRUST__KEEP_DAYS says.")] = False,
+) -> None:
+    """Say for how long one chat is kept. For all others, CLONE_TRUST__KEEP_DAYS says it; without it, for ever.
+
+    The daemon deletes each night: messages, answers, samples of stopped trainings, reports and backups of that age.
+    """
+    if [days is not None, forever, default].count(True) != 1:
+        raise ConfigError("Say one of --days N, --forever, --default.")
+    session = session_of(context)
+    chat = find_chat(session, name)
+    with session.store() as store:
+        kept = {chat_id: known for chat_id, known in (store.facts.get(KEEP_DAYS) or {}).items() if chat_id != chat.id}
+        if not default:
+            kept[chat.id] = days or 0
+        store.facts.set(KEEP_DAYS, kept or None)
+        time = format_count(days, "day") if days is not None else "for ever" if forever else "as long as all others"
+        console.print(f"{escape(store.chats.describe(chat))} is kept: {time}.")
+
+
+def export_me(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="CHAT|PERSON", help="A private chat, or the id of a person.")],
+    group: Annotated[str | None, typer.Option("--in", metavar="GROUP", help="A member of this group, by name.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="The archive; default about-ID.zip in this folder.")] = None,
+) -> None:
+    """Write everything that is stored about one contact into an archive that you can give them.
+
+    Their chat, what they wrote in groups, the answers that they got, and the records of their consent, as JSON, with a
+    note in English and Russian. Only you can read the file; it is deleted when you forget the chat.
+    """
+    session = session_of(context)
+    number = read_id(name)
+    with session.store() as store:
+        places = contact_export.find_places(store, number) if number is not None and group is None else []
+    if not places:
+        chat = find_chat(session, group if group is not None else name)
+        with session.store() as store:
+            if group is not None:
+                person = find_person(store, chat, name)
+                same = contact_export.find_places(store, person.id)
+                places = same or [contact_export.Place(chat, person)]
+            else:
+                is_person = chat.kind is ChatKind.PRIVATE and chat.source == "telegram"
+                places = contact_export.find_places(store, chat.id) if is_person else [contact_export.Place(chat)]
+    if any(place.person is None and place.chat.kind is ChatKind.GROUP for place in places):
+        raise ConfigError(
+            f"{name!r} is a group, which holds what others wrote. Name the person: clone export-me PERSON --in {name!r}"
+        )
+    first = places[0]
+    target = to or Path(f"about-{first.person.id if first.person is not None else first.chat.id}.zip")
+    with session.store() as store:
+        owner = store.facts.get(OWNER_NAME) or "The owner"
+        count = contact_export.export_contact(store, session.settings.paths, places, target, owner=owner)
+    chats = format_count(len(places), "chat")
+    console.print(f"Written: {escape(str(target))}, {format_count(count, 'message')} from {chats}.", soft_wrap=True)
+
+
+def purge(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be deleted; delete nothing.")] = False,
+    log_out: Annotated[bool, typer.Option("--log-out", help="End the session at Telegram first.")] = False,
+    with_settings: Annotated[bool, typer.Option("--settings", help="Delete the settings, .env, too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Delete everything that the program has written: database, session, adapters, runs, reports, backups, exports.
+
+    Files that it did not write stay, and are named. Base models stay too: they know nothing of you. Without --log-out,
+    end the session yourself in Telegram's list of devices.
+    """
+    session = session_of(context)
+    paths = session.settings.paths
+    exports: tuple[str, ...] = ()
+    if paths.database.is_file():
+        with Store.open(paths.database) as store:
+            if is_running(store) and not dry_run:
+                raise ConfigError("The daemon runs. Stop it first, so that it writes nothing while all is deleted.")
+            exports = purging.list_exports(store)
+    found = purging.find_private(paths, exports=exports, settings=with_settings)
+    for path in found.own:
+        console.print(escape(str(path)), soft_wrap=True)
+    if dry_run or not found.own:
+        console.print("Nothing was deleted (--dry-run)." if dry_run else "There is nothing to delete.")
+        return
+    _confirm_purge(yes=yes)
+    if log_out and paths.session.is_file():
+        asyncio.run(end_session(session.settings))
+    purging.purge(paths, found)
+    console.print(f"Deleted: {format_count(len(found.own), 'path')}.")
+    for path in found.foreign:
+        console.print(f"[yellow]Left, as the program did not write it:[/] {escape(str(path))}", soft_wrap=True)
+
+
+def _confirm_purge(*, yes: bool) -> None:
+    if yes:
+        return
+    try:
+        agreed = typer.prompt("All of this is deleted for good. Write `delete` to go on", err=True, default="")
+    except typer.Abort:
+        agreed = ""
+    if agreed.strip().casefold() != "delete":
+        raise ConfigError("Nothing was deleted. Write `delete` when asked, or say --yes.")

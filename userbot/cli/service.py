@@ -108,11 +108,12 @@ def _show_qr(url: str) -> None:
 
 def logout(context: typer.Context) -> None:
     """End this session at Telegram and delete its file."""
-    asyncio.run(_log_out(session_of(context).settings))
+    asyncio.run(end_session(session_of(context).settings))
     console.print("Logged out; the session file is gone.")
 
 
-async def _log_out(settings: Settings) -> None:
+async def end_session(settings: Settings) -> None:
+    """End the session at Telegram and delete its file."""
     from userbot.daemon.wiring import make_telegram_options
     from userbot.telegram.login import connect_for_login, log_out
 

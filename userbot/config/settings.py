@@ -186,6 +186,9 @@ class TrustSettings(BaseModel):
     findings_until_draft: int = Field(
         3, ge=0, description="Answers withheld in a day after which a chat gets drafts only; 0: never"
     )
+    keep_days: int | None = Field(
+        None, ge=1, description="Delete messages, answers, samples and backups older than so many days; empty: keep all"
+    )
     plain_http_in_lan: bool = Field(
         False,
         description="Let prompts and the key go unencrypted, by http, to a model server with a private address, where "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -19,8 +20,13 @@ from userbot.retraining.rollback import propose_rollback
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
 from userbot.store.thread import StoreThread
+from userbot.trust.home_copies import update_backups
+from userbot.trust.retention import expire
 
 log = logging.getLogger(__name__)
+
+EXPIRE_CRON = "45 3 * * *"
+"""When what is too old is deleted, and backups lose what was deleted or edited since; before the new backup."""
 
 
 class ScheduledJobs:
@@ -84,6 +90,7 @@ class ScheduledJobs:
             yield Job(name="prune", run=self._prune, cron=schedule.prune_cron)
         if schedule.backup_cron:
             yield Job(name="back up", run=self._back_up, cron=schedule.backup_cron)
+        yield Job(name="expire", run=self._expire, cron=EXPIRE_CRON)
 
     async def _check(self) -> None:
         proposal = await self._thread.run(
@@ -113,6 +120,18 @@ class ScheduledJobs:
         keep = self._settings.schedule.keep_backups
         path = await self._thread.run(back_up, self._settings.paths.database, folder, now=now, keep=keep)
         log.info("the database was backed up to %s", path)
+
+    async def _expire(self) -> None:
+        paths, days = self._settings.paths, self._settings.trust.keep_days
+        done = await asyncio.to_thread(expire, self._store, paths, keep_days=days)
+        updated = await asyncio.to_thread(update_backups, paths.database, paths.backups)
+        if done.messages or done.files or updated:
+            log.info(
+                "the job expire deleted %s and %s, and updated %s",
+                format_count(done.messages, "message"),
+                format_count(done.files, "old file"),
+                format_count(updated, "backup"),
+            )
 
 
 def make_conditions(settings: Settings) -> Conditions:

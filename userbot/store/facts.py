@@ -22,6 +22,7 @@ name in the database          type                   what it says
 `opted_out`                   dict[int, tuple[int, ...]]  members who asked for no bot, by group
 `disclosure_key`              str                    key of the hashes in the disclosure index, hexadecimal
 `exclusions`                  tuple[Exclusion, ...]  what the owner keeps out of training
+`keep_days`                   dict[int, int]         days for which single chats are kept; 0: for ever
 `exports`                     tuple[Export, ...]     files outside the database that commands wrote, with chats in them
 ============================  =====================  ==================================================================
 
@@ -237,6 +238,13 @@ OPTED_OUT: Fact[dict[int, tuple[int, ...]]] = Fact(
     lambda value: {str(chat_id): list(ids) for chat_id, ids in value.items()},
 )
 """By group, the members who asked for no bot."""
+
+KEEP_DAYS: Fact[dict[int, int]] = Fact(
+    "keep_days",
+    lambda stored: {int(chat_id): int(days) for chat_id, days in stored.items()},
+    lambda value: {str(chat_id): days for chat_id, days in value.items()},
+)
+"""By chat, for how many days it is kept, where that differs from `CLONE_TRUST__KEEP_DAYS`; 0 keeps it for ever."""
 
 EXCLUSIONS: Fact[tuple[Exclusion, ...]] = Fact(
     "exclusions",

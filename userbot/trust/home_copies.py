@@ -23,6 +23,18 @@ RUN_WAIT_S = 15.0
 """A training under way looks every two seconds whether its chats may still be used, and ends after its present step."""
 
 _POLL_S = 0.2
+_FOLLOW_DELETIONS = """
+UPDATE messages SET text = '', media = NULL, sender_name = NULL, deleted_at = live.deleted_at
+FROM live.messages AS live
+WHERE live.chat_id = messages.chat_id AND live.id = messages.id AND live.deleted_at IS NOT NULL
+      AND messages.deleted_at IS NULL
+"""
+_FOLLOW_EDITS = """
+UPDATE messages SET text = live.text, media = live.media, edited_at = live.edited_at
+FROM live.messages AS live
+WHERE live.chat_id = messages.chat_id AND live.id = messages.id AND live.edited_at > COALESCE(messages.edited_at, 0)
+      AND messages.deleted_at IS NULL
+"""
 _BACKUPS = ("clone-*", ".clone-*")
 
 
@@ -91,7 +103,7 @@ def delete_exports(store: Store, chat_ids: Collection[int]) -> tuple[int, list[s
     for path in (Path(export.path) for export in concerned):
         if not path.exists():
             continue
-        if not _is_export(path):
+        if not is_export(path):
             foreign.append(str(path))
         elif path.is_dir():
             shutil.rmtree(path)
@@ -143,6 +155,30 @@ def rewrite_backups(backups: Path, target: Target, *, now_ms: int) -> tuple[int,
         for suffix in ("-wal", "-shm", "-journal"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
     return rewritten, deleted
+
+
+def update_backups(database: Path, backups: Path) -> int:
+    """Let copies of the database lose the words of messages that were deleted or edited since; return how many did.
+
+    Args:
+        database: The live database.
+        backups: `<home>/backups`.
+    """
+    updated = 0
+    for path in _list_backups(backups):
+        try:
+            with closing(sqlite3.connect(path.as_uri(), isolation_level=None, uri=True)) as connection:
+                connection.execute("PRAGMA secure_delete = ON")
+                connection.execute("ATTACH ? AS live", (f"{database.absolute().as_uri()}?mode=ro",))
+                cleared = connection.execute(_FOLLOW_DELETIONS).rowcount
+                edited = connection.execute(_FOLLOW_EDITS).rowcount
+                connection.execute("DETACH live")
+                if cleared + edited:
+                    connection.execute("VACUUM")
+                    updated += 1
+        except sqlite3.Error:  # of another version, damaged, or being written: forgetting deletes such a copy
+            continue
+    return updated
 
 
 def scrub_session(session: Path) -> None:
@@ -212,7 +248,7 @@ def _read_chats(comparison: Path) -> set[int] | None:
         return None
 
 
-def _is_export(path: Path) -> bool:
+def is_export(path: Path) -> bool:
     """Tell whether what lies at a path still looks like what was written there."""
     if path.is_dir():
         return (path / "dataset_dict.json").is_file() or (path / "about-you.json").is_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from fakes import bubble
 from userbot.domain.errors import ChatNotFoundError, ConfigError
 from userbot.domain.messages import Chat, ChatKind
 from userbot.store import Store
-from userbot.store.facts import OWN_DRAFTS
+from userbot.store.facts import DAEMON, KEEP_DAYS, OWN_DRAFTS, DaemonState
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +81,59 @@ def test_a_forgotten_chat_that_is_let_in_again_starts_empty(clone: Clone, store:
     assert chat is not None and (chat.mode, chat.consent_at, chat.prompt_names) == ("off", None, ())
     assert store.messages.add([bubble(1, "secret plum")]) == 0
     assert store.messages.add([replace(bubble(3, "new"), sent_at=store.clock())]) == 1
+
+
+def test_a_chat_is_kept_for_a_time_of_its_own(clone: Clone, store: Store) -> None:
+    assert "is kept: 30 days" in clone("keep", "101", "--days", "30")
+    clone("keep", "-5", "--forever")
+    assert store.facts.get(KEEP_DAYS) == {101: 30, -5: 0}
+    clone("keep", "101", "--default")
+    assert store.facts.get(KEEP_DAYS) == {-5: 0}
+
+
+@pytest.mark.parametrize("options", [[], ["--forever", "--days", "3"]])
+def test_one_time_must_be_said(clone: Clone, options: list[str]) -> None:
+    with pytest.raises(ConfigError, match="--days N, --forever, --default"):
+        clone("keep", "101", *options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [(["101"], "2 messages"), (["Vera Orlova"], "2 messages"), (["n7", "--in", "Hike"], "1 message")],
+)
+def test_a_contacts_data_is_written_for_them(clone: Clone, tmp_path: Path, arguments: list[str], count: str) -> None:
+    assert count in clone("export-me", *arguments, "--to", str(tmp_path / "about.zip"))
+    assert (tmp_path / "about.zip").is_file()
+
+
+def test_a_whole_group_is_nobodys_data(clone: Clone) -> None:
+    with pytest.raises(ConfigError, match="clone export-me PERSON --in"):
+        clone("export-me", "Hike")
+
+
+def test_forgetting_deletes_what_was_written_for_the_contact(clone: Clone, tmp_path: Path) -> None:
+    clone("export-me", "101", "--to", str(tmp_path / "about.zip"))
+    assert "1 exported file" in clone("forget", "101", "--yes")
+    assert not (tmp_path / "about.zip").exists()
+
+
+def test_a_dry_purge_deletes_nothing(clone: Clone, home: Path) -> None:
+    out = clone("purge", "--dry-run")
+    assert "clone.db" in out and (home / "clone.db").exists()
+
+
+def test_purging_asks_for_the_word_and_names_what_stays(clone: Clone, home: Path, store: Store) -> None:
+    (home / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="Nothing was deleted"):
+        clone("purge", answers="yes\n")
+    assert (home / "clone.db").exists()
+    out = clone("purge", answers="delete\n")
+    assert "notes.txt" in out and [path.name for path in home.iterdir()] == ["notes.txt"]
+
+
+def test_nothing_is_purged_under_a_running_daemon(clone: Clone, home: Path, store: Store) -> None:
+    now = store.clock()
+    store.facts.set(DAEMON, DaemonState(state="connected", since=now, beat_at=now, pid=os.getpid()))
+    with pytest.raises(ConfigError, match="daemon runs"):
+        clone("purge", "--yes")
+    assert (home / "clone.db").exists()

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeClock
+from fakes import FakeClock, bubble
 from fakes_reply import FakeMessenger, ScriptedGenerator
 
 from userbot.config.settings import Settings, load_settings
 from userbot.daemon.jobs import ScheduledJobs, make_conditions
 from userbot.daemon.schedule import Job, read_next_runs
 from userbot.domain.hours import Hours
+from userbot.domain.messages import Chat, ChatKind
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf, Manifest
 from userbot.store.thread import StoreThread
@@ -45,11 +46,13 @@ def _jobs(made: ScheduledJobs) -> dict[str, Job]:
 def test_jobs_are_those_that_the_settings_name(home: Path, store: Store, thread: StoreThread, clock: FakeClock) -> None:
     jobs = _jobs(_make(load_settings(home), store, thread, clock))
     assert {name: job.when for name, job in jobs.items()} == {
-        "check": "every 300 s", "prune": "30 4 * * *", "back up": "0 4 * * *",
+        "check": "every 300 s", "prune": "30 4 * * *", "back up": "0 4 * * *", "expire": "45 3 * * *",
     }  # fmt: skip
     schedule: dict[str, Any] = {"prune_cron": "", "backup_cron": "", "retrain_cron": "0 3 * * 0", "check_s": 60}
     jobs = _jobs(_make(load_settings(home, schedule=schedule), store, thread, clock))
-    assert {name: job.when for name, job in jobs.items()} == {"check": "every 60 s", "retrain": "0 3 * * 0"}
+    assert {name: job.when for name, job in jobs.items()} == {
+        "check": "every 60 s", "retrain": "0 3 * * 0", "expire": "45 3 * * *",
+    }  # fmt: skip
 
 
 async def test_prune_deletes_old_adapters_with_their_reports_and_runs(
@@ -100,3 +103,15 @@ def test_conditions_come_from_the_settings(home: Path) -> None:
     conditions = make_conditions(load_settings(home, schedule=schedule, zone="Europe/Moscow"))
     assert (conditions.turns, conditions.hours, conditions.only_on_ac) == (50, Hours.parse("01:00-06:00"), True)
     assert (str(conditions.zone), conditions.gpu_free_mb) == ("Europe/Moscow", 9000)
+
+
+async def test_expiring_follows_the_setting_and_clears_copies(
+    home: Path, store: Store, thread: StoreThread, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.chats.save([Chat(id=101, kind=ChatKind.PRIVATE, title="Vera")])
+    store.messages.add([bubble(1, "old", at_s=-86400 * 31), bubble(2, "young")])
+    settings = load_settings(home, trust={"keep_days": 30})
+    with caplog.at_level("INFO"):
+        await _jobs(_make(settings, store, thread, clock))["expire"].run()
+    assert [one.text for one in store.messages.window(101, limit=9)] == ["young"]
+    assert caplog.messages == ["the job expire deleted 1 message and 0 old files, and updated 0 backups"]

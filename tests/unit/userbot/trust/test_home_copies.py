@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
-from fakes import START
+from fakes import START, bubble
 
+from userbot.daemon.housekeeping import back_up
+from userbot.domain.messages import Chat, ChatKind
 from userbot.store import Store
 from userbot.store.erasure import Target
 from userbot.store.facts import EXPORTS
@@ -21,6 +24,7 @@ from userbot.trust.home_copies import (
     note_exports,
     rewrite_backups,
     scrub_session,
+    update_backups,
 )
 
 
@@ -82,3 +86,17 @@ def test_a_missing_or_foreign_session_is_no_trouble(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
     (tmp_path / "text").write_text("no database at all, but long enough to be looked at as one " * 9)
     scrub_session(tmp_path / "text")
+
+
+def test_copies_lose_what_was_deleted_and_edited_since(store: Store, tmp_path: Path) -> None:
+    store.chats.save([Chat(id=101, kind=ChatKind.PRIVATE, title="Vera")])
+    store.messages.add([bubble(1, "zyxdeleted"), bubble(2, "zyxbefore"), bubble(3, "stays")])
+    database, backups = tmp_path / "home" / "clone.db", tmp_path / "backups"
+    copy = back_up(database, backups, now=START, keep=1)
+    (backups / "clone-1.db").write_text("damaged")
+    store.messages.mark_deleted(101, [1])
+    store.messages.add([replace(bubble(2, "after"), edited_at=START)])
+    assert update_backups(database, backups) == 1
+    assert not any(word in copy.read_bytes() for word in (b"zyxdeleted", b"zyxbefore"))
+    assert b"stays" in copy.read_bytes() and b"after" in copy.read_bytes()
+    assert update_backups(database, backups) == 0
