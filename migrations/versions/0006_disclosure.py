@@ -37,6 +37,12 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "disclosure_recounts",
+        sa.Column("chat_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("chat_id", name=op.f("pk_disclosure_recounts")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "withheld_answers",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("chat_id", sa.BigInteger(), nullable=False),
@@ -59,5 +65,5 @@ def downgrade() -> None:
     """Take back."""
     for name in ("added", "changed", "removed"):
         op.execute(f"DROP TRIGGER disclosure_{name}")
-    for table in ("withheld_answers", "disclosure_queue", "disclosure_terms"):
+    for table in ("withheld_answers", "disclosure_recounts", "disclosure_queue", "disclosure_terms"):
         op.drop_table(table)

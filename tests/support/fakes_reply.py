@@ -75,6 +75,7 @@ class FakeMessenger:
         self.faults: list[Exception] = []
         self.on_send: Callable[[Chat, str], None] | None = None
         self.gate: asyncio.Event | None = None
+        self.notice_gate: asyncio.Event | None = None
         self._by_random_id: dict[int, Message] = {}
         self._next_id = 1000
 
@@ -114,6 +115,8 @@ class FakeMessenger:
         self.deleted += message_ids
 
     async def notify_owner(self, text: str) -> None:
+        if self.notice_gate is not None:
+            await self.notice_gate.wait()
         self.notified.append(text)
 
     async def send_picture_to_owner(self, picture: Path, caption: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
+from sqlalchemy.engine import Connection
 
 from userbot.store.facts import DISCLOSURE_KEY, FactRepository
 from userbot.store.schema import QUEUE_ALL
@@ -96,9 +97,12 @@ class DisclosureRepository:
         return bytes.fromhex(known)
 
     def count_waiting(self, *, limit: int) -> int:
-        """Count the messages that wait to be indexed, up to a limit."""
+        """Count the messages that wait to be indexed, and the chats to be counted again, up to a limit."""
         with self._engine.connect().execution_options(read_only=True) as connection:
-            query = "SELECT count(*) FROM (SELECT 1 FROM disclosure_queue LIMIT ?)"
+            query = (
+                "SELECT count(*) FROM (SELECT 1 FROM (SELECT chat_id FROM disclosure_recounts UNION ALL "
+                "SELECT chat_id FROM disclosure_queue) LIMIT ?)"
+            )
             return int(connection.exec_driver_sql(query, (limit,)).scalar_one())
 
     def take(self, count: Callable[[Sequence[Change]], Iterable[Count]], *, limit: int) -> int:
@@ -109,6 +113,7 @@ class DisclosureRepository:
             limit: How many messages at most.
         """
         with self._engine.begin() as connection:
+            _begin_recounts(connection)
             changes = [
                 Change(row[0], row[1], row[2] or None, bool(row[3]), row[4], bool(row[5]), row[6])
                 for row in connection.exec_driver_sql(_WAITING, (limit,))
@@ -139,7 +144,7 @@ class DisclosureRepository:
     def forget_chat(self, chat_id: int) -> None:
         """Take everything of a chat out of the index and its queue; call it after the chat's messages are deleted."""
         with self._engine.begin() as connection:
-            for table in ("disclosure_terms", "disclosure_queue", "withheld_answers"):
+            for table in ("disclosure_terms", "disclosure_queue", "disclosure_recounts", "withheld_answers"):
                 connection.exec_driver_sql(f"DELETE FROM {table} WHERE chat_id = ?", (chat_id,))  # noqa: S608 - names above
 
     def rebuild(self) -> None:
@@ -147,4 +152,13 @@ class DisclosureRepository:
         with self._engine.begin() as connection:
             connection.exec_driver_sql("DELETE FROM disclosure_terms")
             connection.exec_driver_sql("DELETE FROM disclosure_queue")
+            connection.exec_driver_sql("DELETE FROM disclosure_recounts")
             connection.exec_driver_sql(QUEUE_ALL)
+
+
+def _begin_recounts(connection: Connection) -> None:
+    """Queue all messages of the chats from which some were deleted, in place of what was counted there."""
+    for (chat_id,) in connection.exec_driver_sql("SELECT chat_id FROM disclosure_recounts").all():
+        for table in ("disclosure_terms", "disclosure_queue", "disclosure_recounts"):
+            connection.exec_driver_sql(f"DELETE FROM {table} WHERE chat_id = ?", (chat_id,))  # noqa: S608 - names above
+        connection.exec_driver_sql(f"{QUEUE_ALL} AND chat_id = ?", (chat_id,))

@@ -243,6 +243,13 @@ disclosure_queue = Table(
     sqlite_with_rowid=False,
 )
 
+disclosure_recounts = Table(
+    "disclosure_recounts",
+    metadata,
+    Column("chat_id", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
 withheld_answers = Table(
     "withheld_answers",
     metadata,
@@ -267,13 +274,18 @@ WORDS_CHANGED = (
     + _QUEUE.format(values="NEW.chat_id, NEW.id, NULL, NULL", row="NEW"),
     "CREATE TRIGGER disclosure_changed AFTER UPDATE OF text, origin ON messages "
     "WHEN OLD.text <> NEW.text OR OLD.origin <> NEW.origin BEGIN " + _AS_IT_WAS,
-    "CREATE TRIGGER disclosure_removed AFTER DELETE ON messages WHEN OLD.text <> '' AND OLD.origin <> 'clone' BEGIN "
-    + _AS_IT_WAS,
+    (
+        "CREATE TRIGGER disclosure_removed AFTER DELETE ON messages WHEN OLD.origin <> 'clone' BEGIN "
+        "DELETE FROM disclosure_queue WHERE chat_id = OLD.chat_id AND id = OLD.id; "
+        "INSERT INTO disclosure_recounts (chat_id) SELECT OLD.chat_id WHERE NOT EXISTS "
+        "(SELECT 1 FROM disclosure_recounts WHERE chat_id = OLD.chat_id); END"
+    ),
 )
 """Whatever changes a message's words also leaves it to the disclosure index, in the same transaction.
 
 The database does it, so that no way of storing, editing or deleting can forget to. Only the first state since the
-last look is kept (`was`), as that is the one that the index knows; a new message has none.
+last look is kept (`was`), as that is the one that the index knows; a new message has none. Of a row that is deleted
+nothing is kept, as it may be deleted to be forgotten, in a backup too: its whole chat is counted again.
 """
 
 QUEUE_ALL = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -100,9 +101,11 @@ async def test_third_finding_of_a_day_leaves_the_chat_to_drafts_and_they_pass_th
 async def test_contact_who_writes_on_does_not_undo_the_record(store: Store, clock: FakeClock, ally: Chat) -> None:
     generator = ScriptedGenerator("it is 4711", "fine")
     async with Core(store, clock, generator, privacy=FakePrivacyCheck(**{"4711": "a number"})) as core:
+        core.messenger.notice_gate = asyncio.Event()
         await core.receive(ally, contact_says(1, "the code?", clock))
         await core.advance(30)
         await core.receive(ally, contact_says(2, "well?", clock))
+        core.messenger.notice_gate.set()
         await core.advance(60)
         assert core.messenger.sent == [(101, "fine")]
         assert len(core.messenger.notified) == 1

@@ -73,6 +73,20 @@ def test_deleted_messages_take_their_counts_away(store: Store, friend: Chat) -> 
     assert _lengths(store) == {1: (0, 1)}
 
 
+def test_rows_that_are_deleted_leave_no_words_and_their_chat_is_counted_again(store: Store, friend: Chat) -> None:
+    store.messages.add([bubble(n, "x" * n, chat_id=friend.id) for n in (1, 2, 3, 4)])
+    _drain(store)
+    with store.engine.begin() as connection:
+        connection.execute(sql("UPDATE messages SET text = 'changed' WHERE id IN (2, 3)"))
+        connection.execute(sql("DELETE FROM messages WHERE id >= 3"))
+        queued = connection.execute(sql("SELECT id, was FROM disclosure_queue")).all()
+    assert [tuple(row) for row in queued] == [(2, "xx")]
+    assert store.disclosure.count_waiting(limit=9) == 2
+    _drain(store)
+    assert _lengths(store) == {1: (0, 1), 7: (0, 1)}
+    assert store.disclosure.count_waiting(limit=9) == 0
+
+
 def test_forgotten_chat_leaves_nothing(store: Store, friend: Chat) -> None:
     store.messages.add([bubble(1, "one", chat_id=friend.id)])
     _drain(store)
