@@ -111,8 +111,11 @@ class NamelessSession(SQLiteSession):  # type: ignore[misc]  # Telethon has no t
         cursor.execute("PRAGMA secure_delete = ON")
         named = "username IS NOT NULL OR phone IS NOT NULL OR name IS NOT NULL"
         cursor.execute(f"UPDATE entities SET username = NULL, phone = NULL, name = NULL WHERE {named}")  # noqa: S608 - constants
+        cleaned = cursor.rowcount
         cursor.close()
         self.save()
+        if cleaned:  # left by a version that kept them
+            self._conn.execute("VACUUM")
 
     def _entities_to_rows(self, tlo: Any) -> list[Any]:
         rows = super()._entities_to_rows(tlo)

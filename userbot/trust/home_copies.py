@@ -190,12 +190,13 @@ def scrub_session(session: Path) -> None:
     if not session.is_file():
         return
     try:
-        with closing(sqlite3.connect(session, isolation_level=None, timeout=10)) as connection:
+        with closing(sqlite3.connect(session, isolation_level=None, timeout=0.5)) as connection:
             connection.execute("PRAGMA secure_delete = ON")
             named = "username IS NOT NULL OR phone IS NOT NULL OR name IS NOT NULL"
             connection.execute(f"UPDATE entities SET username = NULL, phone = NULL, name = NULL WHERE {named}")  # noqa: S608
             connection.execute("VACUUM")
-    except sqlite3.DatabaseError:  # not made by Telethon, or damaged: opening it says so
+    except sqlite3.DatabaseError:
+        # A daemon uses it, and took the names out when it opened it; or it is damaged, as opening it will say.
         return
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from telethon.sessions import SQLiteSession
+from telethon.tl.types import User
 
 from userbot.domain.errors import ConfigError, SessionBusyError, SessionLostError
 from userbot.telegram import session
-from userbot.telegram.session import ClientOptions, SessionLock, make_client
+from userbot.telegram.session import ClientOptions, NamelessSession, SessionLock, make_client
 
 HOLDER = """
 import sys, pathlib
@@ -104,3 +108,18 @@ def test_the_options_do_not_print_secrets(tmp_path: Path) -> None:
     shown = repr(options(tmp_path, api_hash="0f3secret", proxy="socks5://u:password@h:1"))
     assert "secret" not in shown
     assert "password" not in shown
+
+
+def test_names_that_an_older_version_kept_are_taken_out(tmp_path: Path) -> None:
+    path = tmp_path / "telegram.session"
+    SQLiteSession(str(path)).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO entities VALUES (101, 5, 'zyxuser', 4915112345678, 'zyx name', 0)")
+        connection.commit()
+    opened = NamelessSession(str(path))
+    opened.process_entities([User(102, access_hash=6, first_name="zyx new", username="zyxnew", phone="4915112345679")])
+    opened.close()
+    assert not any(word in path.read_bytes() for word in (b"zyx", b"49151"))
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT id, hash, username, phone, name FROM entities ORDER BY id").fetchall()
+    assert rows == [(101, 5, None, None, None), (102, 6, None, None, None)]
