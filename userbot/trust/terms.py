@@ -105,7 +105,10 @@ def list_meant(text: str) -> list[Term]:
         if len(token.text) >= 4 and token.text.isalpha() and not is_everyday(token.text[::-1]):
             forms.add(fold(token.text[::-1]))
         terms += [Term(Sort.NAME, form) for form in forms]
-    terms += [Term(Sort.NAME, form) for form in _list_joined(tokens)]
+    terms += [Term(Sort.NUMBER, digits) for digits in _list_scattered_digits(tokens)]
+    letters = [token for token in tokens if len(token.text) == 1 and token.text.isalpha()]
+    for pieces in (tokens, letters, [letter for letter in letters if letter.text.isupper()]):
+        terms += [Term(Sort.NAME, form) for form in _list_joined(pieces)]
     return list(dict.fromkeys(terms))
 
 
@@ -230,6 +233,19 @@ def _list_digit_runs(tokens: Sequence[Token]) -> set[str]:
                     found |= {digits, digits[-4:]} if len(digits) >= 6 else {digits}
                 if len(digits) >= 4:
                     found.add(digits[::-1])
+    return {digits for digits in found if not is_everyday_number(digits)}
+
+
+def _list_scattered_digits(tokens: Sequence[Token]) -> set[str]:
+    """Return what numbers make together that have words between them: `first comes 47, then 11`."""
+    found = set()
+    for pieces in (_plain_digits(tokens), _digit_pieces(tokens)):
+        for start in range(len(pieces[:_MOST_NUMBERS])):
+            whole = ""
+            for piece in pieces[start : start + _LONGEST_RUN]:
+                whole += piece
+                if 4 <= len(whole) <= _LONGEST_RUN and whole != piece:
+                    found.add(whole)
     return {digits for digits in found if not is_everyday_number(digits)}
 
 

@@ -54,6 +54,18 @@ def test_answer_is_read_as_the_name_it_hides(answer: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "answer", ["сначала 47, ну и ещё 11", "первая 4, вторая 7, третья 1, четвёртая 1", "there is 47 and there is 11"]
+)
+def test_numbers_with_words_between_are_read_together(answer: str) -> None:
+    assert "NUMBER:4711" in {term.key for term in list_meant(answer)}
+
+
+def test_letters_with_words_between_are_read_together() -> None:
+    answer = "первая Б, дальше У, снова Б, за ней Л, потом И, и наконец К"
+    assert "NAME:bublik" in {term.key for term in list_meant(answer)}
+
+
+@pytest.mark.parametrize(
     "answer", ["4711", "4-7-1-1", "сорок семь одиннадцать", "четыре, семь, один, один", "1174 задом"]
 )
 def test_answer_is_read_as_the_number_it_hides(answer: str) -> None:
