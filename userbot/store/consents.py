@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, null, select, update
+from sqlalchemy import Connection, Engine, func, insert, null, select, update
 
 from userbot.domain.consent import FORGOTTEN, Action, ConsentRecord, ConsentState
 from userbot.domain.messages import ChatKind, Origin
@@ -196,12 +196,21 @@ def _is_outdated(connection: Connection, state: ConsentState, data: Mapping[str,
     if state.lapsed:
         return True
     since, read_at = state.since, data.get("names_at")
+    if _is_forgotten_since(connection, state.chat_id, read_at):
+        return True
     if since is None or state.given is None or (read_at and datetime.fromisoformat(read_at) >= state.given.at):
         return False  # data that was read under this consent has what it covers only
     spans = [part[str(state.chat_id)] for part in _list_spans(data) if str(state.chat_id) in part]
     before = select(messages.c.id).where(messages.c.chat_id == state.chat_id, messages.c.sent_at < since)
     ranges = [messages.c.id.between(span["first_id"], span["last_id"]) for span in spans]
     return any(connection.execute(before.where(one).limit(1)).first() is not None for one in ranges)
+
+
+def _is_forgotten_since(connection: Connection, chat_id: int, read_at: str | None) -> bool:
+    """Tell whether a chat was forgotten after data was read, even if a later consent covers what came then."""
+    when = select(func.max(consents.c.at)).where(consents.c.chat_id == chat_id, consents.c.reason == FORGOTTEN)
+    forgotten_at = connection.execute(when).scalar_one()
+    return forgotten_at is not None and (read_at is None or datetime.fromisoformat(read_at) <= forgotten_at)
 
 
 def _list_spans(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:

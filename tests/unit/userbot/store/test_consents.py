@@ -169,3 +169,15 @@ def test_forgetting_a_chat_takes_names_out_and_leaves_what_happened(store: Store
     assert [(one.action, one.given_by, one.reason) for one in store.consents.history()] == [
         (Action.GIVEN, None, None), (Action.WITHDRAWN, None, None), (Action.WITHDRAWN, None, FORGOTTEN),
     ]  # fmt: skip
+
+
+def test_a_consent_after_forgetting_does_not_cover_what_was_learned_before(consenting: Store, clock: FakeClock) -> None:
+    before = {**DATA, "names_at": clock().isoformat()}
+    clock.advance(60)
+    consenting.consents.append(101, Action.WITHDRAWN, reason=FORGOTTEN)
+    clock.advance(60)
+    consenting.consents.give(101, by="them, again")
+    after = {**DATA, "names_at": clock().isoformat()}
+    assert consenting.consents.find_withdrawn(before) == [101]
+    assert consenting.consents.find_withdrawn(DATA) == [101], "of a version that did not say when it read"
+    assert consenting.consents.find_withdrawn(after) == []
