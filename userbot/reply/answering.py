@@ -22,7 +22,7 @@ from userbot.domain.messages import ChatKind, Message, Mode, Origin, Reply
 from userbot.domain.metrics import Metrics
 from userbot.generator import Generator
 from userbot.reply.budget import Budget
-from userbot.reply.context import build_context, last_own_text
+from userbot.reply.context import Context, build_context, last_own_text
 from userbot.reply.conversation import Conversation
 from userbot.reply.guard import Check, PrivacyCheck, PrivacyFinding
 from userbot.reply.messenger import Messenger
@@ -155,24 +155,13 @@ class Answering:
         situation = await self.read_situation(conversation)
         if situation is None:
             return None
-        verdict = judge(situation, self._config.rules, self._timer.now())
+        verdict = await self._judge(situation)
         if verdict.ruling is not Ruling.ANSWER:
             return await self._turn_down(conversation, situation, verdict)
         window = [message for message in situation.window if not self._is_introduction(message)]
-        if self._privacy is not None and not await self._thread.run(self._privacy.is_ready):
-            retry_at = self._timer.now() + timedelta(seconds=UNAVAILABLE_RETRY_S)
-            return await self._turn_down(conversation, situation, Verdict(Ruling.HOLD, NOT_INDEXED, retry_at))
         context = build_context(situation.chat, window, situation.burst, rules=self._generator.rules)
         try:
-            written = await write_reply(
-                self._generator,
-                context.prompt,
-                last_own=last_own_text(situation.window),
-                checks=self._checks,
-                metrics=self._metrics,
-                privacy=partial(self._look_for_secrets, situation),
-                budget=Budget(self._store, self._thread, chat_id=conversation.chat_id, rules=self._config.rules),
-            )
+            written = await self._write(situation, context)
         except GeneratorError as exc:
             wait_s = UNAVAILABLE_RETRY_S if isinstance(exc, GeneratorUnavailableError) else FAILURE_RETRY_S
             retry_at = self._timer.now() + timedelta(seconds=wait_s)
@@ -196,6 +185,25 @@ class Answering:
         conversation.began_at = began_at
         await self._queue(conversation, situation, decision, written.reply.bubbles)
         return None
+
+    async def _judge(self, situation: PolicyInput) -> Verdict:
+        verdict = judge(situation, self._config.rules, self._timer.now())
+        if verdict.ruling is not Ruling.ANSWER or self._privacy is None:
+            return verdict
+        if await self._thread.run(self._privacy.is_ready):
+            return verdict
+        return Verdict(Ruling.HOLD, NOT_INDEXED, self._timer.now() + timedelta(seconds=UNAVAILABLE_RETRY_S))
+
+    async def _write(self, situation: PolicyInput, context: Context) -> Written:
+        return await write_reply(
+            self._generator,
+            context.prompt,
+            last_own=last_own_text(situation.window),
+            checks=self._checks,
+            metrics=self._metrics,
+            privacy=partial(self._look_for_secrets, situation),
+            budget=Budget(self._store, self._thread, chat_id=situation.chat.id, rules=self._config.rules),
+        )
 
     async def _turn_down(self, conversation: Conversation, situation: PolicyInput, verdict: Verdict) -> datetime | None:
         held = verdict.ruling is Ruling.HOLD
