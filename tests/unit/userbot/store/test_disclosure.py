@@ -87,6 +87,18 @@ def test_rows_that_are_deleted_leave_no_words_and_their_chat_is_counted_again(st
     assert store.disclosure.count_waiting(limit=9) == 0
 
 
+def test_message_that_comes_back_after_its_deletion_is_counted_once(store: Store, friend: Chat) -> None:
+    first = bubble(1, "one", chat_id=friend.id)
+    for origin in (Origin.CLONE, Origin.CONTACT):
+        store.messages.add([bubble(1, "one", chat_id=friend.id, origin=origin)])
+        with store.engine.begin() as connection:
+            connection.execute(sql("UPDATE messages SET text = 'four'"))
+            connection.execute(sql("DELETE FROM messages"))
+    store.messages.add([first])
+    _drain(store)
+    assert _lengths(store) == {3: (0, 1)}
+
+
 def test_forgotten_chat_leaves_nothing(store: Store, friend: Chat) -> None:
     store.messages.add([bubble(1, "one", chat_id=friend.id)])
     _drain(store)
