@@ -21,7 +21,7 @@ from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
 from userbot.store.thread import StoreThread
 from userbot.trust.home_copies import update_backups
-from userbot.trust.retention import expire
+from userbot.trust.retention import delete_outdated_runs, expire
 
 log = logging.getLogger(__name__)
 
@@ -124,12 +124,13 @@ class ScheduledJobs:
     async def _expire(self) -> None:
         paths, days = self._settings.paths, self._settings.trust.keep_days
         done = await asyncio.to_thread(expire, self._store, paths, keep_days=days)
+        runs = await asyncio.to_thread(delete_outdated_runs, self._store, paths.runs)
         updated = await asyncio.to_thread(update_backups, paths.database, paths.backups)
-        if done.messages or done.files or updated:
+        if done.messages or done.files or runs or updated:
             log.info(
                 "the job expire deleted %s and %s, and updated %s",
                 format_count(done.messages, "message"),
-                format_count(done.files, "old file"),
+                format_count(done.files + runs, "old file"),
                 format_count(updated, "backup"),
             )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -223,6 +223,14 @@ class MessageRepository:
             its_answers = withheld_answers.c.chat_id == chat_id, withheld_answers.c.trigger_id.in_(message_ids)
             connection.execute(delete(withheld_answers).where(*its_answers))
         return count
+
+    def count_deleted(self, chat_ids: Collection[int], *, since: datetime | None) -> int:
+        """Count the messages of chats that were deleted, at any time or since one."""
+        query = select(func.count()).where(messages.c.chat_id.in_(chat_ids), messages.c.deleted_at.is_not(None))
+        if since is not None:
+            query = query.where(messages.c.deleted_at >= since)
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar_one()
 
     def chats_of(self, message_ids: Sequence[int]) -> dict[int, int]:
         """Find the chats of message ids among private chats and basic groups.

@@ -14,8 +14,8 @@ from userbot.config.home import HomePaths
 from userbot.domain.errors import ConfigError
 from userbot.store import Store
 from userbot.store.facts import KEEP_DAYS
-from userbot.store.runs import RunFolder, list_runs
-from userbot.trust.home_copies import compact_store
+from userbot.store.runs import RunFolder, list_runs, list_unfinished
+from userbot.trust.home_copies import compact_store, list_learned
 
 _FOR_EVER = 0
 _DATED = frozenset({"replies", "withheld_answers"})
@@ -63,6 +63,22 @@ def expire(store: Store, paths: HomePaths, *, keep_days: int | None) -> Expired:
     files = _delete_old_files(paths, before=now - timedelta(days=min(limits.values())))
     _thin_backups(paths.backups, cutoffs)
     return Expired(messages, files)
+
+
+def delete_outdated_runs(store: Store, runs: Path) -> int:
+    """Delete stopped trainings whose samples hold messages that were deleted since; return how many.
+
+    Args:
+        store: Knows what was deleted, and when.
+        runs: `<home>/runs`.
+    """
+    deleted = 0
+    for run, record in list_unfinished(runs):
+        read_at = record.data.get("names_at")
+        since = datetime.fromisoformat(read_at) if read_at else None
+        if store.messages.count_deleted(list_learned(record.data), since=since):
+            deleted += _clear_run(run)
+    return deleted
 
 
 def find_limits(store: Store, keep_days: int | None) -> dict[int, int]:

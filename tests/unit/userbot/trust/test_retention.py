@@ -17,8 +17,8 @@ from userbot.domain.messages import Chat, ChatKind
 from userbot.store import Store
 from userbot.store.decisions import Bubble, Decision, ReplyState
 from userbot.store.facts import KEEP_DAYS
-from userbot.store.runs import RunFolder
-from userbot.trust.retention import Expired, expire, find_limits
+from userbot.store.runs import RunFolder, RunRecord, RunState
+from userbot.trust.retention import Expired, delete_outdated_runs, expire, find_limits
 
 DAY = 86400
 
@@ -80,3 +80,19 @@ def test_samples_reports_and_copies_of_that_time_go_and_younger_copies_are_thinn
     with closing(sqlite3.connect(young)) as copy:
         assert copy.execute("SELECT COUNT(*) FROM messages WHERE chat_id = 102").fetchone() == (1,)
     assert b"zyx102 of 40" not in young.read_bytes()
+
+
+def test_a_stopped_training_goes_when_a_message_of_its_samples_was_deleted(store: Store, paths: HomePaths) -> None:
+    def stop_run(chat_id: int) -> RunFolder:
+        run = RunFolder.create(paths.runs, START)
+        data = {"train": {"chats": {str(chat_id): {}}}, "names_at": store.clock().isoformat()}
+        run.write(RunRecord(state=RunState.RUNNING, data=data))
+        (run.path / "train").mkdir()
+        (run.path / "train" / "tokens.npy").write_text("x")
+        return run
+
+    runs = [stop_run(101), stop_run(102)]
+    assert delete_outdated_runs(store, paths.runs) == 0
+    store.messages.mark_deleted(101, [1])
+    assert delete_outdated_runs(store, paths.runs) == 1
+    assert [run.path.exists() for run in runs] == [False, True]
