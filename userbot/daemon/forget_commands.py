@@ -73,5 +73,7 @@ def describe_forgotten(chat_id: int, done: Forgotten) -> str:
     lines += [
         f"{path} was exported with it, and something else lies there now: look yourself." for path in done.foreign
     ]
+    for path in done.elsewhere:
+        lines.append(f"{path} holds words of it too, and is not the program's: delete it yourself if you want.")
     lines.append(f"No import, pull or backup brings it back, unless you say: clone forget --undo {chat_id}")
     return "\n".join(lines)

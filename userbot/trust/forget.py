@@ -7,8 +7,10 @@ restored copy of the database has brought back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import heapq
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from userbot.config.home import HomePaths
 from userbot.domain.derived_ids import HTML_SOURCE, derive_chat_id
@@ -32,9 +34,16 @@ from userbot.trust.home_copies import (
     rewrite_backups,
     scrub_session,
 )
+from userbot.trust.purge import find_private
 
 OnStep = Callable[[str], None]
 """Told what is being deleted now, for the owner."""
+
+_TELLING_NAME, _TELLING_TEXT = 4, 16
+"""Characters from which on a name or a text is hardly in a file by chance."""
+
+_SEARCHED_TEXTS = 50
+_SEARCHED_BYTES = 64 * 2**20
 
 _EXPORT_TYPES = ("personal_chat", "private_group", "private_supergroup")
 """Types under which Telegram's JSON names chats whose id it leaves out."""
@@ -54,6 +63,7 @@ class Forgotten:
         busy: Runs that another process works on; they are deleted when `finish_forgetting` runs next.
         foreign: Paths of exports at which something else lies now.
         draft: A draft of the clone's is still to be cleared at Telegram.
+        elsewhere: Files in the home folder that the program did not write, and that hold words of the chat.
     """
 
     messages: int
@@ -65,6 +75,7 @@ class Forgotten:
     busy: tuple[str, ...]
     foreign: tuple[str, ...]
     draft: bool
+    elsewhere: tuple[str, ...] = ()
 
 
 def forget(
@@ -86,8 +97,10 @@ def forget(
         StoreError: The journal can't be read.
     """
     entry = plan(store, chat, person=person)
+    words = _choose_words(store, chat) if person == EVERYBODY else []
     ForgetJournal(paths.forgotten).put(entry)
-    return _carry_out(store, paths, entry, on_step)
+    done = _carry_out(store, paths, entry, on_step)
+    return replace(done, elsewhere=_search(find_private(paths).foreign, words))
 
 
 def plan(store: Store, chat: Chat, *, person: int = EVERYBODY) -> Entry:
@@ -195,6 +208,23 @@ def _carry_out(store: Store, paths: HomePaths, entry: Entry, on_step: OnStep) ->
         foreign=tuple(foreign),
         draft=entry.draft is not None,
     )
+
+
+def _choose_words(store: Store, chat: Chat) -> list[bytes]:
+    """Return what a copy of the chat would hold: its names, and its longest messages."""
+    names = [name for name in (chat.title, chat.username) if name and len(name) >= _TELLING_NAME]
+    texts = (message.text for message in store.messages.history(chat.id) if len(message.text) >= _TELLING_TEXT)
+    return [word.encode() for word in (*names, *heapq.nlargest(_SEARCHED_TEXTS, texts, key=len))]
+
+
+def _search(files: Iterable[Path], words: list[bytes]) -> tuple[str, ...]:
+    found = []
+    for path in files:
+        if not path.is_symlink() and path.stat().st_size <= _SEARCHED_BYTES:
+            content = path.read_bytes()
+            if any(word in content for word in words):
+                found.append(str(path))
+    return tuple(found)
 
 
 def list_ids(title: str) -> list[int]:

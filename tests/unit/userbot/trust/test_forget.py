@@ -116,3 +116,13 @@ def test_the_plan_remembers_the_draft_by_its_digest_alone(store: Store) -> None:
     entry = plan(store, replace(VERA, access_hash=5))
     assert entry.draft is not None and entry.draft.access_hash == 5 and "my draft" not in repr(entry)
     assert plan(store, VERA, person=member_id(None, "x")).draft is None
+
+
+def test_a_file_of_the_owners_own_with_words_of_the_chat_is_named_and_kept(store: Store, paths: HomePaths) -> None:
+    store.chats.save([VERA])
+    store.messages.add([bubble(1, "a rather long message of hers")])
+    copy, other = paths.home / "copy.txt", paths.home / "other.txt"
+    copy.write_text("saved: a rather long message of hers")
+    other.write_text("nothing")
+    assert forget(store, paths, VERA).elsewhere == (str(copy),)
+    assert copy.exists() and other.exists()
