@@ -12,7 +12,7 @@ from rich.markup import escape
 from userbot.cli.dispatch import send_command
 from userbot.cli.screen import Session, console, errors, session_of
 from userbot.cli.service import end_session
-from userbot.cli.whom import NEGATIVE_IDS, Yes, find_chat
+from userbot.cli.whom import NEGATIVE_IDS, find_chat
 from userbot.daemon.forget_commands import describe_forgotten
 from userbot.daemon.heartbeat import is_running
 from userbot.domain.errors import ChatNotFoundError, CloneError, ConfigError
@@ -31,7 +31,7 @@ from userbot.trust import purge as purging
 from userbot.trust.people import Person, find_person
 from userbot.trust.stale_adapters import stop_stale
 
-ChatName = Annotated[str, typer.Argument(metavar="[CHAT]", help="Id, @username, or the whole title.")]
+ChatName = Annotated[str, typer.Argument(metavar="CHAT", help="Id, @username, or the whole title.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +52,7 @@ def forget(
     undo: Annotated[bool, typer.Option("--undo", help="Let imports and pulls bring the chat back.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="List what is forgotten, by id.")] = False,
     now: Annotated[bool, typer.Option("--now", help="Stop the active adapter at once if it learned from it.")] = False,
-    yes: Yes = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask; an id is asked about too.")] = False,
 ) -> None:
     """Delete everything that is known of a chat, for good: nothing brings it back unless you say --undo.
 
