@@ -243,7 +243,7 @@ async def test_the_whole_circle(circle: Circle, monkeypatch: pytest.MonkeyPatch)
 
         # The owner goes back.
         await stage.server.send(stage.owner, stage.owner, "/clone rollback")
-        assert await circle.saved("is active again") == f"{first} is active again."
+        assert await circle.saved("is active again") == f"[clone] {first} is active again."
         assert await circle.ask("точно?") == first
 
 

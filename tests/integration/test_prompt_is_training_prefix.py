@@ -40,7 +40,6 @@ def test_prompt_of_the_reply_path_is_the_one_that_was_trained_on(
     store: Store, kind: ChatKind, text_format: str
 ) -> None:
     store.chats.save([Chat(id=101, kind=kind, title="Vera")])
-    store.consents.give(101, by="Vera")
     store.chats.set_relationship(101, "my sister")
     lines = [
         (OWNER, "hey"),
@@ -58,6 +57,7 @@ def test_prompt_of_the_reply_path_is_the_one_that_was_trained_on(
     renderer = Renderer(tokenizer, "text" if text_format == "text" else "chat")
 
     store.messages.add([*old, *messages, answer, *later])
+    store.consents.give(101, by="Vera")
     config = DataConfig.model_validate({"min_turns": 1, "held_out": 0.01})
     data_set = build(store, config, count_tokens=renderer.count)
     sample = next(s for s in data_set.train if s.newest_at == answer.sent_at)
@@ -78,7 +78,6 @@ def test_prompt_of_the_reply_path_is_the_one_that_was_trained_on(
 def test_renamed_people_are_called_in_prompts_what_training_called_them(store: Store, clock: FakeClock) -> None:
     club = Chat(id=-1_000_000_000_007, kind=ChatKind.GROUP, title="Club")
     store.chats.save([club])
-    store.consents.give(club.id, by="all of them")
 
     def say(number: int, who: Origin, sender_id: int, name: str) -> Message:
         message = bubble(number, f"text {number}", origin=who, chat_id=club.id, at_s=number * 60)
@@ -86,6 +85,7 @@ def test_renamed_people_are_called_in_prompts_what_training_called_them(store: S
 
     store.messages.add([say(1, CONTACT, 5, "Anna"), say(2, OWNER, 1, "Me"), say(3, CONTACT, 6, "Boris")])
     store.messages.add([say(4, OWNER, 1, "Me")])
+    store.consents.give(club.id, by="all of them")
     renderer = Renderer(tokenizers.byte_level(), "chat")
     config = DataConfig.model_validate({"min_turns": 1, "held_out": 0.01})
     sample = build(store, config, count_tokens=renderer.count).train[-1]

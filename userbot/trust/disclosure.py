@@ -15,7 +15,9 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from userbot.store.disclosure import Change, Count, DisclosureRepository
-from userbot.trust.normalise import clean
+from userbot.trust.everyday import is_everyday, is_first_name
+from userbot.trust.normalise import clean, fold, fold_all
+from userbot.trust.pieces import list_spelled, put_together
 from userbot.trust.terms import Sort, Term, list_meant, list_meant_together, list_said
 
 PUBLIC_CHATS = 5
@@ -37,6 +39,7 @@ _VERDICT = re.compile(
 )
 
 
+_WORD = re.compile(r"[^\W\d_]+")
 _OPEN_QUESTION = re.compile(
     r"\b(?:как|что|где|куда|когда|кто|кого|почему|зачем|сколько|какой|какая|какое|какие|how|what|where|when|who|why|which)\b",
     re.IGNORECASE,
@@ -81,11 +84,25 @@ class DisclosureIndex:
         terms = list_meant(answer)
         if before:
             terms += list_meant_together([*before, answer])
-        for text in asked:
-            if _settles(answer, text):
-                terms += [term for term in list_meant(text) if term.sort is not Sort.PHRASE]
+        known = {term for text in before for term in list_meant(text)}
+        for reading in put_together(answer, before):
+            terms += [term for term in list_meant(reading) if term not in known]
+        echoed = {fold(word) for text in asked for word in _WORD.findall(text) if is_first_name(word)}
+        settled = [term for text in asked if _settles(answer, text) for term in list_meant(text)]
+        terms = [term for term in (*terms, *settled) if term.sort is not Sort.NAME or term.form not in echoed]
         places = self._find(terms)
-        return next((sort for sort in Sort if self._gives_away(sort, terms, chat_id, places)), None)
+        sort = next((sort for sort in Sort if self._gives_away(sort, terms, chat_id, places)), None)
+        return sort or self._find_spelled(chat_id, answer, before)
+
+    def _find_spelled(self, chat_id: int, answer: str, before: Sequence[str]) -> Sort | None:
+        """Look for words of other chats in letters written apart: nobody spells a word that is no secret."""
+        words = [word for word in list_spelled(answer, before) if not is_everyday(word)]
+        places = self._find(Term(Sort.NAME, form) for word in words for form in fold_all(word))
+        rare = any(
+            _is_kept_from(chat_id, counts) and sum(count.chat_id != chat_id for count in counts) <= RARE_CHATS
+            for counts in places.values()
+        )
+        return Sort.NAME if rare else None
 
     def is_known(self, chat_id: int, text: str) -> bool:
         """Tell whether the owner said all numbers and words of a text in a chat."""

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from userbot.trust.everyday import is_everyday, is_everyday_date, is_everyday_number, is_everyday_word, is_stop
+from userbot.trust.everyday import (
+    is_everyday,
+    is_everyday_date,
+    is_everyday_number,
+    is_everyday_word,
+    is_plain_word,
+    is_stop,
+)
 from userbot.trust.normalise import fold, fold_all
 from userbot.trust.tokens import (
     Token,
@@ -146,7 +153,9 @@ def _list_words(tokens: Sequence[Token], text: str) -> Iterator[Term]:
             weight = TELLING
         else:
             alone = token.text[0].isupper() and not shouts and lengths[token.sentence] == 1
-            weight = ALONE if alone and not _EXCLAIMED.search(token.text.lower()) else 0
+            weight = (
+                ALONE if alone and not _EXCLAIMED.search(token.text.lower()) and not is_plain_word(token.text) else 0
+            )
         yield Term(Sort.NAME, token.form, weight)
 
 
@@ -265,6 +274,8 @@ def _list_joined(tokens: Sequence[Token]) -> set[str]:
         for token in tokens[start : start + 24]:
             if not token.text.isalpha() or (word and len(word) > 4 and len(token.text) > 4):
                 break
+            if len(token.text) > 1 and is_stop(token.text):
+                break  # a word of its own, no piece of one: `to me` is no Tom
             word += token.text
             if len(word) > 24:
                 break
