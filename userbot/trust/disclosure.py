@@ -3,7 +3,7 @@
 An answer to a chat must not say what only other chats hold. A term of the answer is withheld where another chat holds
 it as something telling, few chats do, and the owner never said it in this chat. What the contact says proves nothing,
 as a guess is no knowledge; unless they said it before anybody else did: then it is theirs.
-docs/decisions/0010-the-disclosure-rule.md has the reasons and the figures.
+docs/decisions/0016-who-may-know-it.md has the reasons and the figures.
 """
 
 from __future__ import annotations
