@@ -86,6 +86,7 @@ def test_renamed_people_are_called_in_prompts_what_training_called_them(store: S
     store.messages.add([say(1, CONTACT, 5, "Anna"), say(2, OWNER, 1, "Me"), say(3, CONTACT, 6, "Boris")])
     store.messages.add([say(4, OWNER, 1, "Me")])
     store.consents.give(club.id, by="all of them")
+    store.chats.keep_name(club.id)
     renderer = Renderer(tokenizers.byte_level(), "chat")
     config = DataConfig.model_validate({"min_turns": 1, "held_out": 0.01})
     sample = build(store, config, count_tokens=renderer.count).train[-1]
