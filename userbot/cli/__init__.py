@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from userbot.cli import chat, data, dataset, demo, guarding, model, privacy, service, setup
+from userbot.cli import chat, data, dataset, demo, encryption, guarding, model, privacy, service, setup
 from userbot.cli.screen import Session, errors
 from userbot.config.process import harden_process
 from userbot.domain.errors import CloneError, ExitCode
@@ -51,7 +51,7 @@ def _start(
     context.obj = Session(home)
 
 
-for part in (demo, setup, data, dataset, model, chat, service, privacy, guarding):
+for part in (demo, setup, data, dataset, model, chat, service, privacy, guarding, encryption):
     part.register(app)
 
 

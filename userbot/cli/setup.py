@@ -17,6 +17,7 @@ from rich.table import Table
 
 from userbot.cli.screen import TERMS, Session, console, errors, session_of
 from userbot.cli.service import log_in
+from userbot.config.home import HomePaths
 from userbot.config.settings import Settings, load_settings
 from userbot.daemon.status import read_status
 from userbot.domain.errors import CloneError, ConfigError
@@ -25,6 +26,7 @@ from userbot.domain.plural import format_count
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
 from userbot.store.chat_names import describe_chat
+from userbot.store.encryption import is_encrypted, list_plain
 
 APPS = "https://my.telegram.org/apps"
 SHOWN_DIALOGS = 40
@@ -154,6 +156,7 @@ def _examine(session: Session) -> list[tuple[str, bool, str]]:
         (".env", settings.paths.env_file),
     ):
         checks.append(_examine_file(name, path))
+    checks.append(_examine_encryption(settings.paths))
     try:
         with Store.open(settings.paths.database) as store:
             status = read_status(store, AdapterShelf(settings.paths.adapters))
@@ -172,6 +175,18 @@ def _examine(session: Session) -> list[tuple[str, bool, str]]:
     allowed = len(status.allowed)
     checks.append(("allow-list", True, format_count(allowed, "chat") if allowed else "empty, so nobody is answered"))
     return checks
+
+
+def _examine_encryption(paths: HomePaths) -> tuple[str, bool, str]:
+    try:
+        if not is_encrypted(paths):
+            return ("encryption", True, "off; `clone encrypt` puts session, database and backups under a passphrase")
+    except CloneError as exc:
+        return ("encryption", False, str(exc))
+    plain = [path.name for path in list_plain(paths)]
+    if plain:
+        return ("encryption", False, f"can be read without the passphrase: {', '.join(plain)}. Run: clone encrypt")
+    return ("encryption", True, "on: session, database and backups")
 
 
 def _examine_training() -> tuple[str, bool, str]:

@@ -8,6 +8,7 @@
       telegram.session         full access to the account
       schedule.db              when scheduled jobs run next
       forgotten.json           what must stay forgotten, see `userbot.store.forget_journal`
+      encryption.json          there while the databases are encrypted
       adapters/<adapter id>/   see `userbot.store.adapters`
       runs/<run id>/           see `userbot.store.runs`
       reports/<adapter id>/    see `ReportPaths`
@@ -88,6 +89,11 @@ class HomePaths:
     def forgotten(self) -> Path:
         """Return the path of the journal of forgetting."""
         return self.home / "forgotten.json"
+
+    @property
+    def encryption(self) -> Path:
+        """Return the path of the marker that the databases are encrypted."""
+        return self.home / "encryption.json"
 
     @property
     def adapters(self) -> Path:

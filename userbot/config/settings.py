@@ -1,4 +1,4 @@
-"""Settings: the only reader of the environment and of `.env` files.
+"""Settings: the only reader of the environment, but for the passphrase's, and of `.env` files.
 
 Order, later wins: defaults, `<home>/.env`, environment variables `CLONE_…`, flags of a command. A `.env` in the current
 folder is not read: it may be somebody else's, and settings say where chats are sent.
@@ -30,6 +30,7 @@ from userbot.config.cron import read_cron
 from userbot.config.explain import explain
 from userbot.config.former_names import FormerNameWarning, accept_former_names, name_variable
 from userbot.config.home import DEFAULT_HOME, HomePaths
+from userbot.config.passphrase import KEYS
 from userbot.domain.errors import ConfigError
 from userbot.domain.hours import Hours
 from userbot.domain.sampling import Sampling
@@ -243,6 +244,9 @@ class Settings(BaseSettings):
     zone: OptionalZone = Field(
         None, description="Time zone of quiet hours and schedules, such as Europe/Berlin; default the machine's"
     )
+    passphrase_file: Path | None = Field(
+        None, description="File with the passphrase of an encrypted home (0600); empty: a credential, or ask"
+    )
     base: str | None = Field(
         None,
         description="Base model: tiny, a hub name or a folder; default Mistral-7B-Instruct-v0.3, tiny without CUDA",
@@ -317,6 +321,7 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
         raise ConfigError(
             f"A CLONE_… variable holds broken JSON: {exc.__cause__}. .env.example shows the form."
         ) from None
+    KEYS.file = settings.passphrase_file
     settings._notes = tuple(str(warning.message) for warning in recorded)
     return settings
 

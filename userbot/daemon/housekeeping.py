@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import Collection, Iterable
 from contextlib import closing
 from datetime import datetime
@@ -11,11 +10,14 @@ from pathlib import Path
 
 from userbot.domain.errors import StoreError
 from userbot.store.adapters import AdapterShelf
+from userbot.store.connection import DRIVER_ERRORS, connect, find_key
 from userbot.store.runs import RunFolder, list_runs
 
 
 def back_up(database: Path, folder: Path, *, now: datetime, keep: int) -> Path:
     """Copy the live database with SQLite's own backup, and delete the oldest copies; files are 0600.
+
+    The copy of an encrypted database is encrypted, and opens by the same passphrase.
 
     Writers need not wait, and the copy is consistent, whatever is written meanwhile.
 
@@ -36,15 +38,16 @@ def back_up(database: Path, folder: Path, *, now: datetime, keep: int) -> Path:
     draft = folder / f".{path.name}"
     draft.unlink(missing_ok=True)
     draft.touch(mode=0o600)
+    key = find_key(database)
     try:
         with (
-            closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as source,
-            closing(sqlite3.connect(draft)) as target,
+            closing(connect(database, key, read_only=True)) as source,
+            closing(connect(draft, key)) as target,
         ):
             source.backup(target)
             # A copy of a database in WAL mode would make two more files beside it when opened.
             target.execute("PRAGMA journal_mode = DELETE")
-    except sqlite3.Error as exc:
+    except DRIVER_ERRORS as exc:
         draft.unlink(missing_ok=True)
         raise StoreError(f"The backup {path} can't be written: {exc}. Make room there, or check the disk.") from exc
     draft.replace(path)

@@ -11,6 +11,7 @@
     │   └── OwnerUnknownError           exit 2   nothing says which sender is the owner
     ├── StoreError                      exit 1
     │   ├── StoreNewerError             exit 2   written by a newer version of the program
+    │   ├── PassphraseError             exit 2   no passphrase for an encrypted home, or a wrong one
     │   └── ChatNotFoundError (LookupError)      exit 2
     ├── AdapterError                    exit 1
     │   ├── NoAdapterError (LookupError)         exit 2   there is no such adapter, or none is active
@@ -99,6 +100,12 @@ class StoreError(CloneError):
 
 class StoreNewerError(StoreError):
     """The database was written by a newer version of this program."""
+
+    exit_code = ExitCode.WRONG
+
+
+class PassphraseError(StoreError):
+    """An encrypted home's passphrase is missing, wrong, or in a file that can't be used."""
 
     exit_code = ExitCode.WRONG
 

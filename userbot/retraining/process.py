@@ -19,6 +19,7 @@ from pathlib import Path
 
 from training.events import Event, Failed, Finished, Judged, parse_event
 from userbot.config.home import HomePaths
+from userbot.config.passphrase import KEYS
 from userbot.domain.errors import CloneError, ExitCode
 from userbot.store.runs import list_unfinished
 
@@ -124,7 +125,12 @@ def run_process(
         TrainingFailedError: It ended without one.
     """
     ended = Ended(code=0)
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603  # our own modules
+    with (
+        KEYS.lend() as (variables, descriptors),
+        subprocess.Popen(  # noqa: S603  # our own modules
+            command, stdout=subprocess.PIPE, env={**os.environ, **variables}, pass_fds=descriptors
+        ) as process,
+    ):
         assert process.stdout is not None  # noqa: S101  # it was asked for
         lines = iter(process.stdout)
         while True:
@@ -210,14 +216,16 @@ class TrainingProcess:
     async def _run(self, command: Sequence[str], on_event: EventHandler) -> Ended:
         if self._nice:
             command = ["nice", "-n", str(self._nice), *command]
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=_MAX_LINE_BYTES,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+        with KEYS.lend() as (variables, descriptors):
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                limit=_MAX_LINE_BYTES,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **variables},
+                pass_fds=descriptors,
+            )
         self._pid = process.pid
         ended = Ended(code=0)
         tail = asyncio.create_task(_read_tail(process.stderr))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError
 
+from userbot.config.passphrase import FileKey
 from userbot.domain.errors import StoreError, StoreNewerError
+from userbot.store.connection import find_key, load_driver, unlock
 
 BUSY_TIMEOUT_S = 30.0
 
@@ -32,6 +34,7 @@ def open_engine(path: Path) -> Engine:
 
     Raises:
         StoreNewerError: A newer version of the program has written it.
+        PassphraseError: It is encrypted, and there is no passphrase, or a wrong one.
         StoreError: It is not a database, or can't be opened.
     """
     try:
@@ -42,9 +45,13 @@ def open_engine(path: Path) -> Engine:
         raise StoreError(
             f"The database {path} can't be opened: {exc.strerror}. Set CLONE_HOME to a folder you own."
         ) from exc
+    key = find_key(path)
+    driver = {} if key is None else {"module": load_driver()}
     # Parameters are messages, and must not appear in the text of an error that is logged.
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S}, hide_parameters=True)
-    event.listen(engine, "connect", _set_pragmas)
+    engine = create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S}, hide_parameters=True, **driver
+    )
+    event.listen(engine, "connect", partial(_set_up, key))
     event.listen(engine, "begin", _begin_immediate)
     try:
         migrate(engine)
@@ -89,7 +96,9 @@ def find_migrations(module: Path = Path(__file__)) -> Path:
     return packaged if packaged.is_dir() else module.parents[2] / "migrations"
 
 
-def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
+def _set_up(key: FileKey | None, connection: Any, _record: Any) -> None:
+    if key is not None:
+        unlock(connection, key)
     # The driver's own transaction handling is off: it begins transactions late, and deferred.
     connection.isolation_level = None
     cursor = connection.cursor()

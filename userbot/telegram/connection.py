@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any
@@ -17,6 +16,7 @@ from telethon.errors import FloodWaitError
 from telethon.tl import functions, types
 
 from userbot.domain.errors import FloodError, LoginError, OfflineError, SessionLostError, TelegramError
+from userbot.store.connection import DRIVER_ERRORS
 from userbot.telegram.client import PatientClient
 from userbot.telegram.errors import translate, translated
 
@@ -146,7 +146,7 @@ class Connection:
             await self._client.disconnect()
         except OSError as exc:
             logger.info("The connection did not close cleanly: %s", type(exc).__name__)
-        except sqlite3.Error as exc:
+        except DRIVER_ERRORS as exc:
             # What happened since the last save will be read again.
             logger.warning("The session could not be saved: %s", exc)
         if self.state not in (ConnectionState.LOST, ConnectionState.NEEDS_LOGIN):

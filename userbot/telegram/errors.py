@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from sqlite3 import OperationalError
 from typing import Any
 
 from telethon import errors
@@ -31,6 +30,7 @@ from userbot.domain.errors import (
     SpamLimitError,
     TelegramError,
 )
+from userbot.store.connection import BUSY_ERRORS
 
 _LOST_REASONS: tuple[tuple[Any, str], ...] = (
     (errors.UserDeactivatedBanError, "Telegram has banned this account"),
@@ -55,7 +55,7 @@ _FOREIGN: tuple[Any, ...] = (
     errors.RPCError,
     errors.AuthKeyNotFound,
     errors.TypeNotFoundError,
-    OperationalError,
+    *BUSY_ERRORS,
     *_BROKEN,
 )
 
@@ -90,7 +90,7 @@ def translate(exc: BaseException, doing: str) -> CloneError:
         )
     if isinstance(exc, _UNAVAILABLE):
         return OfflineError(f"Telegram has problems and could not {doing} ({_reason(exc)}). Try again later.")
-    if isinstance(exc, OperationalError):
+    if isinstance(exc, BUSY_ERRORS):
         return SessionBusyError(
             f"The session file can't be used ({exc}). Another program may have it open: stop that one."
         )

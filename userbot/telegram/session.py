@@ -18,7 +18,9 @@ from urllib.parse import unquote, urlsplit
 
 from telethon.sessions import SQLiteSession
 
+from userbot.config.passphrase import FileKey
 from userbot.domain.errors import ConfigError, SessionBusyError, SessionLostError
+from userbot.store.connection import BUSY_ERRORS, DATA_ERRORS, connect, find_key, note_closed, note_open
 from userbot.telegram.client import PatientClient
 from userbot.telegram.errors import translate
 
@@ -103,19 +105,40 @@ class NamelessSession(SQLiteSession):  # type: ignore[misc]  # Telethon has no t
     """A session file that holds ids and access hashes alone: no name, username or phone number of anybody.
 
     Telethon would keep those of everybody it has heard of, but chats are addressed by id and access hash only.
+
+    Args:
+        path: The file, which ends in `.session`.
+        key: With which it is encrypted; None leaves it plain.
     """
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
+    _conn: sqlite3.Connection | None
+
+    def __init__(self, path: Path, key: FileKey | None) -> None:
+        self._key = key
+        super().__init__(str(path))
         cursor = self._cursor()
         cursor.execute("PRAGMA secure_delete = ON")
         named = "username IS NOT NULL OR phone IS NOT NULL OR name IS NOT NULL"
         cursor.execute(f"UPDATE entities SET username = NULL, phone = NULL, name = NULL WHERE {named}")  # noqa: S608 - constants
         cleaned = cursor.rowcount
-        cursor.close()
         self.save()
         if cleaned:  # left by a version that kept them
-            self._conn.execute("VACUUM")
+            cursor.execute("VACUUM")
+        cursor.close()
+
+    def close(self) -> None:
+        """Close the file; Telethon opens it again when it needs to."""
+        if self._conn is not None:
+            note_closed(Path(self.filename))
+        super().close()
+
+    def _cursor(self) -> Any:
+        # The one place where Telethon connects.
+        if self._conn is None:
+            path = Path(self.filename)
+            self._conn = connect(path, self._key, check_same_thread=False)
+            note_open(path, self._key)
+        return self._conn.cursor()
 
     def _entities_to_rows(self, tlo: Any) -> list[Any]:
         rows = super()._entities_to_rows(tlo)
@@ -139,6 +162,7 @@ def make_client(
         ConfigError: The api id or hash is missing, or the proxy can't be used.
         SessionBusyError: Another program has the session file open.
         SessionLostError: The session file is damaged.
+        PassphraseError: It is encrypted, and there is no passphrase, or a wrong one.
     """
     if not options.api_id or not options.api_hash:
         raise ConfigError(
@@ -175,10 +199,10 @@ def make_client(
 
 def _open_client(session: Path, *arguments: Any, **fields: Any) -> PatientClient:
     try:
-        return PatientClient(NamelessSession(str(session)), *arguments, **fields)
-    except sqlite3.OperationalError as exc:
+        return PatientClient(NamelessSession(session, find_key(session)), *arguments, **fields)
+    except BUSY_ERRORS as exc:
         raise translate(exc, "open the session") from exc
-    except sqlite3.DatabaseError as exc:
+    except DATA_ERRORS as exc:
         raise SessionLostError(
             f"The session file {session} is damaged ({exc}). Remove it, then log in again: clone login"
         ) from exc
