@@ -28,6 +28,19 @@ DRIVER_ERRORS: tuple[type[Exception], ...] = (sqlite3.Error, *([cipher.Error] if
 DATA_ERRORS: tuple[type[Exception], ...] = (sqlite3.DatabaseError, *([cipher.DatabaseError] if cipher else []))
 BUSY_ERRORS: tuple[type[Exception], ...] = (sqlite3.OperationalError, *([cipher.OperationalError] if cipher else []))
 
+
+@dataclass(slots=True)
+class _Opened:
+    key: FileKey | None
+    count: int = 0
+
+
+_OPEN: dict[Path, _Opened] = {}
+"""Files that this process has open. To close any descriptor of such a file would drop SQLite's locks on it.
+
+Source: sqlite.org/howtocorrupt.html, 2.2.
+"""
+
 _PLAIN_HEADER = b"SQLite format 3\0"
 
 
@@ -93,6 +106,8 @@ def find_key(path: Path) -> FileKey | None:
         PassphraseError: There is no passphrase, or it is another one.
         MissingExtraError: The package that reads encrypted files is not installed.
     """
+    if path.absolute() in _OPEN:
+        return _OPEN[path.absolute()].key
     marker = Marker.read(HomePaths(path.parent).encryption)
     salt = read_salt(path)
     if salt is None and marker is not None and marker.state == "on" and not _read_start(path):
@@ -132,6 +147,20 @@ def check_key(key: FileKey, path: Path, marker: Marker | None) -> None:
             f"Wrong passphrase: it does not open {path}. Nothing was changed; try again. If you are sure of it, the "
             f"file is damaged: restore a backup."
         ) from exc
+
+
+def note_open(path: Path, key: FileKey | None) -> None:
+    """Remember that this process has a file open, so that `find_key` does not look into it."""
+    _OPEN.setdefault(path.absolute(), _Opened(key)).count += 1
+
+
+def note_closed(path: Path) -> None:
+    """Undo one `note_open`."""
+    opened = _OPEN.get(path.absolute())
+    if opened is not None:
+        opened.count -= 1
+        if opened.count <= 0:
+            del _OPEN[path.absolute()]
 
 
 def connect(path: Path, key: FileKey | None, *, read_only: bool = False, **options: Any) -> sqlite3.Connection:

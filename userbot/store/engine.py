@@ -16,7 +16,7 @@ from sqlalchemy.exc import DatabaseError
 
 from userbot.config.passphrase import FileKey
 from userbot.domain.errors import StoreError, StoreNewerError
-from userbot.store.connection import find_key, load_driver, unlock
+from userbot.store.connection import find_key, load_driver, note_closed, note_open, unlock
 
 BUSY_TIMEOUT_S = 30.0
 
@@ -51,6 +51,8 @@ def open_engine(path: Path) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S}, hide_parameters=True, **driver
     )
+    note_open(path, key)
+    event.listen(engine, "engine_disposed", lambda _engine: note_closed(path))
     event.listen(engine, "connect", partial(_set_up, key))
     event.listen(engine, "begin", _begin_immediate)
     try:

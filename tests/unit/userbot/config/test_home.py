@@ -60,6 +60,7 @@ def test_paths_are_those_of_existing_homes(tmp_path: Path) -> None:
         paths.database: "clone.db",
         paths.session: "telegram.session",
         paths.schedule: "schedule.db",
+        paths.encryption: "encryption.json",
         paths.adapters: "adapters",
         paths.runs: "runs",
         paths.reports: "reports",
