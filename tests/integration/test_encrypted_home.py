@@ -1,4 +1,4 @@
-"""A life on an encrypted home: import, consent, a daemon, backups, another process; and kills at every step of the change."""
+"""A life on an encrypted home: import, consent, a daemon, backups, another process; and kills while it is made."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ async def test_training_process_opens_the_store_by_the_key_of_its_parent(
     monkeypatch.delenv(FILE_VARIABLE)
     events: list[object] = []
     ended = await TrainingProcess(home, nice=0).train(None, resume=False, on_event=events.append)
-    # It has read the consents, and so the database: there are none.
-    assert ended.failed is not None and "No consent to train on a chat is recorded" in ended.failed.text
+    # It has read the database, where it found nothing.
+    assert ended.failed is not None and "The store holds no chat" in ended.failed.text
 
 
 async def test_daemon_answers_and_backs_up_on_an_encrypted_home(tmp_path: Path, named: Path) -> None:
