@@ -98,8 +98,12 @@ class Keyring:
         Raises:
             PassphraseError: There is no passphrase, or its file can't be used.
         """
+        return self.get(salt) or derive_key(self.read_passphrase(), salt)
+
+    def get(self, salt: bytes) -> FileKey | None:
+        """Return the key for a salt if it is known; asks nobody."""
         self._inherit()
-        return self._keys.get(salt) or derive_key(self.read_passphrase(), salt)
+        return self._keys.get(salt)
 
     def accept(self, key: FileKey) -> None:
         """Keep a key that has opened a file."""

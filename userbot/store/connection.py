@@ -181,6 +181,32 @@ def connect(path: Path, key: FileKey | None, *, read_only: bool = False, **optio
     return connection
 
 
+def connect_copy(path: Path) -> sqlite3.Connection:
+    """Open a backup for changes, plain or by a key that this process has; nobody is asked for another.
+
+    Raises:
+        PassphraseError: It is encrypted by another passphrase.
+    """
+    salt = read_salt(path)
+    key = None if salt is None else KEYS.get(salt)
+    if salt is not None and key is None:
+        raise PassphraseError(f"The backup {path} is encrypted by another passphrase than the database.")
+    return connect(path, key, isolation_level=None)
+
+
+def attach(connection: sqlite3.Connection, path: Path, name: str, key: FileKey | None) -> None:
+    """Attach a file for reading to a connection that has the same key, or none.
+
+    Args:
+        connection: Made by `connect` or `connect_copy`.
+        path: The file.
+        name: What statements call it; a word of ours.
+        key: Its key.
+    """
+    by_key = "" if key is None else f' KEY "{key.literal}"'
+    connection.execute(f"ATTACH ? AS {name}{by_key}", (f"{path.absolute().as_uri()}?mode=ro",))
+
+
 def unlock(connection: sqlite3.Connection, key: FileKey) -> None:
     """Give a new connection its key; a wrong one shows at the first read."""
     connection.execute("PRAGMA cipher_log_level = NONE")  # it would write to standard error

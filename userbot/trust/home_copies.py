@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from userbot.config.home import ReportPaths
-from userbot.domain.errors import ConfigError
+from userbot.domain.errors import ConfigError, PassphraseError
 from userbot.store import Store
 from userbot.store.adapters import AdapterShelf
+from userbot.store.connection import DATA_ERRORS, DRIVER_ERRORS, attach, connect, connect_copy, find_key, read_salt
 from userbot.store.erasure import Target, compact, erase
 from userbot.store.facts import EXPORTS, Export
 from userbot.store.runs import HELD_OUT, TRAIN, RunFolder, list_runs
@@ -145,11 +146,11 @@ def rewrite_backups(backups: Path, target: Target, *, now_ms: int) -> tuple[int,
         try:
             if path.name.startswith("."):
                 raise sqlite3.DatabaseError("a copy that was never finished")
-            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            with closing(connect_copy(path)) as connection:
                 erase(connection, target, now_ms=now_ms)
                 connection.execute("VACUUM")
             rewritten += 1
-        except sqlite3.Error:
+        except (PassphraseError, *DRIVER_ERRORS):
             path.unlink(missing_ok=True)
             deleted += 1
         for suffix in ("-wal", "-shm", "-journal"):
@@ -165,18 +166,24 @@ def update_backups(database: Path, backups: Path) -> int:
         backups: `<home>/backups`.
     """
     updated = 0
+    key = find_key(database)
     for path in _list_backups(backups):
         try:
-            with closing(sqlite3.connect(path.as_uri(), isolation_level=None, uri=True)) as connection:
+            if (read_salt(path) is None) != (key is None):
+                continue  # made before the home was encrypted, or decrypted
+            with closing(connect_copy(path)) as connection:
                 connection.execute("PRAGMA secure_delete = ON")
-                connection.execute("ATTACH ? AS live", (f"{database.absolute().as_uri()}?mode=ro",))
+                attach(connection, database, "live", key)
                 cleared = connection.execute(_FOLLOW_DELETIONS).rowcount
                 edited = connection.execute(_FOLLOW_EDITS).rowcount
                 connection.execute("DETACH live")
                 if cleared + edited:
                     connection.execute("VACUUM")
                     updated += 1
-        except sqlite3.Error:  # of another version, damaged, or being written: forgetting deletes such a copy
+        except (
+            PassphraseError,
+            *DRIVER_ERRORS,
+        ):  # of another version, damaged, or being written: forgetting deletes such a copy
             continue
     return updated
 
@@ -190,12 +197,12 @@ def scrub_session(session: Path) -> None:
     if not session.is_file():
         return
     try:
-        with closing(sqlite3.connect(session, isolation_level=None, timeout=0.5)) as connection:
+        with closing(connect(session, find_key(session), isolation_level=None, timeout=0.5)) as connection:
             connection.execute("PRAGMA secure_delete = ON")
             named = "username IS NOT NULL OR phone IS NOT NULL OR name IS NOT NULL"
             connection.execute(f"UPDATE entities SET username = NULL, phone = NULL, name = NULL WHERE {named}")  # noqa: S608
             connection.execute("VACUUM")
-    except sqlite3.DatabaseError:
+    except DATA_ERRORS:
         # A daemon uses it, and took the names out when it opened it; or it is damaged, as opening it will say.
         return
 

@@ -76,6 +76,7 @@ def _list_own(paths: HomePaths, *, settings: bool) -> Iterator[Path]:
     for file in (paths.session, paths.schedule, paths.database):
         for suffix in _BESIDE:
             yield file.with_name(file.name + suffix)
+    yield paths.encryption
     yield paths.forgotten
     yield from paths.home.glob(f".{paths.forgotten.name}.*")
     for folder in (paths.runs, paths.reports, paths.adapters):

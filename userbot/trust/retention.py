@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from userbot.config.home import HomePaths
-from userbot.domain.errors import ConfigError
+from userbot.domain.errors import ConfigError, PassphraseError
 from userbot.store import Store
+from userbot.store.connection import DRIVER_ERRORS, connect_copy
 from userbot.store.facts import KEEP_DAYS
 from userbot.store.runs import RunFolder, list_runs, list_unfinished
 from userbot.trust.home_copies import compact_store, list_learned
@@ -116,11 +117,13 @@ def _delete_old(connection: sqlite3.Connection, cutoffs: Mapping[int, int]) -> i
 def _thin_backups(backups: Path, cutoffs: Mapping[int, int]) -> None:
     for path in backups.glob("clone-*.db"):
         try:
-            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            with closing(connect_copy(path)) as connection:
                 connection.execute("PRAGMA secure_delete = ON")
                 if _delete_old(connection, cutoffs):
                     connection.execute("VACUUM")
-        except sqlite3.Error:  # it can't be read, so it can't be restored either
+        except PassphraseError:  # it can be restored by its owner, who knows that passphrase
+            continue
+        except DRIVER_ERRORS:  # it can't be read, so it can't be restored either
             path.unlink(missing_ok=True)
 
 
