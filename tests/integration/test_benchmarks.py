@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ["chaos.py", "daemon.py", "fuzz_import.py", "guard.py", "import.py", "kernels.py", "serve_cpu.py", "train.py"]
+SCRIPTS = [
+    "chaos.py",
+    "daemon.py",
+    "encryption.py",
+    "fuzz_import.py",
+    "guard.py",
+    "import.py",
+    "kernels.py",
+    "serve_cpu.py",
+    "train.py",
+]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -24,6 +24,9 @@ RUN_WAIT_S = 15.0
 """A training under way looks every two seconds whether its chats may still be used, and ends after its present step."""
 
 _POLL_S = 0.2
+_UNREADABLE: tuple[type[Exception], ...] = (PassphraseError, *DRIVER_ERRORS)
+"""Copies of another version, of another passphrase, damaged, or being written."""
+
 _FOLLOW_DELETIONS = """
 UPDATE messages SET text = '', media = NULL, sender_name = NULL, deleted_at = live.deleted_at
 FROM live.messages AS live
@@ -150,7 +153,7 @@ def rewrite_backups(backups: Path, target: Target, *, now_ms: int) -> tuple[int,
                 erase(connection, target, now_ms=now_ms)
                 connection.execute("VACUUM")
             rewritten += 1
-        except (PassphraseError, *DRIVER_ERRORS):
+        except _UNREADABLE:
             path.unlink(missing_ok=True)
             deleted += 1
         for suffix in ("-wal", "-shm", "-journal"):
@@ -180,10 +183,7 @@ def update_backups(database: Path, backups: Path) -> int:
                 if cleared + edited:
                     connection.execute("VACUUM")
                     updated += 1
-        except (
-            PassphraseError,
-            *DRIVER_ERRORS,
-        ):  # of another version, damaged, or being written: forgetting deletes such a copy
+        except _UNREADABLE:
             continue
     return updated
 

@@ -20,6 +20,8 @@ from userbot.domain.messages import Chat, ChatKind
 from userbot.store import Store
 from userbot.store.connection import find_key, is_plain
 from userbot.store.encryption import decrypt_home, encrypt_home, is_encrypted, list_plain
+from userbot.store.erasure import Target
+from userbot.trust.home_copies import rewrite_backups, update_backups
 
 WORD = "umbrella"
 HOLDER = """
@@ -57,7 +59,8 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HomePaths:
 
 def dump(path: Path) -> list[str]:
     with closing(sqlite3.connect(path)) as opened:
-        return [*opened.iterdump(), str(opened.execute("PRAGMA user_version").fetchone())]
+        # Sorted: the copy may name its indexes in another order.
+        return [*sorted(opened.iterdump()), str(opened.execute("PRAGMA user_version").fetchone())]
 
 
 def test_there_and_back_gives_the_same_rows_and_no_word_can_be_read_between(paths: HomePaths) -> None:
@@ -193,3 +196,15 @@ def test_empty_home_encrypts_what_comes(tmp_path: Path, monkeypatch: pytest.Monk
     assert encrypt_home(paths, PASSPHRASE, progress=ignore).files == ()
     with Store.open(paths.database):
         assert list_plain(paths) == [] and not is_plain(paths.database)
+
+
+def test_forgetting_reaches_encrypted_backups_and_deletes_none_that_it_can_open(paths: HomePaths) -> None:
+    encrypt_home(paths, PASSPHRASE, progress=ignore)
+    [copy] = paths.backups.glob("clone-*.db")
+    with Store.open(paths.database) as store, store.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE messages SET text = '', deleted_at = 5 WHERE id < 100")
+    assert update_backups(paths.database, paths.backups) == 1
+    assert rewrite_backups(paths.backups, Target(chat_ids=[101]), now_ms=5) == (1, 0)
+    with Store.open(copy) as opened:
+        assert opened.messages.count() == 0
+    assert find_word(paths.home, WORD) == []

@@ -116,7 +116,7 @@ def test_names_that_an_older_version_kept_are_taken_out(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("INSERT INTO entities VALUES (101, 5, 'zyxuser', 4915112345678, 'zyx name', 0)")
         connection.commit()
-    opened = NamelessSession(str(path))
+    opened = NamelessSession(path, None)
     opened.process_entities([User(102, access_hash=6, first_name="zyx new", username="zyxnew", phone="4915112345679")])
     opened.close()
     assert not any(word in path.read_bytes() for word in (b"zyx", b"49151"))
