@@ -2,8 +2,8 @@
 
     python benchmarks/encryption.py [--messages 100000] [--rounds 3]
 
-Both homes are written and read in turns, so that a busy machine slows both. The derivation of the key is measured apart:
-it is paid once by each command and once by the daemon.
+Both homes are written and read in turns, so that a busy machine slows both. The derivation of the key is measured
+apart: it is paid once by each command and once by the daemon.
 """
 
 from __future__ import annotations
