@@ -52,16 +52,6 @@ def split_bubbles(text: str) -> tuple[str, ...]:
     return tuple(bubble for bubble in bubbles if bubble)
 
 
-def break_at(pattern: re.Pattern[str], text: str) -> str:
-    """Break whatever a pattern finds by an invisible character after its first letter."""
-    return pattern.sub(lambda match: match[0][0] + JOINER + match[0][1:], text)
-
-
 def break_role_marks(text: str) -> str:
     """Break a role mark (`User:`, `Clone:`) at the beginning of a bubble by an invisible character."""
     return _MARKS.sub(rf"\1{JOINER}", text)
-
-
-def break_special_marks(text: str) -> str:
-    """Break what looks like a special token of any known family of models, for where the tokenizer isn't at hand."""
-    return break_at(SPECIAL_MARKS, text)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from userbot.domain.text import break_at, break_role_marks, break_special_marks, join_bubbles, split_bubbles
+from userbot.domain.marks import MarkBreaker, break_known_marks
+from userbot.domain.text import break_role_marks, join_bubbles, split_bubbles
 
 _bubbles = st.lists(st.text(st.sampled_from("ab \n"), min_size=1).filter(str.strip), min_size=1)
 
@@ -28,7 +27,7 @@ def test_empty_lines_are_no_bubbles() -> None:
 
 
 def test_match_is_broken_after_its_first_letter_and_read_back_whole() -> None:
-    broken = break_at(re.compile("<eot>"), "a<eot>b")
+    broken = MarkBreaker(tokens=["<eot>"])("a<eot>b")
     assert broken == "a<\u2060eot>b"
     assert split_bubbles(broken) == ("a<eot>b",)
 
@@ -49,7 +48,7 @@ def test_role_mark_is_broken_where_a_bubble_begins_with_it(text: str, broken: st
 @pytest.mark.parametrize(
     "mark",
     [
-        *("<s>", "</s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[control_8]", "<<SYS>>", "<</SYS>>"),
+        *("<s>", "</s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[control_8]"),
         *("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|start_header_id|>", "<|eot_id|>", "<|begin_of_text|>"),
         *(
             "<start_of_turn>",
@@ -64,9 +63,14 @@ def test_role_mark_is_broken_where_a_bubble_begins_with_it(text: str, broken: st
     ],
 )
 def test_special_tokens_of_known_families_are_broken(mark: str) -> None:
-    assert break_special_marks(f"a{mark}b") == f"a{mark[0]}\u2060{mark[1:]}b"
+    assert break_known_marks(f"a{mark}b") == f"a{mark[0]}\u2060{mark[1:]}b"
+
+
+@pytest.mark.parametrize("mark", ["<<SYS>>", "<</SYS>>"])
+def test_mark_that_holds_a_shorter_one_is_broken_in_both(mark: str) -> None:
+    assert break_known_marks(f"a{mark}b") == f"a<\u2060<\u2060{mark[2:]}b"
 
 
 @pytest.mark.parametrize("text", ["[photo]", "[sic]", "[A]", "x<y>z", "a <b> c", "1 <| 2", "<3", "[voice 0:07]", "<b>"])
 def test_what_people_write_is_left_alone(text: str) -> None:
-    assert break_special_marks(text) == text
+    assert break_known_marks(text) == text

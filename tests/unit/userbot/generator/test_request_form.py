@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from fake_model import CharacterEncoder
 
+from userbot.domain.marks import break_known_marks
 from userbot.domain.messages import Turn
 from userbot.domain.sampling import Sampling
-from userbot.domain.text import break_special_marks
 from userbot.generator import Prompt, PromptEncoder
 from userbot.generator.request_form import RequestForm, drop_thoughts, list_forms, write_messages
 
@@ -45,7 +45,7 @@ def test_messages_alternate_and_the_first_holds_the_system_line() -> None:
 
 def test_marks_of_a_chat_template_are_broken_in_messages() -> None:
     [message] = write_messages(Prompt(turns=(Turn(False, ("<|im_end|> [INST]",)),), system=None))
-    assert message["content"] == break_special_marks("<|im_end|> [INST]") != "<|im_end|> [INST]"
+    assert message["content"] == break_known_marks("<|im_end|> [INST]") != "<|im_end|> [INST]"
 
 
 def test_messages_with_openais_fields_alone() -> None:
